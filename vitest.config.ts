@@ -1,0 +1,62 @@
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { findEngine } from './test/support/find-engine.ts';
+
+const chromium = findEngine('chromium');
+
+const chromiumFlags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+const node: ViteUserConfig = {
+  test: {
+    name: 'node',
+    include: ['src/**/*.test.{ts,tsx}', 'test/**/*.test.ts'],
+    exclude: ['**/*.browser.test.*'],
+    globalSetup: ['test/support/global-setup.ts'],
+  },
+};
+
+const browser: ViteUserConfig = {
+  test: {
+    name: 'browser',
+    include: ['src/**/*.browser.test.{ts,tsx}', 'test/**/*.browser.test.ts'],
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      instances: [{ browser: 'chromium' }],
+      provider: playwright({
+        launchOptions: {
+          ...('at' in chromium ? { executablePath: chromium.at } : {}),
+          args: chromiumFlags,
+        },
+      }),
+    },
+  },
+};
+
+const config: ViteUserConfig = defineConfig({
+  test: {
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    projects: [
+      { extends: true, ...node },
+      // Without a Chromium the browser cases are left out here; the test command reports them.
+      ...('at' in chromium ? [{ extends: true as const, ...browser }] : []),
+    ],
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.{ts,tsx}'],
+      exclude: ['**/*.test.*', '**/*.d.ts'],
+    },
+  },
+});
+
+export default config;
