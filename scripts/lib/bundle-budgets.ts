@@ -1,0 +1,61 @@
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import type { Outcome } from './outcome.ts';
+
+interface Budget {
+  readonly name: string;
+  /** What an application would write; the package is imported by its own name, from `dist`. */
+  readonly source: string;
+  /** Minified and gzipped, in bytes. */
+  readonly maxBytes: number;
+}
+
+const budgets: readonly Budget[] = [
+  {
+    name: 'memory',
+    source: `export { memory } from 'stratakv';`,
+    maxBytes: 5_000,
+  },
+  {
+    name: 'memory, indexeddb, tiered, sync client',
+    source: `
+      export { memory, tiered } from 'stratakv';
+      export { indexeddb } from 'stratakv/indexeddb';
+      export { subscribe, webSocket } from 'stratakv/sync';`,
+    maxBytes: 16_000,
+  },
+];
+
+/** Measures what a browser would download, dependencies included, and compares it with the budget. */
+export async function bundleBudgets(): Promise<Outcome> {
+  const lines: string[] = [];
+  let ok = true;
+  for (const { name, source, maxBytes } of budgets) {
+    const size = await gzippedSize(source);
+    const fits = typeof size === 'number' && size <= maxBytes;
+    ok &&= fits;
+    const verdict = fits ? '' : ' TOO MUCH';
+    lines.push(
+      typeof size === 'number' ? `${name}: ${size} of ${maxBytes} B${verdict}` : `${name}: ${size}`,
+    );
+  }
+  return ok ? { ok, note: lines.join('; ') } : { ok, reason: lines.join('\n') };
+}
+
+/** The size in bytes, or why the bundle could not be made. */
+async function gzippedSize(source: string): Promise<number | string> {
+  const bundle = await build({
+    stdin: { contents: source, resolveDir: process.cwd(), loader: 'js' },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2023',
+    write: false,
+    logLevel: 'silent',
+  }).catch((error: Error) => error);
+  if (bundle instanceof Error) return `missing: ${bundle.message}`;
+  const [file] = bundle.outputFiles;
+  if (file === undefined) return 'missing: esbuild made nothing';
+  return gzipSync(file.contents, { level: 9 }).length;
+}
