@@ -21,7 +21,11 @@ try {
   process.exit(1);
 }
 
-const child = spawn(node, [script, ...args], { cwd: root, env: environment(), stdio: 'inherit' });
+const child = spawn(node, [script, ...args], {
+  cwd: root,
+  env: environment(node),
+  stdio: 'inherit',
+});
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     // A terminal sends Ctrl-C to the child as well; it should arrive once.

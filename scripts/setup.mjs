@@ -45,9 +45,9 @@ export function setUp() {
   return node;
 }
 
-/** `process.env` with the repository's programs first on the PATH. */
-export function environment() {
-  return { ...process.env, PATH: [binFolder, pathWithoutBin()].join(delimiter) };
+/** `process.env` with the repository's programs first on the PATH, then the given Node. */
+export function environment(node) {
+  return { ...process.env, PATH: [binFolder, dirname(node), pathWithoutBin()].join(delimiter) };
 }
 
 function stampOf(lock) {
