@@ -1,0 +1,13 @@
+export { type MemoryOptions, memory } from './drivers/memory/index.ts';
+export type * from './store/index.ts';
+export {
+  defineStore,
+  describeStore,
+  isStrataError,
+  json,
+  messagePack,
+  raw,
+  StrataError,
+  systemEnv,
+  text,
+} from './store/index.ts';

@@ -1,0 +1,184 @@
+import { compareKeys, type KeyRange } from '../store/keys.ts';
+
+/** A chunk is split when it grows past this. */
+const MAX_CHUNK = 512;
+/** So many new keys are inserted one by one; more are sorted and merged. */
+const MAX_INSERTS = 64;
+
+/**
+ * Keys in byte order, for engines whose own structures have no order. Adding is O(1): new keys
+ * wait unsorted until somebody asks for order. Kept as sorted chunks, so that an insertion moves
+ * at most one chunk.
+ */
+export class SortedKeys {
+  #chunks: string[][] = [];
+  #added: Set<string> = new Set();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds a key that is not in it. */
+  add(key: string): void {
+    this.#added.add(key);
+    this.#size++;
+  }
+
+  /** Removes a key that is in it. */
+  delete(key: string): void {
+    this.#size--;
+    if (this.#added.delete(key)) return;
+    const at = this.#chunkOf(key);
+    const chunk = this.#chunks[at];
+    if (chunk === undefined) return;
+    const i = lowerBound(chunk, key);
+    if (chunk[i] !== key) return;
+    chunk.splice(i, 1);
+    if (chunk.length === 0) this.#chunks.splice(at, 1);
+  }
+
+  /** Up to `count` keys of the range in its order, beyond `after` where given. */
+  page(
+    range: Pick<KeyRange, 'lower' | 'upper' | 'reverse'>,
+    after: string | undefined,
+    count: number,
+  ): string[] {
+    this.#settle();
+    const found: string[] = [];
+    if (range.reverse) this.#collectDown(range, after, count, found);
+    else this.#collectUp(range, after, count, found);
+    return found;
+  }
+
+  clear(): void {
+    this.#chunks = [];
+    this.#added.clear();
+    this.#size = 0;
+  }
+
+  #collectUp(
+    { lower, upper }: Pick<KeyRange, 'lower' | 'upper'>,
+    after: string | undefined,
+    count: number,
+    found: string[],
+  ): void {
+    const start = after ?? lower?.key ?? '';
+    const skipStart = after !== undefined || lower?.inclusive === false;
+    let at = this.#chunkOf(start);
+    let i = lowerBound(this.#chunks[at] ?? [], start);
+    for (; at < this.#chunks.length; at++, i = 0) {
+      const chunk = this.#chunks[at] as string[];
+      for (; i < chunk.length; i++) {
+        const key = chunk[i] as string;
+        if (skipStart && key === start) continue;
+        if (upper !== undefined && !below(key, upper.key, upper.inclusive)) return;
+        found.push(key);
+        if (found.length >= count) return;
+      }
+    }
+  }
+
+  #collectDown(
+    { lower, upper }: Pick<KeyRange, 'lower' | 'upper'>,
+    after: string | undefined,
+    count: number,
+    found: string[],
+  ): void {
+    const start = after ?? upper?.key;
+    const skipStart = after !== undefined || upper?.inclusive === false;
+    let at =
+      start === undefined
+        ? this.#chunks.length - 1
+        : Math.min(this.#chunkOf(start), this.#chunks.length - 1);
+    for (; at >= 0; at--) {
+      const chunk = this.#chunks[at] as string[];
+      for (
+        let i =
+          start === undefined
+            ? chunk.length - 1
+            : Math.min(lowerBound(chunk, start), chunk.length - 1);
+        i >= 0;
+        i--
+      ) {
+        const key = chunk[i] as string;
+        if (start !== undefined && !below(key, start, !skipStart)) continue;
+        if (lower !== undefined && !below(lower.key, key, lower.inclusive)) return;
+        found.push(key);
+        if (found.length >= count) return;
+      }
+    }
+  }
+
+  /** The first chunk whose last key is not below `key`; the number of chunks when there is none. */
+  #chunkOf(key: string): number {
+    let low = 0;
+    let high = this.#chunks.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const chunk = this.#chunks[middle] as string[];
+      if (compareKeys(chunk[chunk.length - 1] as string, key) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Brings waiting keys into order. */
+  #settle(): void {
+    if (this.#added.size === 0) return;
+    if (this.#added.size <= MAX_INSERTS) for (const key of this.#added) this.#insert(key);
+    else this.#merge([...this.#added].sort(compareKeys));
+    this.#added.clear();
+  }
+
+  #insert(key: string): void {
+    if (this.#chunks.length === 0) {
+      this.#chunks.push([key]);
+      return;
+    }
+    const at = Math.min(this.#chunkOf(key), this.#chunks.length - 1);
+    const chunk = this.#chunks[at] as string[];
+    chunk.splice(lowerBound(chunk, key), 0, key);
+    if (chunk.length > MAX_CHUNK)
+      this.#chunks.splice(at, 1, chunk.slice(0, MAX_CHUNK / 2), chunk.slice(MAX_CHUNK / 2));
+  }
+
+  #merge(added: readonly string[]): void {
+    const chunks: string[][] = [];
+    let chunk: string[] = [];
+    const push = (key: string): void => {
+      if (chunk.length === 0 || chunk.length >= MAX_CHUNK / 2) {
+        chunk = [];
+        chunks.push(chunk);
+      }
+      chunk.push(key);
+    };
+    let next = 0;
+    for (const old of this.#chunks) {
+      for (const key of old) {
+        while (next < added.length && compareKeys(added[next] as string, key) < 0)
+          push(added[next++] as string);
+        push(key);
+      }
+    }
+    while (next < added.length) push(added[next++] as string);
+    this.#chunks = chunks;
+  }
+}
+
+/** Index of the first key that is not below `key`. */
+function lowerBound(chunk: readonly string[], key: string): number {
+  let low = 0;
+  let high = chunk.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareKeys(chunk[middle] as string, key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function below(key: string, bound: string, inclusive: boolean): boolean {
+  const order = compareKeys(key, bound);
+  return inclusive ? order <= 0 : order < 0;
+}

@@ -1,0 +1,246 @@
+import type { BlockingStore } from './blocking-store.ts';
+import {
+  checkKeys,
+  checkRange,
+  DELETE_RULES,
+  PREFIX_RULES,
+  SET_RULES,
+  SET_UNCONDITIONAL_RULES,
+  toDeleteWrite,
+  toSetWrite,
+  toWrites,
+} from './checks.ts';
+import type { Condition, Cursor, Entry, EntryHead } from './entry.ts';
+import { invalidArgument, isStrataError, StrataError } from './errors.ts';
+import { toCursor } from './feed/cursor.ts';
+import { checkKey, toKeyRange } from './keys.ts';
+import { checkOptions } from './options.ts';
+import type { BlockingPrimitives, CommitOutcome, Primitives, Write } from './primitives.ts';
+import { handOutEntry, handOutValue, inherit, toBatchResult } from './results.ts';
+import type { BatchResult, BatchWrite, DeleteOptions, Range, SetOptions } from './store.ts';
+
+const CLEAR_BATCH_KEYS = 1_000;
+
+type SyncSetOptions = Omit<SetOptions, 'signal' | 'timeoutMs'>;
+
+/** The synchronous view of a store, over its blocking primitives. */
+export class BlockingFacade<V> implements BlockingStore<V> {
+  readonly #primitives: Primitives<V>;
+  readonly #blocking: BlockingPrimitives<V>;
+  readonly #checkOpen: (operation: string, key?: string) => void;
+  readonly #maxKeyBytes: number;
+
+  constructor(
+    primitives: Primitives<V>,
+    blocking: BlockingPrimitives<V>,
+    checkOpen: (operation: string, key?: string) => void,
+  ) {
+    this.#primitives = primitives;
+    this.#blocking = blocking;
+    this.#checkOpen = checkOpen;
+    this.#maxKeyBytes = primitives.capabilities.maxKeyBytes;
+  }
+
+  get(key: string): V | undefined {
+    this.#begin('get', key);
+    const blocking = this.#blocking;
+    const value =
+      blocking.readValue === undefined ? blocking.readOne(key)?.value : blocking.readValue(key);
+    return value === undefined ? undefined : handOutValue(this.#primitives, value);
+  }
+
+  getEntry(key: string): Entry<V> | undefined {
+    this.#begin('getEntry', key);
+    const entry = this.#blocking.readOne(key);
+    return entry && handOutEntry(this.#primitives, entry);
+  }
+
+  getMany(keys: Iterable<string>): Map<string, V> {
+    return new Map(
+      this.#readMany('getMany', keys).map((entry) => [
+        entry.key,
+        handOutValue(this.#primitives, entry.value),
+      ]),
+    );
+  }
+
+  getEntries(keys: Iterable<string>): Map<string, Entry<V>> {
+    return new Map(
+      this.#readMany('getEntries', keys).map((entry) => [
+        entry.key,
+        handOutEntry(this.#primitives, entry),
+      ]),
+    );
+  }
+
+  has(key: string): boolean {
+    this.#begin('has', key);
+    return this.#blocking.readOne(key) !== undefined;
+  }
+
+  hasMany(keys: Iterable<string>): Set<string> {
+    return new Set(this.#readMany('hasMany', keys).map((entry) => entry.key));
+  }
+
+  getOrSet(key: string, loader: () => V, options?: Omit<SyncSetOptions, 'if'>): V {
+    if (typeof loader !== 'function')
+      throw invalidArgument(
+        'getOrSet',
+        'the loader',
+        loader,
+        'a function that gives the value',
+        key,
+      );
+    checkOptions('getOrSet', options, SET_UNCONDITIONAL_RULES);
+    const found = this.get(key);
+    if (found !== undefined) return found;
+    const value = loader();
+    this.set(key, value, options);
+    return value;
+  }
+
+  set(key: string, value: V, options?: SyncSetOptions): EntryHead {
+    this.#begin('set', key);
+    checkOptions('set', options, SET_RULES);
+    const { outcomes } = this.#blocking.commit([
+      toSetWrite(this.#primitives, 'set', key, value, options),
+    ]);
+    return outcomes[0]?.entry as EntryHead;
+  }
+
+  delete(key: string, options?: Pick<DeleteOptions, 'if'>): boolean {
+    this.#begin('delete', key);
+    checkOptions('delete', options, DELETE_RULES);
+    const { outcomes } = this.#blocking.commit([
+      toDeleteWrite(this.#primitives, 'delete', key, options?.if),
+    ]);
+    return outcomes[0]?.existed === true;
+  }
+
+  setMany(
+    pairs: Iterable<readonly [string, V]>,
+    options?: Omit<SyncSetOptions, 'if'>,
+  ): BatchResult {
+    this.#checkOpen('setMany');
+    checkOptions('setMany', options, SET_UNCONDITIONAL_RULES);
+    return this.#commit(
+      Array.from(pairs, ([key, value]) =>
+        toSetWrite(this.#primitives, 'setMany', key, value, options),
+      ),
+    );
+  }
+
+  deleteMany(keys: Iterable<string>): number {
+    this.#checkOpen('deleteMany');
+    const writes = checkKeys(this.#primitives as Primitives<unknown>, 'deleteMany', keys).map(
+      (key): Write<V> => ({ type: 'delete', key }),
+    );
+    return writes.length === 0
+      ? 0
+      : this.#blocking.commit(writes).outcomes.filter((outcome) => outcome.existed).length;
+  }
+
+  clear(options?: { readonly prefix?: string }): number {
+    this.#checkOpen('clear');
+    checkOptions('clear', options, PREFIX_RULES);
+    let cleared = 0;
+    for (;;) {
+      const doomed = [...this.keys({ ...options, limit: CLEAR_BATCH_KEYS })];
+      cleared += this.deleteMany(doomed);
+      if (doomed.length < CLEAR_BATCH_KEYS) return cleared;
+    }
+  }
+
+  update(
+    key: string,
+    fn: (value: V | undefined) => V | undefined,
+    options?: Omit<SyncSetOptions, 'if'>,
+  ): Entry<V> | undefined {
+    this.#begin('update', key);
+    checkOptions('update', options, SET_UNCONDITIONAL_RULES);
+    for (;;) {
+      const before = this.#blocking.readOne(key);
+      const value = fn(
+        before === undefined ? undefined : handOutValue(this.#primitives, before.value),
+      );
+      if (value === undefined && before === undefined) return undefined;
+      const condition: Condition = before === undefined ? 'absent' : { version: before.version };
+      const write: Write<V> =
+        value === undefined
+          ? { type: 'delete', key, if: condition }
+          : {
+              ...inherit(before, options),
+              ...toSetWrite(this.#primitives, 'update', key, value, options),
+              if: condition,
+            };
+      const done = this.#try(write, before);
+      if (done === undefined) continue;
+      return write.type === 'delete'
+        ? undefined
+        : handOutEntry(this.#primitives, {
+            ...(done.outcomes[0]?.entry as EntryHead),
+            value: write.value,
+          });
+    }
+  }
+
+  batch(writes: Iterable<BatchWrite<V>>): BatchResult {
+    this.#checkOpen('batch');
+    return this.#commit(toWrites(this.#primitives, 'batch', writes));
+  }
+
+  *list(range?: Range): Iterable<Entry<V>> {
+    this.#checkOpen('list');
+    checkRange('list', range);
+    for (const entry of this.#blocking.scan(toKeyRange(range)))
+      yield handOutEntry(this.#primitives, entry);
+  }
+
+  *keys(range?: Range): Iterable<string> {
+    this.#checkOpen('keys');
+    checkRange('keys', range);
+    yield* this.#blocking.scanKeys(toKeyRange(range));
+  }
+
+  cursor(): Cursor {
+    this.#checkOpen('cursor');
+    const state = this.#blocking.state?.();
+    if (state === undefined)
+      throw new StrataError(
+        'unsupported',
+        `cursor: ${this.#primitives.shape.type} stores offer no feed`,
+        { operation: 'cursor' },
+      );
+    return toCursor(state.head);
+  }
+
+  #begin(operation: string, key: string): void {
+    this.#checkOpen(operation, key);
+    checkKey(operation, key, this.#maxKeyBytes);
+  }
+
+  #readMany(operation: string, keys: Iterable<string>): Entry<V>[] {
+    this.#checkOpen(operation);
+    const wanted = new Set(checkKeys(this.#primitives as Primitives<unknown>, operation, keys));
+    return Array.from(wanted, (key) => this.#blocking.readOne(key)).filter(
+      (entry) => entry !== undefined,
+    );
+  }
+
+  #commit(writes: readonly Write<V>[]): BatchResult {
+    return toBatchResult(
+      writes,
+      writes.length === 0 ? { outcomes: [] } : this.#blocking.commit(writes),
+    );
+  }
+
+  /** One try of an update; `undefined` when another writer came first. */
+  #try(write: Write<V>, before: Entry<V> | undefined): CommitOutcome | undefined {
+    try {
+      return this.#blocking.commit([write]);
+    } catch (error) {
+      if (!isStrataError(error, 'conflict') || before?.immutable === true) throw error;
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,227 @@
+import type { Env, Timer } from './env.ts';
+import { StrataError } from './errors.ts';
+import type { CallOptions } from './store.ts';
+
+/** The wait of every call that names none. */
+export const DEFAULT_TIMEOUT_MS = 5_000;
+
+interface Waiting {
+  readonly call: Call;
+  readonly dueMs: number;
+  done: boolean;
+}
+
+/**
+ * Deadlines of one length, oldest first, behind a single timer: a call costs an array slot instead
+ * of a host timer. One an env and length.
+ */
+class DeadlineQueue {
+  #waiting: Waiting[] = [];
+  #first = 0;
+  #live = 0;
+  #timer: Timer | undefined;
+  readonly #env: Env;
+  readonly #timeoutMs: number;
+
+  constructor(env: Env, timeoutMs: number) {
+    this.#env = env;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  add(call: Call): Waiting {
+    const waiting: Waiting = {
+      call,
+      dueMs: this.#env.monotonicMs() + this.#timeoutMs,
+      done: false,
+    };
+    this.#waiting.push(waiting);
+    this.#live++;
+    this.#timer ??= this.#env.setTimer(() => this.#expire(), this.#timeoutMs);
+    return waiting;
+  }
+
+  remove(waiting: Waiting): void {
+    if (waiting.done) return;
+    waiting.done = true;
+    if (--this.#live > 0) return;
+    // The last one gone: nothing may keep the process alive.
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#waiting = [];
+    this.#first = 0;
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const nowMs = this.#env.monotonicMs();
+    const due: Call[] = [];
+    for (; this.#first < this.#waiting.length; this.#first++) {
+      const waiting = this.#waiting[this.#first] as Waiting;
+      if (waiting.done) continue;
+      if (waiting.dueMs > nowMs) break;
+      waiting.done = true;
+      this.#live--;
+      due.push(waiting.call);
+    }
+    if (this.#first > 1_024) {
+      this.#waiting.splice(0, this.#first);
+      this.#first = 0;
+    }
+    const next = this.#waiting[this.#first];
+    if (this.#live > 0 && next !== undefined) {
+      this.#timer = this.#env.setTimer(() => this.#expire(), Math.max(1, next.dueMs - nowMs));
+    }
+    // Last, because an ended call may add or remove others.
+    for (const call of due) call.end('timeout');
+  }
+}
+
+const queues = new WeakMap<Env, Map<number, DeadlineQueue>>();
+
+function queueOf(env: Env, timeoutMs: number): DeadlineQueue {
+  let byLength = queues.get(env);
+  if (byLength === undefined) {
+    byLength = new Map();
+    queues.set(env, byLength);
+  }
+  let queue = byLength.get(timeoutMs);
+  if (queue === undefined) {
+    // Odd lengths come and go (time left of a parent call): keep the map small.
+    if (byLength.size >= 64) byLength.clear();
+    queue = new DeadlineQueue(env, timeoutMs);
+    byLength.set(timeoutMs, queue);
+  }
+  return queue;
+}
+
+/**
+ * One call on its way through a store: its deadline, its caller's signal, and whether its writes
+ * may already have been applied. Drivers call `throwIfEnded()` before work that can still be left
+ * undone, `markSent()` when a write can no longer be called back, and `onEnd()` to free what an
+ * abandoned call holds.
+ */
+export class Call {
+  readonly env: Env;
+  readonly operation: string;
+  readonly key: string | undefined;
+  readonly timeoutMs: number;
+  /** Why the call was given up, once it was. */
+  ended: StrataError | undefined;
+  readonly #userSignal: AbortSignal | undefined;
+  #sent = false;
+  #listeners: Set<(error: StrataError) => void> | undefined;
+  #controller: AbortController | undefined;
+
+  constructor(
+    env: Env,
+    operation: string,
+    key?: string,
+    options?: CallOptions,
+    defaultTimeoutMs: number = DEFAULT_TIMEOUT_MS,
+  ) {
+    this.env = env;
+    this.operation = operation;
+    this.key = key;
+    this.timeoutMs = options?.timeoutMs ?? defaultTimeoutMs;
+    this.#userSignal = options?.signal;
+    if (this.#userSignal?.aborted) this.end('aborted');
+  }
+
+  /** A call of a store about itself: background work without a deadline of its own. */
+  static background(env: Env, operation: string, signal?: AbortSignal): Call {
+    return new Call(env, operation, undefined, {
+      timeoutMs: Number.POSITIVE_INFINITY,
+      ...(signal && { signal }),
+    });
+  }
+
+  throwIfEnded(): void {
+    if (this.ended !== undefined) throw this.ended;
+  }
+
+  /** From here on a write may be applied, whatever the caller hears. */
+  markSent(): void {
+    this.#sent = true;
+  }
+
+  /** Runs `fn` when the call is given up; returns its removal. */
+  onEnd(fn: (error: StrataError) => void): () => void {
+    if (this.ended !== undefined) {
+      fn(this.ended);
+      return () => {};
+    }
+    this.#listeners ??= new Set();
+    this.#listeners.add(fn);
+    return () => this.#listeners?.delete(fn);
+  }
+
+  /** The end of the call as a signal, for interfaces that take one. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      this.onEnd((error) => controller.abort(error));
+    }
+    return this.#controller.signal;
+  }
+
+  /** Ends the call; the first reason stands. */
+  end(reason: 'timeout' | 'aborted' | 'closed'): void {
+    if (this.ended !== undefined) return;
+    const { operation, key } = this;
+    const what = {
+      timeout: `no answer within ${this.timeoutMs} ms`,
+      aborted: "the caller's signal aborted it",
+      closed: 'the store was closed',
+    }[reason];
+    const cause = reason === 'aborted' ? this.#userSignal?.reason : undefined;
+    this.ended = this.#sent
+      ? new StrataError(
+          'unknown-outcome',
+          `${operation}: ${what}, and the write may have been applied`,
+          { operation, key, cause, details: { reason } },
+        )
+      : new StrataError(reason, `${operation}: ${what}`, { operation, key, cause });
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    for (const listener of listeners ?? []) listener(this.ended);
+  }
+
+  /** Settles as the promise does, or rejects when the call ends first; starts the call's deadline and heeds its caller's signal. */
+  guard<T>(promise: Promise<T>): Promise<T> {
+    const bounded = this.timeoutMs !== Number.POSITIVE_INFINITY;
+    const signal = this.#userSignal;
+    if (!bounded && signal === undefined && this.ended === undefined) return promise;
+    if (this.ended !== undefined) return this.untilEnd(promise);
+    const queue = bounded ? queueOf(this.env, this.timeoutMs) : undefined;
+    const waiting = queue?.add(this);
+    const onAbort = (): void => this.end('aborted');
+    signal?.addEventListener('abort', onAbort, { once: true });
+    return this.untilEnd(promise, () => {
+      if (waiting !== undefined) queue?.remove(waiting);
+      signal?.removeEventListener('abort', onAbort);
+    });
+  }
+
+  /** Settles as the promise does, or rejects when the call ends first; leaves nothing behind on either. */
+  untilEnd<T>(promise: Promise<T>, release?: () => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const forget = this.onEnd((error) => {
+        release?.();
+        reject(error);
+      });
+      promise.then(
+        (value) => {
+          release?.();
+          forget();
+          resolve(value);
+        },
+        (error: unknown) => {
+          release?.();
+          forget();
+          reject(error);
+        },
+      );
+    });
+  }
+}

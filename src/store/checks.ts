@@ -1,0 +1,220 @@
+import type { Condition, Json, Meta } from './entry.ts';
+import { invalidArgument, StrataError } from './errors.ts';
+import { checkKey } from './keys.ts';
+import { CALL_RULES, checkOptions, is, type OptionRules } from './options.ts';
+import type { Primitives, SetWrite, Write } from './primitives.ts';
+import type { BatchWrite, Range, SetOptions } from './store.ts';
+
+/** Largest metadata of an entry, in bytes of JSON. */
+export const MAX_META_BYTES: number = 16 * 1024;
+
+const isVersion = (v: unknown): boolean =>
+  typeof v === 'object' &&
+  v !== null &&
+  typeof (v as { version?: unknown }).version === 'string' &&
+  Object.keys(v).length === 1;
+
+const WRITE_RULES: OptionRules = {
+  if: { expected: "'absent' or { version }", accepts: (v) => v === 'absent' || isVersion(v) },
+  ttlMs: is.durationMs,
+  expiresAt: is.timeMs,
+  immutable: is.boolean,
+  meta: {
+    expected: 'an object of JSON data',
+    accepts: (v) => typeof v === 'object' && v !== null && !Array.isArray(v),
+  },
+};
+
+export const SET_RULES: OptionRules = { ...WRITE_RULES, ...CALL_RULES };
+const { if: IF_RULE, ...UNCONDITIONAL } = SET_RULES;
+/** Options of writes that bring their own condition or none. */
+export const SET_UNCONDITIONAL_RULES: OptionRules = UNCONDITIONAL;
+export const DELETE_RULES: OptionRules = { if: IF_RULE as OptionRules[string], ...CALL_RULES };
+export const RANGE_RULES: OptionRules = {
+  prefix: is.string,
+  gt: is.string,
+  gte: is.string,
+  lt: is.string,
+  lte: is.string,
+  reverse: is.boolean,
+  limit: is.count,
+  ...CALL_RULES,
+};
+export const WATCH_RULES: OptionRules = { after: is.text, prefix: is.string, ...CALL_RULES };
+export const PREFIX_RULES: OptionRules = { prefix: is.string, ...CALL_RULES };
+
+const BATCH_SET_RULES: OptionRules = {
+  type: is.anything,
+  key: is.anything,
+  value: is.anything,
+  ...WRITE_RULES,
+};
+const BATCH_DELETE_RULES: OptionRules = {
+  type: is.anything,
+  key: is.anything,
+  if: IF_RULE as OptionRules[string],
+};
+
+/** The keys of a call, checked. */
+export function checkKeys(
+  primitives: Primitives<never> | Primitives<unknown>,
+  operation: string,
+  keys: Iterable<string>,
+): string[] {
+  if (typeof keys === 'string' || typeof keys?.[Symbol.iterator] !== 'function')
+    throw invalidArgument(operation, 'the keys argument', keys, 'an iterable of keys');
+  const list = [...keys];
+  for (const key of list) checkKey(operation, key, primitives.capabilities.maxKeyBytes);
+  return list;
+}
+
+/** Bounds are no keys: empty ones are allowed, malformed ones are not. */
+export function checkRange(operation: string, range: Range | undefined): void {
+  if (range === undefined) return;
+  checkOptions(operation, range, RANGE_RULES);
+  for (const name of ['prefix', 'gt', 'gte', 'lt', 'lte'] as const) {
+    const bound = range[name];
+    if (bound !== undefined && !bound.isWellFormed())
+      throw invalidArgument(operation, `the option ${name}`, bound, 'well-formed Unicode');
+  }
+}
+
+function checkMeta(operation: string, key: string, meta: Meta): Meta {
+  let text: string;
+  try {
+    text = JSON.stringify(meta);
+  } catch (cause) {
+    throw new StrataError('invalid-argument', `${operation}: the metadata is no JSON data`, {
+      operation,
+      key,
+      cause,
+    });
+  }
+  if (text.length > MAX_META_BYTES)
+    throw new StrataError(
+      'invalid-argument',
+      `${operation}: the metadata has ${text.length} characters of JSON; expected at most ${MAX_META_BYTES}`,
+      { operation, key },
+    );
+  // A frozen copy: it is handed out with every reading of the entry.
+  return JSON.parse(text, (_, part: Json) =>
+    typeof part === 'object' ? Object.freeze(part) : part,
+  ) as Meta;
+}
+
+function checkSupported<V>(
+  primitives: Primitives<V>,
+  operation: string,
+  key: string,
+  write: { if?: Condition; expires: boolean; type: 'set' | 'delete' },
+): void {
+  const { conditional, ttl } = primitives.capabilities;
+  const refuse = (what: string): StrataError =>
+    new StrataError(
+      'unsupported',
+      `${operation}: ${primitives.shape.type} stores offer no ${what}`,
+      { operation, key },
+    );
+  if (write.expires && !ttl) throw refuse('expiry');
+  if (write.if === undefined || conditional === 'all') return;
+  if (write.type === 'delete' || conditional === 'none') throw refuse(`conditional ${write.type}`);
+  if (write.if !== 'absent' && conditional === 'absent')
+    throw refuse('set conditional on a version');
+}
+
+type WriteOptions = Omit<SetOptions, 'signal' | 'timeoutMs'>;
+
+/** Checks one set and gives it the form that primitives take. `options` are already checked for names and kinds. */
+export function toSetWrite<V>(
+  primitives: Primitives<V>,
+  operation: string,
+  key: string,
+  value: V,
+  options: WriteOptions | undefined,
+): SetWrite<V> {
+  checkKey(operation, key, primitives.capabilities.maxKeyBytes);
+  if (value === undefined)
+    throw invalidArgument(
+      operation,
+      'the value',
+      value,
+      'a value; undefined stands for a missing one',
+      key,
+    );
+  primitives.checkValue?.(operation, key, value);
+  const { maxValueBytes } = primitives.capabilities;
+  if (maxValueBytes !== undefined && value instanceof Uint8Array && value.length > maxValueBytes) {
+    throw new StrataError(
+      'invalid-argument',
+      `${operation}: the value has ${value.length} bytes; expected at most ${maxValueBytes}`,
+      { operation, key },
+    );
+  }
+  const owned = primitives.guard === undefined ? value : primitives.guard(value);
+  if (options === undefined) return { type: 'set', key, value: owned };
+  if (options.ttlMs !== undefined && options.expiresAt !== undefined) {
+    throw new StrataError(
+      'invalid-argument',
+      `${operation}: ttlMs and expiresAt exclude each other`,
+      { operation, key },
+    );
+  }
+  const expiresAt =
+    options.ttlMs === undefined ? options.expiresAt : primitives.env.now() + options.ttlMs;
+  checkSupported(primitives, operation, key, {
+    type: 'set',
+    expires: expiresAt !== undefined,
+    ...(options.if && { if: options.if }),
+  });
+  return {
+    type: 'set',
+    key,
+    value: owned,
+    ...(options.if !== undefined && { if: options.if }),
+    ...(expiresAt !== undefined &&
+      Number.isFinite(expiresAt) && { expiresAt: Math.ceil(expiresAt) }),
+    ...(options.immutable === true && { immutable: true as const }),
+    ...(options.meta !== undefined && { meta: checkMeta(operation, key, options.meta) }),
+  };
+}
+
+/** Checks one delete and gives it the form that primitives take. */
+export function toDeleteWrite<V>(
+  primitives: Primitives<V>,
+  operation: string,
+  key: string,
+  condition: Condition | undefined,
+): Write<V> {
+  checkKey(operation, key, primitives.capabilities.maxKeyBytes);
+  if (condition === undefined) return { type: 'delete', key };
+  checkSupported(primitives, operation, key, { type: 'delete', expires: false, if: condition });
+  return { type: 'delete', key, if: condition };
+}
+
+/** Checks every write of a batch before any is applied. */
+export function toWrites<V>(
+  primitives: Primitives<V>,
+  operation: string,
+  writes: Iterable<BatchWrite<V>>,
+): Write<V>[] {
+  if (typeof writes?.[Symbol.iterator] !== 'function')
+    throw invalidArgument(operation, 'the writes argument', writes, 'an iterable of writes');
+  const checked: Write<V>[] = [];
+  for (const write of writes) {
+    if (write?.type === 'set') {
+      checkOptions(`${operation}[${checked.length}]`, write, BATCH_SET_RULES);
+      checked.push(toSetWrite(primitives, operation, write.key, write.value, write));
+    } else if (write?.type === 'delete') {
+      checkOptions(`${operation}[${checked.length}]`, write, BATCH_DELETE_RULES);
+      checked.push(toDeleteWrite(primitives, operation, write.key, write.if));
+    } else {
+      throw invalidArgument(
+        operation,
+        `the type of write ${checked.length}`,
+        (write as { type?: unknown } | undefined)?.type,
+        "'set' or 'delete'",
+      );
+    }
+  }
+  return checked;
+}

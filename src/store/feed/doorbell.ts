@@ -1,0 +1,46 @@
+import type { Call } from '../call.ts';
+
+/** Wakes the watchers of a store; what they then find is read from the store, so a spare ring does no harm. */
+export class Doorbell {
+  #waiting: Set<{ readonly wake: () => void; readonly fail: (error: Error) => void }> = new Set();
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Resolves at the next ring. Register before checking the head, or a ring between is missed. */
+  wait(call: Call): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const forget = call.onEnd((error) => {
+        this.#waiting.delete(waiter);
+        reject(error);
+      });
+      const waiter = {
+        wake: (): void => {
+          forget();
+          resolve();
+        },
+        fail: (error: Error): void => {
+          forget();
+          reject(error);
+        },
+      };
+      if (call.ended === undefined) this.#waiting.add(waiter);
+    });
+  }
+
+  ring(): void {
+    const waiting = this.#waiting;
+    if (waiting.size === 0) return;
+    this.#waiting = new Set();
+    for (const { wake } of waiting) wake();
+  }
+
+  /** Ends every wait with an error: the store closes. */
+  fail(error: Error): void {
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    for (const { fail } of waiting) fail(error);
+  }
+}

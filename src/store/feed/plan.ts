@@ -1,0 +1,191 @@
+import type { EntryHead } from '../entry.ts';
+import { StrataError } from '../errors.ts';
+import type { SetWrite, Write, WriteOutcome } from '../primitives.ts';
+import type { WriteIds } from '../version.ts';
+
+/** Where a key stands in the change index: its record's revision and place within that commit. */
+export interface IndexPlace {
+  readonly rev: number;
+  readonly pos: number;
+}
+
+/** What a store holds under a key: a live entry, or what is left of one (a tombstone, an expired entry). */
+export interface Standing<V> extends IndexPlace {
+  /** Absent for a tombstone or an expired entry. */
+  readonly live?: EntryHead | undefined;
+  /** Whether the live value equals another; asked for immutable entries only. */
+  sameValue?(value: V): boolean;
+}
+
+/** One record of a commit: at most one a key, in the order of the last writes. */
+export type Planned<V> = PlannedSet<V> | PlannedDelete;
+
+export interface PlannedSet<V> extends IndexPlace {
+  readonly type: 'set';
+  readonly key: string;
+  readonly write: SetWrite<V>;
+  /** Number of the write id; `WriteIds` turns it into text or bytes. */
+  readonly writeId: number;
+  readonly head: EntryHead;
+  /** The index record that this one replaces. */
+  readonly replaces?: IndexPlace | undefined;
+}
+
+export interface PlannedDelete extends IndexPlace {
+  readonly type: 'delete';
+  readonly key: string;
+  readonly replaces: IndexPlace;
+}
+
+export interface CommitPlan<V> {
+  /** The revision of this commit; `undefined` when nothing changes and none is to be made. */
+  readonly rev: number | undefined;
+  readonly changes: readonly Planned<V>[];
+  /** One a write. */
+  readonly outcomes: readonly WriteOutcome[];
+}
+
+/** What a plan is made from. `standing` is asked once a key. */
+export interface PlanInput<V> {
+  readonly operation: string;
+  readonly writes: readonly Write<V>[];
+  /** The revision that this commit gets: the head's plus one. */
+  readonly rev: number;
+  readonly nowMs: number;
+  readonly ids: WriteIds;
+  standing(key: string): Standing<V> | undefined;
+}
+
+/** The state of one key while a plan is being made. */
+interface Slot<V> {
+  readonly before: Standing<V> | undefined;
+  live: EntryHead | undefined;
+  same: ((value: V) => boolean) | undefined;
+  /** The last write so far that changed the key; absent after a delete. */
+  set:
+    | { readonly write: SetWrite<V>; readonly writeId: number; readonly head: EntryHead }
+    | undefined;
+  /** Index of that write in the batch; -1 while unchanged. */
+  order: number;
+}
+
+/**
+ * Decides what a batch does, without touching anything: checks the conditions in order against the
+ * state that each write replaces, folds writes to one key together, and gives revisions, places
+ * and outcomes. Pure; every driver applies its result in one transaction.
+ *
+ * Errors: `conflict`, naming the key, for a failed condition, or a different value for an
+ * immutable entry.
+ */
+export function planCommit<V>(input: PlanInput<V>): CommitPlan<V> {
+  const slots = new Map<string, Slot<V>>();
+  const outcomes: WriteOutcome[] = [];
+  for (let order = 0; order < input.writes.length; order++) {
+    const write = input.writes[order] as Write<V>;
+    let slot = slots.get(write.key);
+    if (slot === undefined) {
+      const before = input.standing(write.key);
+      slot = {
+        before,
+        live: before?.live,
+        same: before?.sameValue?.bind(before),
+        set: undefined,
+        order: -1,
+      };
+      slots.set(write.key, slot);
+    }
+    checkCondition(input.operation, write, slot.live);
+    outcomes.push(
+      write.type === 'set' ? planSet(input, write, slot, order) : planDelete(slot, order),
+    );
+  }
+  const changes = collect(input.rev, slots);
+  return { rev: changes.length === 0 ? undefined : input.rev, changes, outcomes };
+}
+
+function checkCondition<V>(operation: string, write: Write<V>, live: EntryHead | undefined): void {
+  const condition = write.if;
+  if (condition === undefined) return;
+  const { key } = write;
+  if (condition === 'absent') {
+    if (live === undefined) return;
+    throw new StrataError(
+      'conflict',
+      `${operation}: ${JSON.stringify(key)} exists, and the write wants it absent`,
+      { operation, key, details: { version: live.version } },
+    );
+  }
+  if (live?.version === condition.version) return;
+  const found = live === undefined ? 'does not exist' : `has the version ${live.version}`;
+  throw new StrataError(
+    'conflict',
+    `${operation}: ${JSON.stringify(key)} ${found}, and the write wants ${condition.version}`,
+    { operation, key, details: { version: live?.version } },
+  );
+}
+
+function planSet<V>(
+  input: PlanInput<V>,
+  write: SetWrite<V>,
+  slot: Slot<V>,
+  order: number,
+): WriteOutcome {
+  const { live } = slot;
+  if (live?.immutable === true && write.origin === undefined) {
+    // Content under its own name: writing it again is no change, other content is a mistake.
+    if (write.immutable === true && slot.same?.(write.value) === true)
+      return { existed: true, entry: live };
+    const { operation } = input;
+    throw new StrataError(
+      'conflict',
+      `${operation}: ${JSON.stringify(write.key)} is immutable and holds another value`,
+      { operation, key: write.key, details: { version: live.version } },
+    );
+  }
+  const writeId = input.ids.next();
+  const head = headOf(write, input.ids.text(writeId), input.rev, input.nowMs);
+  slot.live = write.expiresAt !== undefined && write.expiresAt <= input.nowMs ? undefined : head;
+  slot.same = undefined;
+  slot.set = { write, writeId, head };
+  slot.order = order;
+  return { existed: live !== undefined, entry: head };
+}
+
+function planDelete<V>(slot: Slot<V>, order: number): WriteOutcome {
+  if (slot.live === undefined) return { existed: false };
+  slot.live = undefined;
+  slot.same = undefined;
+  slot.set = undefined;
+  slot.order = order;
+  return { existed: true };
+}
+
+/** Everything of an entry but its value. */
+function headOf<V>(write: SetWrite<V>, version: string, rev: number, nowMs: number): EntryHead {
+  const head: { -readonly [K in keyof EntryHead]: EntryHead[K] } = {
+    key: write.key,
+    version,
+    rev,
+    modifiedAt: write.modifiedAt ?? nowMs,
+  };
+  if (write.expiresAt !== undefined) head.expiresAt = write.expiresAt;
+  if (write.immutable) head.immutable = true;
+  if (write.meta !== undefined) head.meta = write.meta;
+  if (write.origin !== undefined) head.origin = write.origin;
+  return head;
+}
+
+function collect<V>(rev: number, slots: Map<string, Slot<V>>): Planned<V>[] {
+  const changed = [...slots].filter(([, slot]) => slot.order >= 0);
+  if (changed.length > 1) changed.sort(([, a], [, b]) => a.order - b.order);
+  const changes: Planned<V>[] = [];
+  for (const [key, slot] of changed) {
+    const replaces = slot.before;
+    const pos = changes.length;
+    if (slot.set !== undefined) changes.push({ type: 'set', key, rev, pos, replaces, ...slot.set });
+    // A key that this batch both made and removed leaves nothing behind.
+    else if (replaces?.live !== undefined)
+      changes.push({ type: 'delete', key, rev, pos, replaces });
+  }
+  return changes;
+}

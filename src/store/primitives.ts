@@ -1,0 +1,151 @@
+import type { Call } from './call.ts';
+import type { Capabilities } from './capabilities.ts';
+import type { Codec } from './codec.ts';
+import type { Change, Condition, Entry, EntryHead, Json, Meta, Origin } from './entry.ts';
+import type { Env } from './env.ts';
+import type { KeyRange } from './keys.ts';
+
+/** A result now or later: what is at hand is returned without a promise. */
+export type Awaitable<T> = T | Promise<T>;
+
+/** One write as the primitives take it: checked, its expiry absolute. */
+export type Write<V> = SetWrite<V> | DeleteWrite;
+
+export interface SetWrite<V> {
+  readonly type: 'set';
+  readonly key: string;
+  readonly value: V;
+  readonly if?: Condition;
+  readonly expiresAt?: number;
+  readonly immutable?: true;
+  readonly meta?: Meta;
+  /** Marks the entry as a copy: kept with it, and lets it replace an immutable entry. */
+  readonly origin?: Origin;
+  /** The source's time of writing; default now. */
+  readonly modifiedAt?: number;
+}
+
+export interface DeleteWrite {
+  readonly type: 'delete';
+  readonly key: string;
+  readonly if?: Condition;
+}
+
+/** What one write did. A set that repeats an immutable entry gives the entry that stands. */
+export interface WriteOutcome {
+  readonly existed: boolean;
+  /** The entry after a set. */
+  readonly entry?: EntryHead;
+}
+
+export interface CommitOutcome {
+  /** The commit made; absent where nothing changed or the store has no revisions. */
+  readonly rev?: number;
+  /** One a write, in order. */
+  readonly outcomes: readonly WriteOutcome[];
+}
+
+/** A place in a store's history: after the commit `rev`, whose random id is `id`. */
+export interface Position {
+  readonly epoch: string;
+  readonly rev: number;
+  /** Empty for `rev` 0, the state before any commit. */
+  readonly id: string;
+}
+
+export interface FeedState {
+  /** Kept in the store; names it on the wire and in origins. */
+  readonly storeId: string;
+  readonly head: Position;
+}
+
+/** A part of one commit: `end` is set on the last part, and says where the reader then stands. */
+export interface FeedPage<V> {
+  readonly changes: readonly Change<V>[];
+  readonly end?: Position;
+}
+
+/** The change feed of a store, from which `watch`, resume and replication are made. */
+export interface Feed<V> {
+  state(call: Call): Awaitable<FeedState>;
+  /**
+   * Reads one commit after a position (`undefined`: from nothing, the whole state), in pages: a
+   * single commit where the log still has it, else everything up to a head at once. Ends without
+   * a page when there is nothing after it. A key may occur again in a later page of the same
+   * commit, which then supersedes the earlier; consumers keep the last.
+   * Errors: `cursor-expired` for another epoch, an unknown commit id, below the floor, the future.
+   */
+  read(after: Position | undefined, call: Call): AsyncIterable<FeedPage<V>>;
+  /** Resolves as soon as the head differs from `after`; rejects when the call ends or the store closes. */
+  wait(after: Position | undefined, call: Call): Promise<void>;
+  /** Epoch in which the commit `rev` was made; origins carry it. */
+  epochOf(rev: number): string;
+}
+
+/** The synchronous half of a store that has one. Guarantees are those of the asynchronous half. */
+export interface BlockingPrimitives<V> {
+  readOne(key: string): Entry<V> | undefined;
+  /** As `readOne`, without building the entry. */
+  readValue?(key: string): V | undefined;
+  scan(range: KeyRange): Iterable<Entry<V>>;
+  scanKeys(range: KeyRange): Iterable<string>;
+  commit(writes: readonly Write<V>[]): CommitOutcome;
+  state?(): FeedState;
+}
+
+/** What a store is made of, as data: for pictures, `info` and logs. */
+export interface Shape {
+  /** `memory`, `lmdb`, `tiered`, `encoded` … */
+  readonly type: string;
+  /** Facts worth showing, such as a path or a policy; never a secret. */
+  readonly details?: Readonly<Record<string, Json>>;
+  /** The stores inside, by role: `front`, `back`, `inner` … */
+  readonly parts?: Readonly<Record<string, Shape>>;
+}
+
+/**
+ * What a driver, layer or composition supplies; `defineStore` makes a `Store` of it, and other
+ * layers build on it directly. Rules for authors:
+ *
+ * - Arguments are already checked, and any key may come, reserved ones (U+0000…) included, up to
+ *   128 bytes longer than `capabilities.maxKeyBytes`.
+ * - Expired entries are hidden everywhere: in reads, scans, conditions and outcomes.
+ * - `commit` is atomic as `capabilities.atomic` says, checks every condition against the state it
+ *   replaces, and fails with `conflict` (naming the key) before anything is applied. It has copied
+ *   or encoded every value by the time it returns, unless `guard` is given.
+ * - A write that can no longer be called back calls `call.markSent()`; work not yet begun starts
+ *   with `call.throwIfEnded()`.
+ * - Failures are `StrataError`s.
+ */
+export interface Primitives<V> {
+  readonly shape: Shape;
+  readonly capabilities: Capabilities;
+  readonly env: Env;
+  /** Bound of calls that name none; default 5,000. */
+  readonly timeoutMs?: number;
+  /** One entry. Returned without a promise where it is at hand. */
+  readOne(key: string, call: Call): Awaitable<Entry<V> | undefined>;
+  /** As `readOne`, without building the entry; only where that is faster. */
+  readValue?(key: string, call: Call): Awaitable<V | undefined>;
+  /** Several entries, in the order asked; a snapshot where the engine has one. */
+  readMany(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]>;
+  /** Entries in key order, in pages; a page is current when it is yielded. */
+  scan(range: KeyRange, call: Call): AsyncIterable<readonly Entry<V>[]>;
+  /** As `scan`, without reading values. */
+  scanKeys(range: KeyRange, call: Call): AsyncIterable<readonly string[]>;
+  commit(writes: readonly Write<V>[], call: Call): Awaitable<CommitOutcome>;
+  readonly feed?: Feed<V>;
+  readonly blocking?: BlockingPrimitives<V>;
+  /** Refuses a value with `invalid-argument`; default accepts all. */
+  checkValue?(operation: string, key: string, value: V): void;
+  /**
+   * Copies a value so that the caller and the store share nothing. `defineStore` applies it to
+   * what comes in and goes out; absent where the store does neither keep nor hand out references.
+   */
+  guard?(value: V): V;
+  /** How values become bytes on a wire; absent where they are bytes or have no natural form. */
+  readonly codec?: Codec<V>;
+  /** The same store before decoding, where there is one: replication moves these bytes as they are. */
+  readonly bytes?: Primitives<Uint8Array>;
+  close(): Promise<void>;
+}

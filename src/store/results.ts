@@ -1,0 +1,38 @@
+import type { Entry } from './entry.ts';
+import type { CommitOutcome, Primitives, Write } from './primitives.ts';
+import type { BatchResult, SetOptions } from './store.ts';
+
+type UpdateOptions = Omit<SetOptions, 'if'> | undefined;
+
+/** What an update keeps of the entry it replaces, unless its options say otherwise. */
+export function inherit<V>(before: Entry<V> | undefined, options: UpdateOptions): object {
+  const keepExpiry =
+    before?.expiresAt !== undefined &&
+    options?.expiresAt === undefined &&
+    options?.ttlMs === undefined;
+  return {
+    ...(keepExpiry && { expiresAt: before.expiresAt }),
+    ...(before?.meta !== undefined && { meta: before.meta }),
+  };
+}
+
+/** The public result of a batch. */
+export function toBatchResult<V>(writes: readonly Write<V>[], done: CommitOutcome): BatchResult {
+  const results = writes.map((write, at) => {
+    const { existed = false, entry } = done.outcomes[at] ?? {};
+    return { key: write.key, existed, ...(entry !== undefined && { entry: { ...entry } }) };
+  });
+  return { ...(done.rev !== undefined && { rev: done.rev }), results };
+}
+
+/** A value on its way out: copied where the store would share it. */
+export function handOutValue<V>(primitives: Primitives<V>, value: V): V {
+  return primitives.guard === undefined ? value : primitives.guard(value);
+}
+
+/** An entry on its way out. */
+export function handOutEntry<V>(primitives: Primitives<V>, entry: Entry<V>): Entry<V> {
+  return primitives.guard === undefined
+    ? entry
+    : { ...entry, value: primitives.guard(entry.value) };
+}

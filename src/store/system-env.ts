@@ -1,0 +1,32 @@
+import type { Env, Timer } from './env.ts';
+
+/** Longest delay that host timers keep; longer ones are renewed. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+class SystemTimer implements Timer {
+  #handle: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(fn: () => void, delayMs: number, background: boolean) {
+    const step = (leftMs: number): void => {
+      const delay = Math.min(leftMs, MAX_DELAY_MS);
+      this.#handle = setTimeout(() => (leftMs > delay ? step(leftMs - delay) : fn()), delay);
+      // Browsers give a number, which holds nothing alive.
+      if (background && typeof this.#handle === 'object') this.#handle.unref();
+    };
+    step(Math.max(0, delayMs));
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle);
+  }
+}
+
+/** The real clock, timers and randomness of Node and browsers. */
+export const systemEnv: Env = Object.freeze({
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  random: () => Math.random(),
+  randomBytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)),
+  setTimer: (fn: () => void, delayMs: number, options?: { readonly background?: boolean }): Timer =>
+    new SystemTimer(fn, delayMs, options?.background === true),
+});
