@@ -10,14 +10,15 @@ import {
   toSetWrite,
   toWrites,
 } from './checks.ts';
-import type { Condition, Cursor, Entry, EntryHead } from './entry.ts';
-import { invalidArgument, isStrataError, StrataError } from './errors.ts';
+import type { Cursor, Entry, EntryHead } from './entry.ts';
+import { invalidArgument, StrataError } from './errors.ts';
 import { toCursor } from './feed/cursor.ts';
 import { checkKey, toKeyRange } from './keys.ts';
+import type { BatchResult, BatchWrite, DeleteOptions, Range, SetOptions } from './operations.ts';
 import { checkOptions } from './options.ts';
 import type { BlockingPrimitives, CommitOutcome, Primitives, Write } from './primitives.ts';
-import { handOutEntry, handOutValue, inherit, toBatchResult } from './results.ts';
-import type { BatchResult, BatchWrite, DeleteOptions, Range, SetOptions } from './store.ts';
+import { handOutEntry, handOutValue, toBatchResult } from './results.ts';
+import { lostRace, updateWrite } from './update.ts';
 
 const CLEAR_BATCH_KEYS = 1_000;
 
@@ -164,15 +165,7 @@ export class BlockingFacade<V> implements BlockingStore<V> {
         before === undefined ? undefined : handOutValue(this.#primitives, before.value),
       );
       if (value === undefined && before === undefined) return undefined;
-      const condition: Condition = before === undefined ? 'absent' : { version: before.version };
-      const write: Write<V> =
-        value === undefined
-          ? { type: 'delete', key, if: condition }
-          : {
-              ...inherit(before, options),
-              ...toSetWrite(this.#primitives, 'update', key, value, options),
-              if: condition,
-            };
+      const write = updateWrite(this.#primitives, key, before, value, options);
       const done = this.#try(write, before);
       if (done === undefined) continue;
       return write.type === 'delete'
@@ -239,7 +232,7 @@ export class BlockingFacade<V> implements BlockingStore<V> {
     try {
       return this.#blocking.commit([write]);
     } catch (error) {
-      if (!isStrataError(error, 'conflict') || before?.immutable === true) throw error;
+      if (!lostRace(error, before)) throw error;
       return undefined;
     }
   }

@@ -1,5 +1,5 @@
 import type { Cursor, Entry, EntryHead } from './entry.ts';
-import type { BatchResult, BatchWrite, DeleteOptions, Range, SetOptions } from './store.ts';
+import type { BatchResult, BatchWrite, DeleteOptions, Range, SetOptions } from './operations.ts';
 
 type Unbounded<O> = Omit<O, 'signal' | 'timeoutMs'>;
 

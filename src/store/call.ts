@@ -1,6 +1,6 @@
 import type { Env, Timer } from './env.ts';
 import { StrataError } from './errors.ts';
-import type { CallOptions } from './store.ts';
+import type { CallOptions } from './operations.ts';
 
 /** The wait of every call that names none. */
 export const DEFAULT_TIMEOUT_MS = 5_000;

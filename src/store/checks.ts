@@ -1,9 +1,9 @@
 import type { Condition, Json, Meta } from './entry.ts';
 import { invalidArgument, StrataError } from './errors.ts';
 import { checkKey } from './keys.ts';
+import type { BatchWrite, Range, SetOptions } from './operations.ts';
 import { CALL_RULES, checkOptions, is, type OptionRules } from './options.ts';
 import type { Primitives, SetWrite, Write } from './primitives.ts';
-import type { BatchWrite, Range, SetOptions } from './store.ts';
 
 /** Largest metadata of an entry, in bytes of JSON. */
 export const MAX_META_BYTES: number = 16 * 1024;

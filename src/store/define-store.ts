@@ -15,15 +15,12 @@ import {
   WATCH_RULES,
 } from './checks.ts';
 import type { Commit, Cursor, Entry, EntryHead } from './entry.ts';
-import { invalidArgument, isStrataError, StrataError } from './errors.ts';
+import { invalidArgument, StrataError } from './errors.ts';
 import { fromCursor, toCursor } from './feed/cursor.ts';
 import { watchFeed } from './feed/watch.ts';
 import { PRIMITIVES } from './internals.ts';
 import { checkKey, toKeyRange } from './keys.ts';
 import { managedIterable } from './managed-iterable.ts';
-import { CALL_RULES, checkOptions, type OptionRules } from './options.ts';
-import type { Awaitable, CommitOutcome, Feed, Primitives, Write } from './primitives.ts';
-import { handOutEntry, handOutValue, inherit, toBatchResult } from './results.ts';
 import type {
   BatchResult,
   BatchWrite,
@@ -31,15 +28,17 @@ import type {
   DeleteOptions,
   Range,
   SetOptions,
-  Store,
-  StoreWithBlocking,
   WatchOptions,
-} from './store.ts';
+} from './operations.ts';
+import { CALL_RULES, checkOptions, type OptionRules } from './options.ts';
+import type { Awaitable, CommitOutcome, Feed, Primitives, Write } from './primitives.ts';
+import { handOutEntry, handOutValue, toBatchResult } from './results.ts';
+import { SingleLoad } from './single-load.ts';
+import type { Store, StoreWithBlocking } from './store.ts';
+import { updateEntry } from './update.ts';
 
 /** Deletes of `clear` go in batches of so many keys. */
 const CLEAR_BATCH_KEYS = 1_000;
-/** An update that keeps losing waits a little from this try on. */
-const UPDATE_PATIENCE = 4;
 
 /**
  * Makes a `Store` of what a driver, layer or composition supplies: checks keys, values and options
@@ -60,7 +59,7 @@ class DefinedStore<V> implements Store<V> {
   readonly #primitives: Primitives<V>;
   readonly #timeoutMs: number;
   readonly #maxKeyBytes: number;
-  readonly #loading = new Map<string, Promise<V>>();
+  readonly #loads = new SingleLoad<V>(this);
   readonly #iterating = new Set<Call>();
   #closing: Promise<void> | undefined;
 
@@ -143,32 +142,8 @@ class DefinedStore<V> implements Store<V> {
     const found = await this.get(key, bounds);
     if (found !== undefined) return found;
     const call = this.#begin('getOrSet', key, bounds);
-    let loading = this.#loading.get(key);
-    if (loading === undefined) {
-      // The load belongs to all callers: one that gives up does not end it for the others.
-      loading = this.#load(key, loader, written).finally(() => this.#loading.delete(key));
-      this.#loading.set(key, loading);
-    }
+    const loading = this.#loads.load(key, loader, written);
     return handOutValue(this.#primitives, await call.guard(loading));
-  }
-
-  async #load(
-    key: string,
-    loader: () => V | Promise<V>,
-    options: Omit<SetOptions, 'if'>,
-  ): Promise<V> {
-    const value = await loader();
-    try {
-      await this.set(
-        key,
-        value,
-        this.capabilities.conditional === 'none' ? options : { ...options, if: 'absent' },
-      );
-      return value;
-    } catch (error) {
-      if (!isStrataError(error, 'conflict')) throw error;
-      return (await this.get(key)) ?? value;
-    }
   }
 
   async set(key: string, value: V, options?: SetOptions): Promise<EntryHead> {
@@ -235,52 +210,10 @@ class DefinedStore<V> implements Store<V> {
         'a function from the old value to the new one',
         key,
       );
-    if (this.capabilities.conditional !== 'all')
+    if (this.capabilities.conditional !== 'all') {
       throw this.#unsupported('update', key, 'atomic updates');
-    return call.guard(this.#updateLoop(key, fn, options, call));
-  }
-
-  async #updateLoop(
-    key: string,
-    fn: (value: V | undefined) => V | undefined | Promise<V | undefined>,
-    options: Omit<SetOptions, 'if'> | undefined,
-    call: Call,
-  ): Promise<Entry<V> | undefined> {
-    const primitives = this.#primitives;
-    for (let tries = 1; ; tries++) {
-      call.throwIfEnded();
-      const before = await primitives.readOne(key, call);
-      const value = await fn(
-        before === undefined ? undefined : handOutValue(this.#primitives, before.value),
-      );
-      call.throwIfEnded();
-      if (value === undefined && before === undefined) return undefined;
-      const condition = before === undefined ? ('absent' as const) : { version: before.version };
-      const write: Write<V> =
-        value === undefined
-          ? { type: 'delete', key, if: condition }
-          : {
-              ...inherit(before, options),
-              ...toSetWrite(primitives, 'update', key, value, options),
-              if: condition,
-            };
-      try {
-        const { outcomes } = await primitives.commit([write], call);
-        if (write.type === 'delete') return undefined;
-        return handOutEntry(this.#primitives, {
-          ...(outcomes[0]?.entry as EntryHead),
-          value: write.value,
-        });
-      } catch (error) {
-        if (!isStrataError(error, 'conflict') || before?.immutable === true) throw error;
-      }
-      if (tries >= UPDATE_PATIENCE)
-        await this.#pause(call, primitives.env.random() * Math.min(50, tries));
     }
-  }
-
-  #pause(call: Call, delayMs: number): Promise<void> {
-    return call.guard(new Promise((resolve) => this.#primitives.env.setTimer(resolve, delayMs)));
+    return call.guard(updateEntry(this.#primitives, key, fn, options, call));
   }
 
   async batch(writes: Iterable<BatchWrite<V>>, options?: CallOptions): Promise<BatchResult> {

@@ -27,6 +27,16 @@ export {
 export { describeStore, PRIMITIVES, primitivesOf } from './internals.ts';
 export { type Bound, compareKeys, type KeyRange } from './keys.ts';
 export type {
+  BatchResult,
+  BatchWrite,
+  CallOptions,
+  DeleteOptions,
+  Range,
+  SetOptions,
+  WatchOptions,
+  WriteResult,
+} from './operations.ts';
+export type {
   Awaitable,
   BlockingPrimitives,
   CommitOutcome,
@@ -41,16 +51,5 @@ export type {
   Write,
   WriteOutcome,
 } from './primitives.ts';
-export type {
-  BatchResult,
-  BatchWrite,
-  CallOptions,
-  DeleteOptions,
-  Range,
-  SetOptions,
-  Store,
-  StoreWithBlocking,
-  WatchOptions,
-  WriteResult,
-} from './store.ts';
+export type { Store, StoreWithBlocking } from './store.ts';
 export { systemEnv } from './system-env.ts';

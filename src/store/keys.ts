@@ -1,6 +1,6 @@
 import { MAX_KEY_BYTES } from './capabilities.ts';
 import { invalidArgument, StrataError } from './errors.ts';
-import type { Range } from './store.ts';
+import type { Range } from './operations.ts';
 
 /** Keys that begin so belong to StrataKV itself and are reached through the primitives only. */
 export const RESERVED_PREFIX = '\u0000';

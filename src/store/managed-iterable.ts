@@ -1,6 +1,6 @@
 import { Call } from './call.ts';
 import type { Env } from './env.ts';
-import type { CallOptions } from './store.ts';
+import type { CallOptions } from './operations.ts';
 
 export interface ManagedIterableInit<T> {
   readonly env: Env;

@@ -1,20 +1,6 @@
 import type { Entry } from './entry.ts';
+import type { BatchResult } from './operations.ts';
 import type { CommitOutcome, Primitives, Write } from './primitives.ts';
-import type { BatchResult, SetOptions } from './store.ts';
-
-type UpdateOptions = Omit<SetOptions, 'if'> | undefined;
-
-/** What an update keeps of the entry it replaces, unless its options say otherwise. */
-export function inherit<V>(before: Entry<V> | undefined, options: UpdateOptions): object {
-  const keepExpiry =
-    before?.expiresAt !== undefined &&
-    options?.expiresAt === undefined &&
-    options?.ttlMs === undefined;
-  return {
-    ...(keepExpiry && { expiresAt: before.expiresAt }),
-    ...(before?.meta !== undefined && { meta: before.meta }),
-  };
-}
 
 /** The public result of a batch. */
 export function toBatchResult<V>(writes: readonly Write<V>[], done: CommitOutcome): BatchResult {

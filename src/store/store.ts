@@ -1,71 +1,15 @@
 import type { BlockingStore } from './blocking-store.ts';
 import type { Capabilities } from './capabilities.ts';
-import type { Commit, Condition, Cursor, Entry, EntryHead, Meta } from './entry.ts';
-
-/** Bounds a call. On iterables `timeoutMs` bounds each step. */
-export interface CallOptions {
-  /** Ends the call with `aborted` (or `unknown-outcome` for a write already under way). */
-  readonly signal?: AbortSignal;
-  /** Default 5,000 (the store's own `timeoutMs`); `Infinity` waits for ever. */
-  readonly timeoutMs?: number;
-}
-
-export interface SetOptions extends CallOptions {
-  /** Writes only over this state, else fails with `conflict`. */
-  readonly if?: Condition;
-  /** Life from now, in ms; excludes `expiresAt`. */
-  readonly ttlMs?: number;
-  /** End of life, in ms since 1970. */
-  readonly expiresAt?: number;
-  /** The value never changes under this key: a later different value is a `conflict`; the same value again changes nothing. */
-  readonly immutable?: boolean;
-  readonly meta?: Meta;
-}
-
-export interface DeleteOptions extends CallOptions {
-  readonly if?: Condition;
-}
-
-/** Which keys, in which order. Bounds and order are by the bytes of the UTF-8 key. */
-export interface Range {
-  readonly prefix?: string;
-  readonly gt?: string;
-  readonly gte?: string;
-  readonly lt?: string;
-  readonly lte?: string;
-  readonly reverse?: boolean;
-  /** At most so many entries; default all. */
-  readonly limit?: number;
-}
-
-/** One write of a batch. */
-export type BatchWrite<V> =
-  | ({ readonly type: 'set'; readonly key: string; readonly value: V } & Omit<
-      SetOptions,
-      keyof CallOptions
-    >)
-  | { readonly type: 'delete'; readonly key: string; readonly if?: Condition };
-
-/** What one write of a batch did: `entry` after a set, and whether the key existed before. */
-export interface WriteResult {
-  readonly key: string;
-  readonly existed: boolean;
-  readonly entry?: EntryHead;
-}
-
-export interface BatchResult {
-  /** The commit, where the store has revisions and anything changed. */
-  readonly rev?: number;
-  /** One result a write, in the order given. */
-  readonly results: readonly WriteResult[];
-}
-
-export interface WatchOptions extends CallOptions {
-  /** Where to go on: a stored cursor, or `'start'` for the whole state first. Default: the head at the call. */
-  readonly after?: Cursor | 'start';
-  /** Only keys that begin so; commits without any are passed over, or arrive as bookmarks. */
-  readonly prefix?: string;
-}
+import type { Commit, Cursor, Entry, EntryHead } from './entry.ts';
+import type {
+  BatchResult,
+  BatchWrite,
+  CallOptions,
+  DeleteOptions,
+  Range,
+  SetOptions,
+  WatchOptions,
+} from './operations.ts';
 
 /**
  * What users hold, and what layers and compositions take and return: keys in the order of their
