@@ -54,10 +54,12 @@ export type Condition = 'absent' | { readonly version: string };
 /** One change in a commit of the feed: the entry as it is after it, or its removal. */
 export type Change<V> = SetChange<V> | DeleteChange;
 
+/** A key that was written, with its entry after the commit. */
 export interface SetChange<V> extends Entry<V> {
   readonly type: 'set';
 }
 
+/** A key that was removed. */
 export interface DeleteChange {
   readonly type: 'delete';
   readonly key: string;

@@ -95,6 +95,7 @@ export function afterPrefix(prefix: string): string | undefined {
   return undefined;
 }
 
+/** One end of a range. */
 export interface Bound {
   readonly key: string;
   readonly inclusive: boolean;

@@ -11,6 +11,7 @@ export type Awaitable<T> = T | Promise<T>;
 /** One write as the primitives take it: checked, its expiry absolute. */
 export type Write<V> = SetWrite<V> | DeleteWrite;
 
+/** A set as the primitives take it. */
 export interface SetWrite<V> {
   readonly type: 'set';
   readonly key: string;
@@ -25,6 +26,7 @@ export interface SetWrite<V> {
   readonly modifiedAt?: number;
 }
 
+/** A delete as the primitives take it. */
 export interface DeleteWrite {
   readonly type: 'delete';
   readonly key: string;
@@ -38,6 +40,7 @@ export interface WriteOutcome {
   readonly entry?: EntryHead;
 }
 
+/** What a commit did. */
 export interface CommitOutcome {
   /** The commit made; absent where nothing changed or the store has no revisions. */
   readonly rev?: number;
@@ -53,6 +56,7 @@ export interface Position {
   readonly id: string;
 }
 
+/** Who a store is, and where its history stands. */
 export interface FeedState {
   /** Kept in the store; names it on the wire and in origins. */
   readonly storeId: string;

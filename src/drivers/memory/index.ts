@@ -8,6 +8,7 @@ import type { StoreWithBlocking } from '../../store/store.ts';
 import { systemEnv } from '../../store/system-env.ts';
 import { MemoryEngine } from './engine.ts';
 
+/** Options of `memory`. */
 export interface MemoryOptions<V = unknown> {
   /**
    * Hands values in and out by reference instead of copying them: several times faster, and a
