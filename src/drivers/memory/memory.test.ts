@@ -1,0 +1,20 @@
+import { describe, it } from 'vitest';
+import { requiredCapabilities } from '../../../test/required-capabilities.ts';
+import { conformance, simulatedEnv } from '../../testing/index.ts';
+import { memory } from './index.ts';
+
+const env = simulatedEnv();
+
+conformance({
+  name: 'memory',
+  test: { describe, it },
+  factory: { env, create: () => memory({ env }), required: requiredCapabilities.memory },
+});
+
+conformance({
+  name: 'memory, by reference',
+  test: { describe, it },
+  factory: { env, create: () => memory({ env, zeroCopy: true }), sharesValues: true },
+});
+
+conformance({ name: 'memory, in real time', test: { describe, it }, factory: () => memory() });

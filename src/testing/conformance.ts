@@ -1,0 +1,133 @@
+import type { Capabilities } from '../store/capabilities.ts';
+import type { Store } from '../store/store.ts';
+import { ok } from './assert.ts';
+import {
+  type Case,
+  type CaseContext,
+  type Need,
+  passTime,
+  type StoreFactory,
+} from './conformance/case.ts';
+import { themes } from './conformance/themes.ts';
+import { type CaseFunction, declareGroups, skipCase, type TestRunner } from './runner.ts';
+import { fittingValues, type SampleValues } from './values.ts';
+
+/** What `conformance` runs, and on what. */
+export interface ConformanceOptions<V> {
+  /** The runner: its function that declares a case, or an object with `it` or `test`, and `describe`. */
+  readonly test: TestRunner;
+  /** Makes the stores; a function that gives a fresh, empty one is enough. */
+  readonly factory: StoreFactory<V> | (() => Store<V> | Promise<Store<V>>);
+  /** Stands before the names of all cases. */
+  readonly name?: string;
+}
+
+/**
+ * Declares the cases of the store contract for one kind of store: every promise of `Store`, chosen
+ * by its capabilities; what it does not offer must be refused as `unsupported`.
+ *
+ * ```ts
+ * import { describe, it } from 'vitest';
+ * conformance({ test: { describe, it }, factory: () => memory() });
+ * ```
+ */
+export function conformance<V>(options: ConformanceOptions<V>): void {
+  const given = options.factory;
+  const factory: StoreFactory<V> = typeof given === 'function' ? { create: given } : given;
+  const group = declareGroups(options.test);
+  const session = new Session(factory as StoreFactory<unknown>);
+  for (const [theme, cases] of Object.entries(themes)) {
+    const title = options.name === undefined ? theme : `${options.name}: ${theme}`;
+    group(title, (declare) => {
+      for (const one of cases) if (session.offers(one)) declare(one.name, session.run(one));
+    });
+  }
+}
+
+/** The cases of one `conformance` call. */
+class Session {
+  readonly #factory: StoreFactory<unknown>;
+  #values: SampleValues | undefined;
+
+  constructor(factory: StoreFactory<unknown>) {
+    this.#factory = factory;
+    this.#values = factory.values;
+  }
+
+  offers({ factory: need }: Case): boolean {
+    if (need === undefined) return true;
+    if (need === 'copies') return this.#factory.sharesValues !== true;
+    return this.#factory[need] !== undefined;
+  }
+
+  run(one: Case): CaseFunction {
+    return async (runner) => {
+      const world = new World(this.#factory);
+      try {
+        const store = await world.create();
+        const missing = one.needs?.find((need) => !has(store.capabilities, need));
+        if (missing !== undefined) return skipCase(runner, `the store offers no ${missing}`);
+        this.#values ??= await fittingValues(await world.create());
+        await one.run(world.context(store, this.#values));
+      } finally {
+        await world.end();
+      }
+    };
+  }
+}
+
+/** The stores of one case. */
+class World {
+  readonly #factory: StoreFactory<unknown>;
+  readonly #stores: Store<unknown>[] = [];
+
+  constructor(factory: StoreFactory<unknown>) {
+    this.#factory = factory;
+  }
+
+  async create(): Promise<Store<unknown>> {
+    return this.#keep(await this.#factory.create());
+  }
+
+  context(store: Store<unknown>, values: SampleValues): CaseContext {
+    const { reopen, second, env, required } = this.#factory;
+    return {
+      store,
+      values,
+      env,
+      required: required ?? {},
+      value: (n) => values.nth(n),
+      another: () => this.create(),
+      reopen: async (former) => {
+        ok(reopen !== undefined, 'the factory can reopen a store');
+        return this.#keep(await reopen.call(this.#factory, former));
+      },
+      second: async (first) => {
+        ok(second !== undefined, 'the factory can open a second handle');
+        return this.#keep(await second.call(this.#factory, first));
+      },
+      pass: (ms) => passTime(env, ms),
+    };
+  }
+
+  async end(): Promise<void> {
+    for (const store of this.#stores) await store.close();
+    for (const store of this.#stores) await this.#factory.destroy?.(store);
+  }
+
+  #keep(store: Store<unknown>): Store<unknown> {
+    this.#stores.push(store);
+    return store;
+  }
+}
+
+function has(capabilities: Capabilities, need: Need): boolean {
+  switch (need) {
+    case 'batch':
+      return capabilities.atomic === 'batch';
+    case 'conditional':
+      return capabilities.conditional === 'all';
+    default:
+      return capabilities[need];
+  }
+}

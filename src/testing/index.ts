@@ -1,0 +1,7 @@
+/** For tests of stores and of what stands on them: the conformance suite, a simulated world, faults. Runs under any test runner, in Node and in browsers. */
+export type { Need, StoreFactory } from './conformance/case.ts';
+export { type ConformanceOptions, conformance } from './conformance.ts';
+export { type FaultOptions, FaultPlan, type FaultyOperation, faulty } from './faulty.ts';
+export type { CaseFunction, DeclareCase, TestRunner } from './runner.ts';
+export { type SimulatedEnv, simulatedEnv } from './simulated-env.ts';
+export { byteValues, jsonValues, type SampleValues, structuredValues } from './values.ts';

@@ -1,0 +1,15 @@
+import type { Capabilities } from '../src/store/capabilities.ts';
+
+type Driver = 'memory' | 'lmdb' | 'sqlite' | 'redis' | 'indexeddb';
+
+/** What every store that others build on must do. */
+const FULL = { atomic: 'batch', conditional: 'all', feed: true, ttl: true } as const;
+
+/** What each driver must be capable of: so that none passes its tests by claiming little. */
+export const requiredCapabilities: Readonly<Record<Driver, Partial<Capabilities>>> = {
+  memory: { ...FULL, blocking: true, durability: 'memory' },
+  lmdb: { ...FULL, blocking: true, durability: 'disk' },
+  sqlite: { ...FULL, blocking: true, durability: 'disk' },
+  redis: FULL,
+  indexeddb: FULL,
+};
