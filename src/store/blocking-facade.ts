@@ -43,11 +43,18 @@ export class BlockingFacade<V> implements BlockingStore<V> {
   }
 
   get(key: string): V | undefined {
-    this.#begin('get', key);
+    this.#checkOpen('get', key);
+    const primitives = this.#primitives;
+    if (primitives.peek !== undefined) {
+      const found = primitives.peek(key);
+      // What was found has a valid key, unless it is one of the reserved.
+      if (found !== undefined && key.charCodeAt(0) !== 0) return handOutValue(primitives, found);
+    }
+    checkKey('get', key, this.#maxKeyBytes);
     const blocking = this.#blocking;
     const value =
       blocking.readValue === undefined ? blocking.readOne(key)?.value : blocking.readValue(key);
-    return value === undefined ? undefined : handOutValue(this.#primitives, value);
+    return value === undefined ? undefined : handOutValue(primitives, value);
   }
 
   getEntry(key: string): Entry<V> | undefined {

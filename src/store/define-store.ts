@@ -76,7 +76,18 @@ class DefinedStore<V> implements Store<V> {
       );
   }
 
-  async get(key: string, options?: CallOptions): Promise<V | undefined> {
+  get(key: string, options?: CallOptions): Promise<V | undefined> {
+    const primitives = this.#primitives;
+    if (options === undefined && this.#closing === undefined && primitives.peek !== undefined) {
+      const value = primitives.peek(key);
+      // What was found has a valid key, unless it is one of the reserved.
+      if (value !== undefined && key.charCodeAt(0) !== 0)
+        return Promise.resolve(handOutValue(primitives, value));
+    }
+    return this.#get(key, options);
+  }
+
+  async #get(key: string, options: CallOptions | undefined): Promise<V | undefined> {
     const primitives = this.#primitives;
     const call = this.#begin('get', key, options);
     let value: V | undefined;

@@ -127,6 +127,12 @@ export interface Primitives<V> {
   readonly env: Env;
   /** Bound of calls that name none; default 5,000. */
   readonly timeoutMs?: number;
+  /**
+   * The fast way of `get`: the value of a key that is at hand in memory, else `undefined`, which
+   * says nothing: the ordinary way is then taken. Any string may come, unchecked. No I/O, no
+   * promise, no error.
+   */
+  peek?(key: string): V | undefined;
   /** One entry. Returned without a promise where it is at hand. */
   readOne(key: string, call: Call): Awaitable<Entry<V> | undefined>;
   /** As `readOne`, without building the entry; only where that is faster. */

@@ -15,10 +15,9 @@ export const DEFAULT_LOG_BYTES: number = 4 * 1024 * 1024;
 const CHANGE_OVERHEAD_BYTES = 128;
 
 /** Approximate size of a change; values of unknown size count as 256 bytes. */
-export function changeBytes(change: Change<unknown>): number {
-  const base = CHANGE_OVERHEAD_BYTES + change.key.length;
-  if (change.type === 'delete') return base;
-  const { value } = change;
+export function changeBytes(key: string, value: unknown): number {
+  const base = CHANGE_OVERHEAD_BYTES + key.length;
+  if (value === undefined) return base;
   if (value instanceof Uint8Array) return base + value.length;
   if (typeof value === 'string') return base + value.length * 2;
   return base + (typeof value === 'object' && value !== null ? 256 : 8);
@@ -49,9 +48,15 @@ export class CommitLog<V> {
     if (last !== undefined && (last.end.rev + 1 !== end.rev || last.end.epoch !== end.epoch))
       this.clear();
     let bytes = CHANGE_OVERHEAD_BYTES;
-    for (const change of changes) bytes += changeBytes(change);
-    this.#commits.push({ changes, end, bytes });
-    this.#bytes += bytes;
+    for (const change of changes)
+      bytes += changeBytes(change.key, change.type === 'set' ? change.value : undefined);
+    this.add({ changes, end, bytes });
+  }
+
+  /** Appends the commit that follows the last one; the caller sees to that. */
+  add(commit: LoggedCommit<V>): void {
+    this.#commits.push(commit);
+    this.#bytes += commit.bytes;
     while (this.#bytes > this.#maxBytes && this.#first < this.#commits.length) {
       this.#bytes -= (this.#commits[this.#first] as LoggedCommit<V>).bytes;
       // Frees the values at once; the slots go in bulk.

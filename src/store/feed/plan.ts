@@ -1,3 +1,4 @@
+import { sameValue } from '../clone.ts';
 import type { EntryHead } from '../entry.ts';
 import { StrataError } from '../errors.ts';
 import type { SetWrite, Write, WriteOutcome } from '../primitives.ts';
@@ -56,16 +57,21 @@ export interface PlanInput<V> {
   standing(key: string): Standing<V> | undefined;
 }
 
-/** The state of one key while a plan is being made. */
+/** The state of one key while a plan is being made; what has changed becomes the planned record itself. */
 interface Slot<V> {
-  readonly before: Standing<V> | undefined;
-  live: EntryHead | undefined;
-  same: ((value: V) => boolean) | undefined;
+  type: 'set' | 'delete';
+  readonly key: string;
+  readonly rev: number;
+  pos: number;
+  readonly replaces: Standing<V> | undefined;
   /** The last write so far that changed the key; absent after a delete. */
-  set:
-    | { readonly write: SetWrite<V>; readonly writeId: number; readonly head: EntryHead }
-    | undefined;
-  /** Index of that write in the batch; -1 while unchanged. */
+  write: SetWrite<V> | undefined;
+  writeId: number;
+  head: EntryHead | undefined;
+  live: EntryHead | undefined;
+  /** Whether `live` is what stood before the batch. */
+  untouched: boolean;
+  /** Index of the last write that changed the key; -1 while unchanged. */
   order: number;
 }
 
@@ -78,29 +84,44 @@ interface Slot<V> {
  * immutable entry.
  */
 export function planCommit<V>(input: PlanInput<V>): CommitPlan<V> {
-  const slots = new Map<string, Slot<V>>();
+  const { writes } = input;
+  const slots: Slot<V>[] = [];
+  const byKey = writes.length > 1 ? new Map<string, Slot<V>>() : undefined;
   const outcomes: WriteOutcome[] = [];
-  for (let order = 0; order < input.writes.length; order++) {
-    const write = input.writes[order] as Write<V>;
-    let slot = slots.get(write.key);
+  let repeated = false;
+  for (let order = 0; order < writes.length; order++) {
+    const write = writes[order] as Write<V>;
+    let slot = byKey?.get(write.key);
     if (slot === undefined) {
-      const before = input.standing(write.key);
-      slot = {
-        before,
-        live: before?.live,
-        same: before?.sameValue?.bind(before),
-        set: undefined,
-        order: -1,
-      };
-      slots.set(write.key, slot);
-    }
-    checkCondition(input.operation, write, slot.live);
+      slot = openSlot(input, write.key);
+      slots.push(slot);
+      byKey?.set(write.key, slot);
+    } else repeated = true;
+    if (write.if !== undefined) checkCondition(input.operation, write, slot.live);
     outcomes.push(
       write.type === 'set' ? planSet(input, write, slot, order) : planDelete(slot, order),
     );
   }
-  const changes = collect(input.rev, slots);
+  if (repeated) slots.sort((a, b) => a.order - b.order);
+  const changes = collect(slots);
   return { rev: changes.length === 0 ? undefined : input.rev, changes, outcomes };
+}
+
+function openSlot<V>(input: PlanInput<V>, key: string): Slot<V> {
+  const replaces = input.standing(key);
+  return {
+    type: 'delete',
+    key,
+    rev: input.rev,
+    pos: 0,
+    replaces,
+    write: undefined,
+    writeId: 0,
+    head: undefined,
+    live: replaces?.live,
+    untouched: true,
+    order: -1,
+  };
 }
 
 function checkCondition<V>(operation: string, write: Write<V>, live: EntryHead | undefined): void {
@@ -133,8 +154,7 @@ function planSet<V>(
   const { live } = slot;
   if (live?.immutable === true && write.origin === undefined) {
     // Content under its own name: writing it again is no change, other content is a mistake.
-    if (write.immutable === true && slot.same?.(write.value) === true)
-      return { existed: true, entry: live };
+    if (write.immutable === true && isRepeat(write, slot)) return { existed: true, entry: live };
     const { operation } = input;
     throw new StrataError(
       'conflict',
@@ -145,17 +165,27 @@ function planSet<V>(
   const writeId = input.ids.next();
   const head = headOf(write, input.ids.text(writeId), input.rev, input.nowMs);
   slot.live = write.expiresAt !== undefined && write.expiresAt <= input.nowMs ? undefined : head;
-  slot.same = undefined;
-  slot.set = { write, writeId, head };
+  slot.untouched = false;
+  slot.type = 'set';
+  slot.write = write;
+  slot.writeId = writeId;
+  slot.head = head;
   slot.order = order;
   return { existed: live !== undefined, entry: head };
+}
+
+/** Whether a set brings the value that its key already has. */
+function isRepeat<V>(write: SetWrite<V>, slot: Slot<V>): boolean {
+  return slot.untouched
+    ? slot.replaces?.sameValue?.(write.value) === true
+    : sameValue(slot.write?.value, write.value);
 }
 
 function planDelete<V>(slot: Slot<V>, order: number): WriteOutcome {
   if (slot.live === undefined) return { existed: false };
   slot.live = undefined;
-  slot.same = undefined;
-  slot.set = undefined;
+  slot.untouched = false;
+  slot.type = 'delete';
   slot.order = order;
   return { existed: true };
 }
@@ -175,17 +205,14 @@ function headOf<V>(write: SetWrite<V>, version: string, rev: number, nowMs: numb
   return head;
 }
 
-function collect<V>(rev: number, slots: Map<string, Slot<V>>): Planned<V>[] {
-  const changed = [...slots].filter(([, slot]) => slot.order >= 0);
-  if (changed.length > 1) changed.sort(([, a], [, b]) => a.order - b.order);
+/** Gives what changed its place in the commit. */
+function collect<V>(slots: readonly Slot<V>[]): Planned<V>[] {
   const changes: Planned<V>[] = [];
-  for (const [key, slot] of changed) {
-    const replaces = slot.before;
-    const pos = changes.length;
-    if (slot.set !== undefined) changes.push({ type: 'set', key, rev, pos, replaces, ...slot.set });
+  for (const slot of slots) {
     // A key that this batch both made and removed leaves nothing behind.
-    else if (replaces?.live !== undefined)
-      changes.push({ type: 'delete', key, rev, pos, replaces });
+    if (slot.order < 0 || (slot.type === 'delete' && slot.replaces?.live === undefined)) continue;
+    slot.pos = changes.length;
+    changes.push(slot as Planned<V>);
   }
   return changes;
 }
