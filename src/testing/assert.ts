@@ -1,4 +1,4 @@
-import { isStrataError, type StrataErrorCode, show } from '../store/errors.ts';
+import { isStrataError, type StrataError, type StrataErrorCode, show } from '../store/errors.ts';
 
 /** A broken promise of the contract. Runners show `actual` and `expected`. */
 export class ConformanceError extends Error {
@@ -38,7 +38,7 @@ export async function fails(
   code: StrataErrorCode | readonly StrataErrorCode[],
   what: string,
   about: { readonly key?: string; readonly operation?: string } = {},
-): Promise<void> {
+): Promise<StrataError> {
   const codes = typeof code === 'string' ? [code] : code;
   let result: unknown;
   try {
@@ -55,7 +55,7 @@ export async function fails(
       equal(error.key, about.key, `${what}: the key that the error names`);
     if (about.operation !== undefined)
       equal(error.operation, about.operation, `${what}: the operation that the error names`);
-    return;
+    return error;
   }
   throw new ConformanceError(`${what}: expected ${codes.join(' or ')}, got ${inspect(result)}`);
 }

@@ -36,10 +36,13 @@ export function conformance<V>(options: ConformanceOptions<V>): void {
   const factory: StoreFactory<V> = typeof given === 'function' ? { create: given } : given;
   const group = declareGroups(options.test);
   const session = new Session(factory as StoreFactory<unknown>);
-  for (const [theme, cases] of Object.entries(themes)) {
+  for (const [theme, all] of Object.entries(themes)) {
+    const cases = all.filter((one) => session.offers(one));
+    // Some runners take an empty group for a mistake.
+    if (cases.length === 0) continue;
     const title = options.name === undefined ? theme : `${options.name}: ${theme}`;
     group(title, (declare) => {
-      for (const one of cases) if (session.offers(one)) declare(one.name, session.run(one));
+      for (const one of cases) declare(one.name, session.run(one));
     });
   }
 }

@@ -72,6 +72,23 @@ export async function within<T>(ms: number, promise: Promise<T>, what: string): 
   }
 }
 
+/** A promise's outcome, while simulated time passes where the store's is. */
+export async function settles<T>(
+  { env }: Pick<CaseContext, 'env'>,
+  promise: Promise<T>,
+  what: string,
+): Promise<T> {
+  let pending = true;
+  const settled = promise.finally(() => {
+    pending = false;
+  });
+  if (env !== undefined) {
+    await env.advance(0);
+    for (let i = 0; i < 100 && pending; i++) await env.advance(20);
+  }
+  return within(10_000, settled, what);
+}
+
 /** Real or simulated time passes. */
 export async function passTime(env: SimulatedEnv | undefined, ms: number): Promise<void> {
   if (env !== undefined) return env.advance(ms);
