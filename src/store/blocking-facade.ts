@@ -1,9 +1,12 @@
 import type { BlockingStore } from './blocking-store.ts';
 import {
+  checkClear,
+  checkFunction,
   checkKeys,
+  checkPairs,
   checkRange,
   DELETE_RULES,
-  PREFIX_RULES,
+  refusePromise,
   SET_RULES,
   SET_UNCONDITIONAL_RULES,
   toDeleteWrite,
@@ -11,7 +14,7 @@ import {
   toWrites,
 } from './checks.ts';
 import type { Cursor, Entry, EntryHead } from './entry.ts';
-import { invalidArgument, StrataError } from './errors.ts';
+import { isStrataError, StrataError } from './errors.ts';
 import { toCursor } from './feed/cursor.ts';
 import { checkKey, toKeyRange } from './keys.ts';
 import type { BatchResult, BatchWrite, DeleteOptions, Range, SetOptions } from './operations.ts';
@@ -91,19 +94,22 @@ export class BlockingFacade<V> implements BlockingStore<V> {
   }
 
   getOrSet(key: string, loader: () => V, options?: Omit<SyncSetOptions, 'if'>): V {
-    if (typeof loader !== 'function')
-      throw invalidArgument(
-        'getOrSet',
-        'the loader',
-        loader,
-        'a function that gives the value',
-        key,
-      );
+    this.#begin('getOrSet', key);
     checkOptions('getOrSet', options, SET_UNCONDITIONAL_RULES);
-    const found = this.get(key);
-    if (found !== undefined) return found;
+    checkFunction('getOrSet', key, loader, 'a function that gives the value');
+    const found = this.#blocking.readOne(key);
+    if (found !== undefined) return handOutValue(this.#primitives, found.value);
     const value = loader();
-    this.set(key, value, options);
+    refusePromise('getOrSet', key, value);
+    const write = toSetWrite(this.#primitives, 'getOrSet', key, value, options);
+    const conditional = this.#primitives.capabilities.conditional !== 'none';
+    try {
+      this.#blocking.commit([conditional ? { ...write, if: 'absent' } : write]);
+    } catch (error) {
+      // Another writer came first: its value is the one that everybody sees.
+      if (!isStrataError(error, 'conflict')) throw error;
+      return this.get(key) ?? value;
+    }
     return value;
   }
 
@@ -113,7 +119,7 @@ export class BlockingFacade<V> implements BlockingStore<V> {
     const { outcomes } = this.#blocking.commit([
       toSetWrite(this.#primitives, 'set', key, value, options),
     ]);
-    return outcomes[0]?.entry as EntryHead;
+    return { ...(outcomes[0]?.entry as EntryHead) };
   }
 
   delete(key: string, options?: Pick<DeleteOptions, 'if'>): boolean {
@@ -132,7 +138,7 @@ export class BlockingFacade<V> implements BlockingStore<V> {
     this.#checkOpen('setMany');
     checkOptions('setMany', options, SET_UNCONDITIONAL_RULES);
     return this.#commit(
-      Array.from(pairs, ([key, value]) =>
+      checkPairs('setMany', pairs).map(([key, value]) =>
         toSetWrite(this.#primitives, 'setMany', key, value, options),
       ),
     );
@@ -150,11 +156,15 @@ export class BlockingFacade<V> implements BlockingStore<V> {
 
   clear(options?: { readonly prefix?: string }): number {
     this.#checkOpen('clear');
-    checkOptions('clear', options, PREFIX_RULES);
+    const range = { ...checkClear(options), limit: CLEAR_BATCH_KEYS };
     let cleared = 0;
     for (;;) {
-      const doomed = [...this.keys({ ...options, limit: CLEAR_BATCH_KEYS })];
-      cleared += this.deleteMany(doomed);
+      const doomed = Array.from(
+        this.#blocking.scanKeys(range),
+        (key): Write<V> => ({ type: 'delete', key }),
+      );
+      if (doomed.length > 0)
+        cleared += this.#blocking.commit(doomed).outcomes.filter(({ existed }) => existed).length;
       if (doomed.length < CLEAR_BATCH_KEYS) return cleared;
     }
   }
@@ -166,11 +176,13 @@ export class BlockingFacade<V> implements BlockingStore<V> {
   ): Entry<V> | undefined {
     this.#begin('update', key);
     checkOptions('update', options, SET_UNCONDITIONAL_RULES);
+    checkFunction('update', key, fn, 'a function from the old value to the new one');
     for (;;) {
       const before = this.#blocking.readOne(key);
       const value = fn(
         before === undefined ? undefined : handOutValue(this.#primitives, before.value),
       );
+      refusePromise('update', key, value);
       if (value === undefined && before === undefined) return undefined;
       const write = updateWrite(this.#primitives, key, before, value, options);
       const done = this.#try(write, before);

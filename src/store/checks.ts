@@ -1,7 +1,7 @@
 import type { Condition, Json, Meta } from './entry.ts';
 import { invalidArgument, StrataError } from './errors.ts';
-import { checkKey } from './keys.ts';
-import type { BatchWrite, Range, SetOptions } from './operations.ts';
+import { checkKey, type KeyRange, toKeyRange, utf8Length } from './keys.ts';
+import type { BatchWrite, Range, SetOptions, WatchOptions } from './operations.ts';
 import { CALL_RULES, checkOptions, is, type OptionRules } from './options.ts';
 import type { Primitives, SetWrite, Write } from './primitives.ts';
 
@@ -40,8 +40,8 @@ export const RANGE_RULES: OptionRules = {
   limit: is.count,
   ...CALL_RULES,
 };
-export const WATCH_RULES: OptionRules = { after: is.text, prefix: is.string, ...CALL_RULES };
-export const PREFIX_RULES: OptionRules = { prefix: is.string, ...CALL_RULES };
+const WATCH_RULES: OptionRules = { after: is.text, prefix: is.string, ...CALL_RULES };
+const PREFIX_RULES: OptionRules = { prefix: is.string, ...CALL_RULES };
 
 const BATCH_SET_RULES: OptionRules = {
   type: is.anything,
@@ -68,6 +68,32 @@ export function checkKeys(
   return list;
 }
 
+/** The pairs of a call, each a key and a value, which are checked later. */
+export function checkPairs<V>(
+  operation: string,
+  pairs: Iterable<readonly [string, V]>,
+): (readonly [string, V])[] {
+  const expected = 'an iterable of [key, value]';
+  if (typeof pairs === 'string' || typeof pairs?.[Symbol.iterator] !== 'function')
+    throw invalidArgument(operation, 'the pairs argument', pairs, expected);
+  const list = [...pairs];
+  for (const [at, pair] of list.entries())
+    if (!Array.isArray(pair) || pair.length !== 2)
+      throw invalidArgument(operation, `pair ${at}`, pair, '[key, value]');
+  return list;
+}
+
+/** Refuses what is no function. */
+export function checkFunction(operation: string, key: string, fn: unknown, expected: string): void {
+  if (typeof fn !== 'function') throw invalidArgument(operation, 'the function', fn, expected, key);
+}
+
+/** Refuses the promise of a value where only the value itself is of use. */
+export function refusePromise(operation: string, key: string, value: unknown): void {
+  if (value instanceof Promise)
+    throw invalidArgument(operation, 'what the function gives', value, 'the value itself', key);
+}
+
 /** Bounds are no keys: empty ones are allowed, malformed ones are not. */
 export function checkRange(operation: string, range: Range | undefined): void {
   if (range === undefined) return;
@@ -77,6 +103,24 @@ export function checkRange(operation: string, range: Range | undefined): void {
     if (bound !== undefined && !bound.isWellFormed())
       throw invalidArgument(operation, `the option ${name}`, bound, 'well-formed Unicode');
   }
+}
+
+/** The keys that `clear` removes. */
+export function checkClear(options: { readonly prefix?: string } | undefined): KeyRange {
+  checkOptions('clear', options, PREFIX_RULES);
+  checkPrefix('clear', options?.prefix);
+  return toKeyRange(options?.prefix === undefined ? {} : { prefix: options.prefix });
+}
+
+function checkPrefix(operation: string, prefix: string | undefined): void {
+  if (prefix?.isWellFormed() === false)
+    throw invalidArgument(operation, 'the option prefix', prefix, 'well-formed Unicode');
+}
+
+/** The options of a watch; its prefix is a bound, as that of a range. */
+export function checkWatch(options: WatchOptions): void {
+  checkOptions('watch', options, WATCH_RULES);
+  checkPrefix('watch', options.prefix);
 }
 
 function checkMeta(operation: string, key: string, meta: Meta): Meta {
@@ -90,10 +134,11 @@ function checkMeta(operation: string, key: string, meta: Meta): Meta {
       cause,
     });
   }
-  if (text.length > MAX_META_BYTES)
+  const bytes = utf8Length(text);
+  if (bytes > MAX_META_BYTES)
     throw new StrataError(
       'invalid-argument',
-      `${operation}: the metadata has ${text.length} characters of JSON; expected at most ${MAX_META_BYTES}`,
+      `${operation}: the metadata has ${bytes} bytes of JSON; expected at most ${MAX_META_BYTES}`,
       { operation, key },
     );
   // A frozen copy: it is handed out with every reading of the entry.
@@ -120,6 +165,16 @@ function checkSupported<V>(
   if (write.type === 'delete' || conditional === 'none') throw refuse(`conditional ${write.type}`);
   if (write.if !== 'absent' && conditional === 'absent')
     throw refuse('set conditional on a version');
+}
+
+/** The value as the store may keep it. */
+function own<V>(primitives: Primitives<V>, operation: string, key: string, value: V): V {
+  if (primitives.guard === undefined) return value;
+  try {
+    return primitives.guard(value);
+  } catch (cause) {
+    throw invalidArgument(operation, 'the value', value, 'data that can be cloned', key, cause);
+  }
 }
 
 type WriteOptions = Omit<SetOptions, 'signal' | 'timeoutMs'>;
@@ -150,7 +205,7 @@ export function toSetWrite<V>(
       { operation, key },
     );
   }
-  const owned = primitives.guard === undefined ? value : primitives.guard(value);
+  const owned = own(primitives, operation, key, value);
   if (options === undefined) return { type: 'set', key, value: owned };
   if (options.ttlMs !== undefined && options.expiresAt !== undefined) {
     throw new StrataError(

@@ -3,19 +3,21 @@ import type { BlockingStore } from './blocking-store.ts';
 import { Call, DEFAULT_TIMEOUT_MS } from './call.ts';
 import type { Capabilities } from './capabilities.ts';
 import {
+  checkClear,
+  checkFunction,
   checkKeys,
+  checkPairs,
   checkRange,
+  checkWatch,
   DELETE_RULES,
-  PREFIX_RULES,
   SET_RULES,
   SET_UNCONDITIONAL_RULES,
   toDeleteWrite,
   toSetWrite,
   toWrites,
-  WATCH_RULES,
 } from './checks.ts';
 import type { Commit, Cursor, Entry, EntryHead } from './entry.ts';
-import { invalidArgument, StrataError } from './errors.ts';
+import { StrataError } from './errors.ts';
 import { fromCursor, toCursor } from './feed/cursor.ts';
 import { watchFeed } from './feed/watch.ts';
 import { PRIMITIVES } from './internals.ts';
@@ -136,25 +138,14 @@ class DefinedStore<V> implements Store<V> {
     loader: () => V | Promise<V>,
     options?: Omit<SetOptions, 'if'>,
   ): Promise<V> {
-    if (typeof loader !== 'function')
-      throw invalidArgument(
-        'getOrSet',
-        'the loader',
-        loader,
-        'a function that gives the value',
-        key,
-      );
-    checkOptions('getOrSet', options, SET_UNCONDITIONAL_RULES);
-    const { signal, timeoutMs, ...written } = options ?? {};
-    const bounds: CallOptions = {
-      ...(signal && { signal }),
-      ...(timeoutMs !== undefined && { timeoutMs }),
-    };
-    const found = await this.get(key, bounds);
-    if (found !== undefined) return found;
-    const call = this.#begin('getOrSet', key, bounds);
-    const loading = this.#loads.load(key, loader, written);
-    return handOutValue(this.#primitives, await call.guard(loading));
+    const call = this.#begin('getOrSet', key, options, SET_UNCONDITIONAL_RULES);
+    checkFunction('getOrSet', key, loader, 'a function that gives the value');
+    const primitives = this.#primitives;
+    const reading = primitives.readOne(key, call);
+    const found = reading instanceof Promise ? await call.guard(reading) : reading;
+    if (found !== undefined) return handOutValue(primitives, found.value);
+    const { signal: _, timeoutMs: __, ...written } = options ?? {};
+    return handOutValue(primitives, await call.guard(this.#loads.load(key, loader, written)));
   }
 
   async set(key: string, value: V, options?: SetOptions): Promise<EntryHead> {
@@ -176,9 +167,7 @@ class DefinedStore<V> implements Store<V> {
     options?: Omit<SetOptions, 'if'>,
   ): Promise<BatchResult> {
     const call = this.#begin('setMany', undefined, options, SET_UNCONDITIONAL_RULES);
-    if (typeof pairs?.[Symbol.iterator] !== 'function')
-      throw invalidArgument('setMany', 'the pairs argument', pairs, 'an iterable of [key, value]');
-    const writes = Array.from(pairs, ([key, value]) =>
+    const writes = checkPairs('setMany', pairs).map(([key, value]) =>
       toSetWrite(this.#primitives, 'setMany', key, value, options),
     );
     return toBatchResult(writes, await this.#commit(writes, call));
@@ -195,16 +184,23 @@ class DefinedStore<V> implements Store<V> {
 
   async clear(options?: CallOptions & { readonly prefix?: string }): Promise<number> {
     this.#checkOpen('clear');
-    checkOptions('clear', options, PREFIX_RULES);
+    const range = checkClear(options);
+    const bounds = boundsOf(options);
+    const scan = (call: Call): AsyncIterable<readonly string[]> =>
+      this.#primitives.scanKeys(range, call);
     let cleared = 0;
-    let doomed: string[] = [];
-    for await (const key of this.keys(options)) {
-      doomed.push(key);
-      if (doomed.length < CLEAR_BATCH_KEYS) continue;
-      cleared += await this.deleteMany(doomed, withoutPrefix(options));
+    let doomed: Write<V>[] = [];
+    const remove = async (): Promise<void> => {
+      const { outcomes } = await this.#commit(doomed, this.#begin('clear', undefined, bounds));
+      cleared += outcomes.filter((outcome) => outcome.existed).length;
       doomed = [];
+    };
+    for await (const key of this.#iterate('clear', bounds, scan, (key) => key)) {
+      doomed.push({ type: 'delete', key });
+      if (doomed.length >= CLEAR_BATCH_KEYS) await remove();
     }
-    return cleared + (await this.deleteMany(doomed, withoutPrefix(options)));
+    await remove();
+    return cleared;
   }
 
   async update(
@@ -213,14 +209,7 @@ class DefinedStore<V> implements Store<V> {
     options?: Omit<SetOptions, 'if'>,
   ): Promise<Entry<V> | undefined> {
     const call = this.#begin('update', key, options, SET_UNCONDITIONAL_RULES);
-    if (typeof fn !== 'function')
-      throw invalidArgument(
-        'update',
-        'the function',
-        fn,
-        'a function from the old value to the new one',
-        key,
-      );
+    checkFunction('update', key, fn, 'a function from the old value to the new one');
     if (this.capabilities.conditional !== 'all') {
       throw this.#unsupported('update', key, 'atomic updates');
     }
@@ -257,7 +246,7 @@ class DefinedStore<V> implements Store<V> {
 
   watch(options: WatchOptions = {}): AsyncIterable<Commit<V>> {
     this.#checkOpen('watch');
-    checkOptions('watch', options, WATCH_RULES);
+    checkWatch(options);
     const feed = this.#feed('watch');
     const { after, prefix } = options;
     const known = after === undefined || after === 'start' ? undefined : fromCursor('watch', after);
@@ -389,8 +378,4 @@ function boundsOf(options: CallOptions | undefined): CallOptions {
     ...(options?.signal && { signal: options.signal }),
     ...(options?.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
   };
-}
-
-function withoutPrefix(options: CallOptions | undefined): CallOptions | undefined {
-  return options === undefined ? undefined : boundsOf(options);
 }

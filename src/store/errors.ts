@@ -79,10 +79,11 @@ export function invalidArgument(
   got: unknown,
   expected: string,
   key?: string,
+  cause?: unknown,
 ): StrataError {
   return new StrataError(
     'invalid-argument',
     `${operation}: ${what} is ${show(got)}; expected ${expected}`,
-    { operation, key },
+    { operation, key, cause },
   );
 }

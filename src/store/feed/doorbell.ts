@@ -11,11 +11,8 @@ export class Doorbell {
 
   /** Resolves at the next ring. Register before checking the head, or a ring between is missed. */
   wait(call: Call): Promise<void> {
+    if (call.ended !== undefined) return Promise.reject(call.ended);
     return new Promise<void>((resolve, reject) => {
-      const forget = call.onEnd((error) => {
-        this.#waiting.delete(waiter);
-        reject(error);
-      });
       const waiter = {
         wake: (): void => {
           forget();
@@ -26,7 +23,11 @@ export class Doorbell {
           reject(error);
         },
       };
-      if (call.ended === undefined) this.#waiting.add(waiter);
+      this.#waiting.add(waiter);
+      const forget = call.onEnd((error) => {
+        this.#waiting.delete(waiter);
+        reject(error);
+      });
     });
   }
 

@@ -26,6 +26,8 @@ export async function* watchFeed<V>(
   let from = at?.rev ?? 0;
   let passed = 0;
   for (;;) {
+    // Noted before the read: what is written as an empty store is read belongs to what follows.
+    const head = at === undefined ? (await feed.state(call)).head : undefined;
     const changes = new Map<string, Change<V>>();
     let end: Position | undefined;
     for await (const page of feed.read(at, call)) {
@@ -33,14 +35,12 @@ export async function* watchFeed<V>(
       end = page.end;
     }
     if (end === undefined) {
-      if (at === undefined) {
+      if (head !== undefined) {
         // An empty store: its whole state is nothing, and the watch goes on from there.
-        at = (await feed.state(call)).head;
-        if (at.rev > 0) yield { from, to: at.rev, writes: [], cursor: toCursor(at) };
-        from = at.rev;
-        continue;
-      }
-      await feed.wait(at, call);
+        if (head.rev > 0) yield { from, to: head.rev, writes: [], cursor: toCursor(head) };
+        from = head.rev;
+        at = head;
+      } else await feed.wait(at, call);
       continue;
     }
     at = end;
