@@ -1,0 +1,107 @@
+import type { EntryHead } from '../../store/entry.ts';
+import { toFailure } from './failure.ts';
+import type { GroupPlan, Pending } from './group-plan.ts';
+import { FEW_KEYS, readRecords, requestRecords } from './records.ts';
+import { isDomException, resultOf, resultsOf } from './requests.ts';
+import {
+  commitId,
+  ENTRIES,
+  encodeKey,
+  META,
+  RUNS,
+  readCommitId,
+  readState,
+  STATE_KEY,
+  type State,
+  type Stored,
+  TOMBSTONES,
+  tombstoneSize,
+} from './schema.ts';
+
+/** Changes issued before the first of them must be answered: bounds what is on its way. */
+const WINDOW = 4_096;
+
+/** What a group of commits finds. */
+export interface Before<V> {
+  readonly state: State;
+  readonly records: ReadonlyMap<string, Stored<V>>;
+}
+
+export async function readBefore<V>(
+  tx: IDBTransaction,
+  group: readonly Pending<V>[],
+): Promise<Before<V>> {
+  const keys = [...new Set(group.flatMap(({ writes }) => writes.map(({ key }) => key)))];
+  const entries = tx.objectStore(ENTRIES);
+  if (keys.length <= FEW_KEYS) {
+    const [state, found] = await Promise.all([
+      readState(tx),
+      resultsOf(requestRecords<V>(entries, keys)),
+    ]);
+    const present = found.filter((record) => record !== undefined);
+    return { state, records: new Map(present.map((record) => [record.key, record])) };
+  }
+  const state = await readState(tx);
+  // A new store holds nothing, whatever is asked for.
+  return { state, records: state.rev === 0 ? new Map() : await readRecords(entries, keys) };
+}
+
+/** Stores a group that changes something; gives the state after it. */
+export async function writeGroup<V>(
+  tx: IDBTransaction,
+  before: Before<V>,
+  plan: GroupPlan<V>,
+  by: { readonly run: string; readonly relaxed: boolean; readonly nowMs: number },
+): Promise<State> {
+  const from = before.state;
+  const meta = tx.objectStore(META);
+  const entries = tx.objectStore(ENTRIES);
+  const tombstones = tx.objectStore(TOMBSTONES);
+  if (from.run !== by.run) tx.objectStore(RUNS).put(by.run, from.rev + 1);
+  let { tombstoneBytes } = from;
+  let issued = 0;
+  for (const planned of plan.last.values()) {
+    const { key, rev, pos } = planned;
+    const bytes = encodeKey(key);
+    const known = before.records.has(key);
+    let request: IDBRequest;
+    if (planned.type === 'set') {
+      request = putEntry(entries, bytes, { ...planned.head, value: planned.write.value, pos });
+      if (!known && from.tombstoneBytes > 0) tombstones.delete(bytes);
+    } else {
+      request = tombstones.put({ key, rev, pos, madeMs: by.nowMs }, bytes);
+      tombstoneBytes += tombstoneSize(key);
+      if (known) entries.delete(bytes);
+    }
+    if (++issued % WINDOW === 0) await resultOf(request);
+  }
+  const state: State = {
+    ...from,
+    rev: plan.rev,
+    run: by.run,
+    tombstoneBytes,
+    ...(by.relaxed && { unsettled: true }),
+  };
+  meta.put(state, STATE_KEY);
+  return state;
+}
+
+function putEntry(
+  entries: IDBObjectStore,
+  bytes: Uint8Array<ArrayBuffer>,
+  record: EntryHead & { readonly value: unknown; readonly pos: number },
+): IDBRequest {
+  try {
+    return entries.put(record, bytes);
+  } catch (error) {
+    // Data that can be cloned but not stored, such as shared memory.
+    throw isDomException(error, 'DataCloneError') ? toFailure(error, 'commit', record.key) : error;
+  }
+}
+
+/** Whether the commit `rev` of a run is part of the store's history. */
+export async function isStored(db: IDBDatabase, rev: number, run: string): Promise<boolean> {
+  const tx = db.transaction([META, RUNS]);
+  const [state, id] = await Promise.all([readState(tx), readCommitId(tx, rev)]);
+  return state.rev >= rev && id === commitId(run, rev);
+}
