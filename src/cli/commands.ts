@@ -1,0 +1,23 @@
+import type { Command } from './command.ts';
+import { copyCommand } from './commands/copy.ts';
+import { deleteCommand } from './commands/delete.ts';
+import { exportCommand } from './commands/export.ts';
+import { getCommand } from './commands/get.ts';
+import { importCommand } from './commands/import.ts';
+import { infoCommand } from './commands/info.ts';
+import { listCommand } from './commands/list.ts';
+import { setCommand } from './commands/set.ts';
+import { watchCommand } from './commands/watch.ts';
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly Command[] = [
+  getCommand,
+  setCommand,
+  deleteCommand,
+  listCommand,
+  watchCommand,
+  importCommand,
+  exportCommand,
+  copyCommand,
+  infoCommand,
+];

@@ -1,0 +1,49 @@
+import { EXIT } from './exit-codes.ts';
+
+/** Signals that come again this soon are one wish: npm passes on what the terminal also sends. */
+const SAME_WISH_MS = 2_000;
+
+/**
+ * The wish to stop, as a signal for every call: the first SIGINT, SIGTERM or SIGHUP aborts it, so
+ * that work ends in good order; one that comes later than a moment after ends the process at once.
+ */
+export class Interrupt {
+  readonly #controller = new AbortController();
+  readonly #onSignal: () => void;
+  #firstMs: number | undefined;
+
+  constructor() {
+    this.#onSignal = () => {
+      const nowMs = performance.now();
+      if (this.#firstMs === undefined) {
+        this.#firstMs = nowMs;
+        this.#controller.abort();
+      } else if (nowMs - this.#firstMs > SAME_WISH_MS) {
+        process.exit(EXIT.interrupted);
+      }
+    };
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, this.#onSignal);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Ends the work without a signal of the system: the reader of the output went away. */
+  stop(): void {
+    this.#controller.abort();
+  }
+
+  /** Resolves when it is time to stop. */
+  wait(): Promise<void> {
+    const { signal } = this;
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) =>
+      signal.addEventListener('abort', () => resolve(), { once: true }),
+    );
+  }
+
+  release(): void {
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, this.#onSignal);
+  }
+}
