@@ -1,14 +1,8 @@
 import type { Capabilities } from '../store/capabilities.ts';
 import type { Store } from '../store/store.ts';
-import { ok } from './assert.ts';
-import {
-  type Case,
-  type CaseContext,
-  type Need,
-  passTime,
-  type StoreFactory,
-} from './conformance/case.ts';
+import type { Case, Need, StoreFactory } from './conformance/case.ts';
 import { themes } from './conformance/themes.ts';
+import { World } from './conformance/world.ts';
 import { type CaseFunction, declareGroups, skipCase, type TestRunner } from './runner.ts';
 import { fittingValues, type SampleValues } from './values.ts';
 
@@ -76,51 +70,6 @@ class Session {
         await world.end();
       }
     };
-  }
-}
-
-/** The stores of one case. */
-class World {
-  readonly #factory: StoreFactory<unknown>;
-  readonly #stores: Store<unknown>[] = [];
-
-  constructor(factory: StoreFactory<unknown>) {
-    this.#factory = factory;
-  }
-
-  async create(): Promise<Store<unknown>> {
-    return this.#keep(await this.#factory.create());
-  }
-
-  context(store: Store<unknown>, values: SampleValues): CaseContext {
-    const { reopen, second, env, required } = this.#factory;
-    return {
-      store,
-      values,
-      env,
-      required: required ?? {},
-      value: (n) => values.nth(n),
-      another: () => this.create(),
-      reopen: async (former) => {
-        ok(reopen !== undefined, 'the factory can reopen a store');
-        return this.#keep(await reopen.call(this.#factory, former));
-      },
-      second: async (first) => {
-        ok(second !== undefined, 'the factory can open a second handle');
-        return this.#keep(await second.call(this.#factory, first));
-      },
-      pass: (ms) => passTime(env, ms),
-    };
-  }
-
-  async end(): Promise<void> {
-    for (const store of this.#stores) await store.close();
-    for (const store of this.#stores) await this.#factory.destroy?.(store);
-  }
-
-  #keep(store: Store<unknown>): Store<unknown> {
-    this.#stores.push(store);
-    return store;
   }
 }
 

@@ -2,6 +2,8 @@
 export type { Need, StoreFactory } from './conformance/case.ts';
 export { type ConformanceOptions, conformance } from './conformance.ts';
 export { type FaultOptions, FaultPlan, type FaultyOperation, faulty } from './faulty.ts';
+export type { FastCheck, FastCheckArbitrary, FastCheckProperty } from './model/commands.ts';
+export { type ModelTestOptions, modelTest } from './model-test.ts';
 export type { CaseFunction, DeclareCase, TestRunner } from './runner.ts';
 export { type SimulatedEnv, simulatedEnv } from './simulated-env.ts';
 export { byteValues, jsonValues, type SampleValues, structuredValues } from './values.ts';

@@ -1,6 +1,7 @@
+import * as fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { requiredCapabilities } from '../../../test/required-capabilities.ts';
-import { conformance, simulatedEnv } from '../../testing/index.ts';
+import { conformance, modelTest, simulatedEnv } from '../../testing/index.ts';
 import { memory } from './index.ts';
 
 const env = simulatedEnv();
@@ -18,3 +19,17 @@ conformance({
 });
 
 conformance({ name: 'memory, in real time', test: { describe, it }, factory: () => memory() });
+
+modelTest({
+  fc,
+  name: 'memory',
+  test: { describe, it },
+  factory: { env, create: () => memory({ env }) },
+});
+
+modelTest({
+  fc,
+  name: 'memory with hardly a log',
+  test: { describe, it },
+  factory: { env, create: () => memory({ env, logBytes: 600 }) },
+});

@@ -86,7 +86,7 @@ export async function settles<T>(
     await env.advance(0);
     for (let i = 0; i < 100 && pending; i++) await env.advance(20);
   }
-  return within(10_000, settled, what);
+  return within(env === undefined ? 10_000 : 2_000, settled, what);
 }
 
 /** Real or simulated time passes. */
