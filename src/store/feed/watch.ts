@@ -44,7 +44,8 @@ export async function* watchFeed<V>(
       continue;
     }
     at = end;
-    if (changes.size === 0 && ++passed < BOOKMARK_COMMITS) continue;
+    // The whole state is told even when it is nothing.
+    if (changes.size === 0 && head === undefined && ++passed < BOOKMARK_COMMITS) continue;
     passed = 0;
     yield { from, to: end.rev, writes: [...changes.values()], cursor: toCursor(end) };
     from = end.rev;
