@@ -23,6 +23,8 @@ export interface ModelTestOptions<V> {
   readonly maxCommands?: number;
   /** Ends the runs, or the shrinking of a failure, after so long; default 15,000. */
   readonly timeLimitMs?: number;
+  /** The stores remember few deletes: a reader may be told `cursor-expired` and begin anew; default false. */
+  readonly forgetful?: boolean;
   /** Makes the runs repeatable; default random, and told on a failure. */
   readonly seed?: number;
 }
@@ -44,7 +46,7 @@ export function modelTest<V>(options: ModelTestOptions<V>): void {
     const world = new World(factory);
     try {
       values ??= await fittingValues(await world.create());
-      await runCommands(world, factory, values, commands);
+      await runCommands(world, factory, values, commands, options.forgetful === true);
     } finally {
       await world.end();
     }
@@ -67,12 +69,13 @@ async function runCommands(
   factory: StoreFactory<unknown>,
   values: SampleValues,
   commands: readonly Command[],
+  forgetful: boolean,
 ): Promise<void> {
   const store = await world.create();
   const t = world.context(store, values);
   const handles = [store];
   if (factory.second !== undefined) handles.push(await t.second(store));
-  const run = new ModelRun(t, handles, factory.reopen !== undefined);
+  const run = new ModelRun(t, handles, { reopens: factory.reopen !== undefined, forgetful });
   const done: string[] = [];
   try {
     await run.begin();

@@ -79,14 +79,15 @@ export async function settles<T>(
   what: string,
 ): Promise<T> {
   let pending = true;
-  const settled = promise.finally(() => {
+  const over = (): void => {
     pending = false;
-  });
+  };
+  promise.then(over, over);
   if (env !== undefined) {
     await env.advance(0);
     for (let i = 0; i < 100 && pending; i++) await env.advance(20);
   }
-  return within(env === undefined ? 10_000 : 2_000, settled, what);
+  return within(env === undefined ? 10_000 : 2_000, promise, what);
 }
 
 /** Real or simulated time passes. */

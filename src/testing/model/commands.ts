@@ -74,6 +74,9 @@ export interface Command {
 
 export const MODEL_KEYS: readonly string[] = ['a', 'a:1', 'a:2', 'b', '\uffff', '😀'];
 
+/** How `fast-check` is told to write a value in a report. */
+const TO_STRING = Symbol.for('fast-check/toStringMethod');
+
 /** How often each kind comes. */
 const WEIGHTS: Readonly<Record<CommandKind, number>> = {
   write: 12,
@@ -112,7 +115,7 @@ export function commandsOf(fc: FastCheck, maxCommands: number): FastCheckArbitra
       traits,
       fc.constantFrom(...MODEL_KEYS),
       fc.integer({ min: 0, max: 9 }),
-      fc.constantFrom(true, false),
+      fc.constantFrom(false, true),
     )
     .map(
       ([[type, life, condition, rare], key, n, meta]): WriteSpec => ({
@@ -120,7 +123,7 @@ export function commandsOf(fc: FastCheck, maxCommands: number): FastCheckArbitra
         key,
         n,
         life: life as WriteSpec['life'],
-        immutable: rare === 0,
+        immutable: rare === 15,
         meta,
         if: condition as WriteSpec['if'],
       }),
@@ -132,7 +135,10 @@ export function commandsOf(fc: FastCheck, maxCommands: number): FastCheckArbitra
       fc.integer({ min: 0, max: 1_000 }),
       fc.constantFrom(0),
     )
-    .map(([kind, writes, dice]): Command => ({ kind, writes, dice }));
+    .map(([kind, writes, dice]): Command => {
+      const given: Command = { kind, writes, dice };
+      return Object.defineProperty(given, TO_STRING, { value: () => showCommand(given) });
+    });
   return fc.array(command, { minLength: 1, maxLength: maxCommands, size: 'max' });
 }
 

@@ -1,4 +1,5 @@
 import type { Capabilities } from '../../store/capabilities.ts';
+import { isStrataError } from '../../store/errors.ts';
 import { fromCursor } from '../../store/feed/cursor.ts';
 import { compareKeys } from '../../store/keys.ts';
 import type { BatchResult, BatchWrite, Range } from '../../store/operations.ts';
@@ -24,6 +25,12 @@ const RANGES: readonly Range[] = [
   { gte: 'a:1', lt: '😀', reverse: true, limit: 2 },
 ];
 
+/** What may happen in a run beside what any store does. */
+export interface RunTraits {
+  readonly reopens: boolean;
+  readonly forgetful: boolean;
+}
+
 type SetWrite = BatchWrite<unknown> & { readonly type: 'set' };
 
 /** One store, its model, and copies that follow it; every command is done to both and compared. */
@@ -31,16 +38,16 @@ export class ModelRun {
   readonly #t: CaseContext;
   readonly #model = new Model();
   readonly #capabilities: Capabilities;
-  readonly #reopens: boolean;
+  readonly #traits: RunTraits;
   /** Handles on the same data. */
   #handles: Store<unknown>[];
   #followers: Follower[] = [];
 
-  constructor(t: CaseContext, handles: readonly Store<unknown>[], reopens: boolean) {
+  constructor(t: CaseContext, handles: readonly Store<unknown>[], traits: RunTraits) {
     this.#t = t;
     this.#handles = [...handles];
     this.#capabilities = t.store.capabilities;
-    this.#reopens = reopens;
+    this.#traits = traits;
   }
 
   /** Notes where the store stands before the first command. */
@@ -103,7 +110,8 @@ export class ModelRun {
     },
     'catch up': async ({ dice }) => {
       const follower = this.#followers[dice % MAX_FOLLOWERS];
-      if (follower !== undefined) await this.#catchUp(follower);
+      if (follower !== undefined && !(await this.#catchUp(follower)))
+        this.#followers.splice(dice % MAX_FOLLOWERS, 1);
     },
     resume: async ({ dice }) => {
       const at = dice % MAX_FOLLOWERS;
@@ -313,7 +321,7 @@ export class ModelRun {
 
   /** Every handle is closed, and as many are opened on the data that is left. */
   async #reopen(dice: number): Promise<void> {
-    if (!this.#reopens) return;
+    if (!this.#traits.reopens) return;
     for (const follower of this.#followers) await follower.stop();
     const [first, ...others] = this.#handles;
     for (const other of others) await other.close();
@@ -332,8 +340,19 @@ export class ModelRun {
     equal(await collect(store.list()), this.#model.sorted(this.#now()), 'the whole state');
   }
 
+  /** As `#follow`; false when the store says that it has forgotten too much, where it may. */
+  async #catchUp(follower: Follower): Promise<boolean> {
+    try {
+      await this.#follow(follower);
+      return true;
+    } catch (error) {
+      if (!this.#traits.forgetful || !isStrataError(error, 'cursor-expired')) throw error;
+      return false;
+    }
+  }
+
   /** Applies the commits up to the head: the copy is at each `to` exactly what the store was. */
-  async #catchUp(follower: Follower): Promise<void> {
+  async #follow(follower: Follower): Promise<void> {
     const head = await this.#handle(0).cursor();
     const nowMs = this.#now();
     const same = (known: State | undefined): void => {
