@@ -5,20 +5,22 @@ import type { CallOptions } from './operations.ts';
 /** The wait of every call that names none. */
 export const DEFAULT_TIMEOUT_MS = 5_000;
 
+/** A deadline in its queue; taken out at once when its call is done, so that nothing of the call stays behind. */
 interface Waiting {
   readonly call: Call;
   readonly dueMs: number;
-  done: boolean;
+  previous: Waiting | undefined;
+  next: Waiting | undefined;
+  linked: boolean;
 }
 
 /**
- * Deadlines of one length, oldest first, behind a single timer: a call costs an array slot instead
- * of a host timer. One an env and length.
+ * Deadlines of one length, oldest first, behind a single timer: a call costs a link in a list
+ * instead of a host timer. One an env and length.
  */
 class DeadlineQueue {
-  #waiting: Waiting[] = [];
-  #first = 0;
-  #live = 0;
+  #first: Waiting | undefined;
+  #last: Waiting | undefined;
   #timer: Timer | undefined;
   readonly #env: Env;
   readonly #timeoutMs: number;
@@ -32,44 +34,48 @@ class DeadlineQueue {
     const waiting: Waiting = {
       call,
       dueMs: this.#env.monotonicMs() + this.#timeoutMs,
-      done: false,
+      previous: this.#last,
+      next: undefined,
+      linked: true,
     };
-    this.#waiting.push(waiting);
-    this.#live++;
+    if (this.#last === undefined) this.#first = waiting;
+    else this.#last.next = waiting;
+    this.#last = waiting;
     this.#timer ??= this.#env.setTimer(() => this.#expire(), this.#timeoutMs);
     return waiting;
   }
 
   remove(waiting: Waiting): void {
-    if (waiting.done) return;
-    waiting.done = true;
-    if (--this.#live > 0) return;
+    if (!waiting.linked) return;
+    this.#unlink(waiting);
+    if (this.#first !== undefined) return;
     // The last one gone: nothing may keep the process alive.
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#waiting = [];
-    this.#first = 0;
+  }
+
+  #unlink(waiting: Waiting): void {
+    const { previous, next } = waiting;
+    if (previous === undefined) this.#first = next;
+    else previous.next = next;
+    if (next === undefined) this.#last = previous;
+    else next.previous = previous;
+    waiting.previous = undefined;
+    waiting.next = undefined;
+    waiting.linked = false;
   }
 
   #expire(): void {
     this.#timer = undefined;
     const nowMs = this.#env.monotonicMs();
     const due: Call[] = [];
-    for (; this.#first < this.#waiting.length; this.#first++) {
-      const waiting = this.#waiting[this.#first] as Waiting;
-      if (waiting.done) continue;
-      if (waiting.dueMs > nowMs) break;
-      waiting.done = true;
-      this.#live--;
-      due.push(waiting.call);
+    while (this.#first !== undefined && this.#first.dueMs <= nowMs) {
+      due.push(this.#first.call);
+      this.#unlink(this.#first);
     }
-    if (this.#first > 1_024) {
-      this.#waiting.splice(0, this.#first);
-      this.#first = 0;
-    }
-    const next = this.#waiting[this.#first];
-    if (this.#live > 0 && next !== undefined) {
-      this.#timer = this.#env.setTimer(() => this.#expire(), Math.max(1, next.dueMs - nowMs));
+    if (this.#first !== undefined) {
+      const delayMs = Math.max(1, this.#first.dueMs - nowMs);
+      this.#timer = this.#env.setTimer(() => this.#expire(), delayMs);
     }
     // Last, because an ended call may add or remove others.
     for (const call of due) call.end('timeout');
