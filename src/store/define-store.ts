@@ -145,7 +145,12 @@ class DefinedStore<V> implements Store<V> {
     const found = reading instanceof Promise ? await call.guard(reading) : reading;
     if (found !== undefined) return handOutValue(primitives, found.value);
     const { signal: _, timeoutMs: __, ...written } = options ?? {};
-    return handOutValue(primitives, await call.guard(this.#loads.load(key, loader, written)));
+    const loaded = await call.guard(this.#loads.load(key, loader, written));
+    if (primitives.guard !== undefined) return primitives.guard(loaded);
+    // The callers of one load share its value; a store without a guard reads a fresh one for each.
+    const again = primitives.readOne(key, call);
+    const stored = again instanceof Promise ? await call.guard(again) : again;
+    return stored === undefined ? loaded : stored.value;
   }
 
   async set(key: string, value: V, options?: SetOptions): Promise<EntryHead> {

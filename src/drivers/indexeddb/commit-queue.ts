@@ -1,12 +1,12 @@
 import type { Call } from '../../store/call.ts';
 import { cloneValue } from '../../store/clone.ts';
 import type { Env, Timer } from '../../store/env.ts';
-import { invalidArgument, isStrataError, StrataError } from '../../store/errors.ts';
+import { invalidArgument, isStrataError } from '../../store/errors.ts';
 import type { CommitOutcome, Write } from '../../store/primitives.ts';
 import { randomId, WriteIds } from '../../store/version.ts';
 import { settle } from './clean-mark.ts';
 import type { Connection } from './connection.ts';
-import { isLost, toFailure } from './failure.ts';
+import { isLost, OutcomeUnknown, toFailure } from './failure.ts';
 import { type GroupPlan, type Pending, planGroup } from './group-plan.ts';
 import type { History } from './history.ts';
 import { abandon, completion } from './requests.ts';
@@ -119,7 +119,7 @@ export class CommitQueue<V> {
   async #store(group: readonly Pending<V>[]): Promise<void> {
     const { connection } = this.#options;
     for (let tries = 1; ; ) {
-      const db = await connection.open('commit');
+      const db = await connection.open(group[0]?.operation ?? 'commit');
       try {
         if (await this.#attempt(db, group)) return;
       } catch (error) {
@@ -177,19 +177,17 @@ export class CommitQueue<V> {
       await over;
     } catch (error) {
       if (state === from || !isLost(error)) throw error;
-      if (!(await this.#wasStored(from.rev + 1, error))) throw error;
+      if (!(await this.#wasStored(from.rev + 1))) throw error;
     }
   }
 
-  async #wasStored(rev: number, cause: unknown): Promise<boolean> {
+  async #wasStored(rev: number): Promise<boolean> {
     const run = this.#run;
     try {
       const { connection } = this.#options;
       return await connection.run('commit', undefined, (db) => isStored(db, rev, run));
-    } catch {
-      const operation = 'commit';
-      const why = `${operation}: the database went away, and the write may have been applied`;
-      throw new StrataError('unknown-outcome', why, { operation, cause });
+    } catch (cause) {
+      throw new OutcomeUnknown(cause);
     }
   }
 

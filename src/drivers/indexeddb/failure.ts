@@ -7,8 +7,21 @@ const MEANINGS: Readonly<Record<string, readonly [StrataErrorCode, string]>> = {
   NotReadableError: ['corrupt', 'a stored value can no longer be read'],
   DataError: ['corrupt', 'a stored value can no longer be read'],
   SecurityError: ['denied', 'the browser allows no storage here'],
+  OutcomeUnknown: [
+    'unknown-outcome',
+    'the database went away, and the write may have been applied',
+  ],
   NotFoundError: ['invalid-argument', 'the database belongs to another program'],
 };
+
+/** Nobody can tell whether a commit was stored. */
+export class OutcomeUnknown extends Error {
+  override readonly name: string = 'OutcomeUnknown';
+
+  constructor(cause: unknown) {
+    super('', { cause });
+  }
+}
 
 /** The errors of a connection that went away under a call: another one may succeed. */
 export function isLost(error: unknown): boolean {

@@ -3,20 +3,21 @@ import { compareKeys, type KeyRange } from '../../store/keys.ts';
 import { resultOf } from './requests.ts';
 import { encodeKey, type Stored } from './schema.ts';
 
-const FIRST_PAGE = 64;
+const FIRST_PAGE = 16;
 const MAX_PAGE = 2_048;
-/** A page that grows past this many bytes, by estimate, is halved. */
+/** What a page is to hold, by estimate. */
 const PAGE_BYTES = 1024 * 1024;
 
-/** How many records to read at a time: doubled while they are small, halved when they are large. */
+/** How many records to read at a time, by the size of those that came last. */
 export class PageSize {
   count: number = FIRST_PAGE;
 
   adapt(records: readonly Stored<unknown>[]): void {
+    if (records.length === 0) return;
     let bytes = 0;
     for (const record of records) bytes += changeBytes(record.key, record.value);
-    if (bytes > PAGE_BYTES) this.count = Math.max(1, this.count >> 1);
-    else if (bytes < PAGE_BYTES / 2) this.count = Math.min(MAX_PAGE, this.count * 2);
+    const fitting = Math.floor((PAGE_BYTES * records.length) / bytes);
+    this.count = Math.max(1, Math.min(MAX_PAGE, this.count * 4, fitting));
   }
 }
 
