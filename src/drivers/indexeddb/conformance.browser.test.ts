@@ -1,15 +1,20 @@
+import fc from 'fast-check';
 import { deleteDB } from 'idb';
 import { describe, it } from 'vitest';
 import { requiredCapabilities } from '../../../test/required-capabilities.ts';
 import { describeStore } from '../../store/internals.ts';
 import type { Store } from '../../store/store.ts';
-import type { StoreFactory } from '../../testing/conformance/case.ts';
-import { conformance } from '../../testing/conformance.ts';
-import { indexeddb } from './index.ts';
+import { conformance, modelTest, type StoreFactory, simulatedEnv } from '../../testing/index.ts';
+import { type IndexedDbOptions, indexeddb } from './index.ts';
 
-function factory(durability: 'strict' | 'relaxed'): StoreFactory<unknown> {
+type Options = Omit<IndexedDbOptions, 'name'>;
+
+const test = { describe, it };
+const required = requiredCapabilities.indexeddb;
+
+function factory(options: Options): StoreFactory<unknown> {
+  const open = (name: string): Store<unknown> => indexeddb({ name, ...options });
   const nameOf = (store: Store<unknown>): string => String(describeStore(store).details?.name);
-  const open = (name: string): Store<unknown> => indexeddb({ name, durability });
   return {
     create: () => open(`conformance-${crypto.randomUUID()}`),
     reopen: async (store) => {
@@ -18,16 +23,40 @@ function factory(durability: 'strict' | 'relaxed'): StoreFactory<unknown> {
     },
     second: async (store) => open(nameOf(store)),
     destroy: async (store) => deleteDB(nameOf(store)),
-    required: {
-      ...requiredCapabilities.indexeddb,
-      durability: durability === 'strict' ? 'disk' : 'os',
-    },
   };
 }
 
-for (const durability of ['strict', 'relaxed'] as const)
-  conformance({
-    test: { describe, it },
-    name: `indexeddb ${durability}`,
-    factory: factory(durability),
+conformance({
+  name: 'indexeddb',
+  test,
+  factory: { ...factory({}), required: { ...required, durability: 'disk' } },
+});
+
+conformance({
+  name: 'indexeddb, relaxed',
+  test,
+  factory: {
+    ...factory({ durability: 'relaxed' }),
+    required: { ...required, durability: 'os' },
+  },
+});
+
+const env = simulatedEnv();
+const models: Record<string, Options> = {
+  'indexeddb, in simulated time': { env },
+  'indexeddb, relaxed and forgetful, without a log': {
+    env,
+    durability: 'relaxed',
+    logBytes: 0,
+    tombstoneBytes: 300,
+  },
+};
+for (const [name, options] of Object.entries(models))
+  modelTest({
+    name,
+    test,
+    fc,
+    factory: { ...factory(options), env },
+    runs: 40,
+    forgetful: options.tombstoneBytes !== undefined,
   });

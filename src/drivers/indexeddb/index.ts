@@ -8,6 +8,7 @@ import { IndexedDbEngine } from './engine.ts';
 
 const DAY_MS = 86_400_000;
 
+/** What `indexeddb` takes. */
 export interface IndexedDbOptions<V = unknown> {
   /** Name of the database; tabs of one origin that give the same share it. */
   readonly name: string;

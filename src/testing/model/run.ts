@@ -354,15 +354,16 @@ export class ModelRun {
   /** Applies the commits up to the head: the copy is at each `to` exactly what the store was. */
   async #follow(follower: Follower): Promise<void> {
     const head = await this.#handle(0).cursor();
-    const nowMs = this.#now();
     const same = (known: State | undefined): void => {
+      // Waiting for a commit may have taken time.
+      const nowMs = this.#now();
       if (known !== undefined)
         sameState(living(follower.state, nowMs), living(known, nowMs), 'the state after a commit');
     };
     // Nothing but the empty state lies before the first commit.
     if (follower.cursor === undefined && fromCursor('model', head).rev === 0) return;
     while (follower.cursor !== head) same(this.#model.at((await follower.step()).to));
-    same(this.#model.state(nowMs));
+    same(this.#model.state(this.#now()));
   }
 }
 
