@@ -67,7 +67,7 @@ export function sameValue(a: unknown, b: unknown): boolean {
   if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false;
   if (Array.isArray(a))
     return Array.isArray(b) && a.length === b.length && a.every((item, i) => sameValue(item, b[i]));
-  if (a instanceof Date) return b instanceof Date && a.getTime() === b.getTime();
+  if (a instanceof Date) return b instanceof Date && Object.is(a.getTime(), b.getTime());
   // Maps, sets and other exotic data: never called the same, which costs a write and loses nothing.
   if (Object.getPrototypeOf(a) !== Object.prototype) return false;
   const names = Object.keys(a);

@@ -33,6 +33,7 @@ class ManagedIterator<T> implements AsyncIterator<T> {
   #at = 0;
   #fetching: Promise<boolean> | undefined;
   #returned = false;
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(init: ManagedIterableInit<T>) {
     this.#init = init;
@@ -41,6 +42,7 @@ class ManagedIterator<T> implements AsyncIterator<T> {
   async next(): Promise<IteratorResult<T>> {
     for (;;) {
       if (this.#returned) return { done: true, value: undefined };
+      if (this.#failure !== undefined) throw this.#failure.error;
       this.#call?.throwIfEnded();
       if (this.#at < this.#page.length)
         return { done: false, value: this.#init.give(this.#page[this.#at++] as T) };
@@ -74,6 +76,7 @@ class ManagedIterator<T> implements AsyncIterator<T> {
       }
     } catch (error) {
       if (this.#returned) return false;
+      this.#failure = { error };
       this.#stop(step.ended?.code === 'timeout' ? 'timeout' : 'aborted');
       throw error;
     }

@@ -2,7 +2,7 @@ import type { Cursor } from '../entry.ts';
 import { StrataError } from '../errors.ts';
 import type { Position } from '../primitives.ts';
 
-const FORM = /^([A-Za-z0-9_-]{1,64})\.([0-9a-z]{1,10})\.([A-Za-z0-9_-]{0,64})$/;
+const FORM = /^([A-Za-z0-9_-]{1,64})\.([0-9a-z]{1,11})\.([A-Za-z0-9_-]{0,64})$/;
 
 /** Writes a position as a cursor. */
 export function toCursor(position: Position): Cursor {
