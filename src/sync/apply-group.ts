@@ -1,0 +1,216 @@
+import type { Call } from '../store/call.ts';
+import type { Entry } from '../store/entry.ts';
+import { isStrataError, StrataError } from '../store/errors.ts';
+import { FIRST_USER_KEY, intersect, prefixBounds } from '../store/keys.ts';
+import type { DeleteWrite, Position, Write } from '../store/primitives.ts';
+import {
+  type CursorRecord,
+  readRecord,
+  recordKey,
+  recordWrite,
+  type StoredRecord,
+} from './cursor-record.ts';
+import type { AnySide } from './sides.ts';
+
+/** A whole group as it came: brings any state from `from` on to exactly the state at `to`. */
+export interface Group {
+  /** Brings the whole state: what it does not name is gone. */
+  readonly fresh: boolean;
+  readonly from: number;
+  readonly to: Position;
+  readonly writes: Write<unknown>[];
+  readonly deletes: boolean;
+}
+
+/** The source that a group comes from. */
+export interface GroupOrigin {
+  readonly sourceId: string;
+  readonly scope: string;
+}
+
+/** What a group did to the local store. */
+export interface Applied {
+  readonly record: StoredRecord;
+  /** What changed, each key once, in order; deletes only of what was there. */
+  readonly changes: readonly Write<unknown>[];
+}
+
+/** So often a condition may be lost to other writers of the local store. */
+const MAX_TRIES = 100;
+/** A few keys are read at once, to see which of them are copies. */
+const READ_KEYS = 1_000;
+
+/**
+ * Applies a group in one commit together with the cursor, over the cursor known. When another tab
+ * or process has moved the cursor meanwhile, that is taken up instead: the cursor never goes back.
+ * Resolves with `undefined` when the copy now stands where this group cannot be applied, so that a
+ * resume from the stored cursor is needed.
+ *
+ * Errors: those of the local store; `conflict` when it has become the copy of another source.
+ */
+export async function applyGroup(
+  local: AnySide,
+  prefix: string,
+  group: Group,
+  origin: GroupOrigin,
+  known: StoredRecord | undefined,
+  call: Call,
+): Promise<Applied | undefined> {
+  let over = known;
+  for (let tries = 1; ; tries++) {
+    if (over !== undefined && over.record.sourceId !== origin.sourceId) throw otherSource();
+    if (isBehind(group, over)) return { record: over as StoredRecord, changes: lastWrites(group) };
+    if (!group.fresh && !follows(group, over)) return undefined;
+    const plan = group.fresh
+      ? await planFresh(local, prefix, group, origin, over, call)
+      : await planStep(local, group, origin, over, call);
+    const record = recordWrite(local, prefix, plan.record, over);
+    try {
+      const done = local.primitives.commit([...plan.writes, record], call);
+      const { outcomes } = done instanceof Promise ? await call.guard(done) : done;
+      const version = outcomes[outcomes.length - 1]?.entry?.version ?? '';
+      return { record: { record: plan.record, version }, changes: plan.writes };
+    } catch (error) {
+      if (!isStrataError(error, 'conflict') || tries >= MAX_TRIES) throw error;
+      // Another tab moved the cursor, or the application wrote a key that was to be deleted.
+      if (error.key === recordKey(prefix) || error.key === undefined)
+        over = await readRecord(local, prefix, call);
+    }
+  }
+}
+
+/** Whether the copy is already at or beyond the end of the group. */
+function isBehind(group: Group, over: StoredRecord | undefined): boolean {
+  const at = over?.record.at;
+  return at !== undefined && at.epoch === group.to.epoch && at.rev >= group.to.rev;
+}
+
+function follows(group: Group, over: StoredRecord | undefined): boolean {
+  const at = over?.record.at;
+  return at !== undefined && at.epoch === group.to.epoch && at.rev >= group.from;
+}
+
+interface Plan {
+  readonly writes: Write<unknown>[];
+  readonly record: CursorRecord;
+}
+
+async function planStep(
+  local: AnySide,
+  group: Group,
+  origin: GroupOrigin,
+  over: StoredRecord | undefined,
+  call: Call,
+): Promise<Plan> {
+  const record = nextRecord(local, group, origin, over);
+  if (!group.deletes) return { writes: group.writes, record };
+  const writes = lastWrites(group);
+  const doomed = writes.filter((write) => write.type === 'delete').map((write) => write.key);
+  const copies = new Map<string, DeleteWrite>();
+  for (let start = 0; start < doomed.length; start += READ_KEYS) {
+    const found = local.primitives.readMany(doomed.slice(start, start + READ_KEYS), call);
+    for (const entry of found instanceof Promise ? await call.guard(found) : found)
+      if (isCopy(entry, record)) copies.set(entry.key, deleteOf(local, entry));
+  }
+  const kept = writes.map((write) => (write.type === 'set' ? write : copies.get(write.key)));
+  return { writes: kept.filter((write) => write !== undefined), record };
+}
+
+/** The whole state: entries that the copy has already stay, copies that it does not name go. */
+async function planFresh(
+  local: AnySide,
+  prefix: string,
+  group: Group,
+  origin: GroupOrigin,
+  over: StoredRecord | undefined,
+  call: Call,
+): Promise<Plan> {
+  const record = nextRecord(local, group, origin, over);
+  const sets = group.deletes
+    ? lastWrites(group).filter((write) => write.type === 'set')
+    : group.writes;
+  let wanted: Map<string, Write<unknown>> | undefined;
+  const gone: Write<unknown>[] = [];
+  const all = { lower: { key: FIRST_USER_KEY, inclusive: true } };
+  const bounds = prefix === '' ? all : intersect(all, prefixBounds(prefix));
+  const range = { ...bounds, reverse: false, limit: Number.POSITIVE_INFINITY };
+  for await (const page of local.primitives.scan(range, call)) {
+    for (const entry of page) {
+      if (!isCopy(entry, record)) continue;
+      wanted ??= new Map(sets.map((write) => [write.key, write]));
+      const write = wanted.get(entry.key);
+      if (write === undefined) gone.push(deleteOf(local, entry));
+      else if (isSame(write, entry)) wanted.delete(entry.key);
+    }
+  }
+  return { writes: wanted === undefined ? sets : [...wanted.values(), ...gone], record };
+}
+
+/** The record after the group. Errors: `unsupported` for entries that the local store cannot keep as they are. */
+function nextRecord(
+  local: AnySide,
+  { writes, to }: Group,
+  { sourceId, scope }: GroupOrigin,
+  over: StoredRecord | undefined,
+): CursorRecord {
+  const origins = new Set([sourceId, ...(over?.record.origins ?? [])]);
+  const { ttl } = local.primitives.capabilities;
+  let last = sourceId;
+  for (const write of writes) {
+    if (write.type === 'delete') continue;
+    if (write.origin !== undefined && write.origin.store !== last) {
+      last = write.origin.store;
+      origins.add(last);
+    }
+    if (write.expiresAt !== undefined && !ttl)
+      throw new StrataError(
+        'unsupported',
+        `subscribe: ${JSON.stringify(write.key)} has an expiry, which ${local.primitives.shape.type} stores cannot keep`,
+        { operation: 'subscribe', key: write.key },
+      );
+  }
+  return { sourceId, scope, at: to, origins: [...origins] };
+}
+
+/** What each key comes to, in the order of the last writes. */
+function lastWrites({ writes }: Group): Write<unknown>[] {
+  const last = new Map<string, Write<unknown>>();
+  for (const write of writes) {
+    last.delete(write.key);
+    last.set(write.key, write);
+  }
+  return [...last.values()];
+}
+
+/** Whether an entry came from the source; those without an origin are the application's own. */
+function isCopy(
+  entry: Entry<unknown> | undefined,
+  { origins }: CursorRecord,
+): entry is Entry<unknown> {
+  return entry?.origin !== undefined && origins.includes(entry.origin.store);
+}
+
+function isSame(write: Write<unknown>, { origin }: Entry<unknown>): boolean {
+  return (
+    write.type === 'set' &&
+    write.origin?.version === origin?.version &&
+    write.origin?.rev === origin?.rev &&
+    write.origin?.epoch === origin?.epoch &&
+    write.origin?.store === origin?.store
+  );
+}
+
+/** Removes exactly the entry that was seen. */
+function deleteOf(local: AnySide, { key, version }: Entry<unknown>): DeleteWrite {
+  const honoured = local.primitives.capabilities.conditional === 'all';
+  return { type: 'delete', key, ...(honoured && { if: { version } }) };
+}
+
+/** Refuses to mix the copies of two sources. */
+export function otherSource(): StrataError {
+  return new StrataError(
+    'conflict',
+    'subscribe: the local store is a copy of another source; use an empty store, or that source',
+    { operation: 'subscribe' },
+  );
+}

@@ -1,0 +1,343 @@
+import { StrataError, type StrataErrorCode } from '../store/errors.ts';
+import type { Position, Write } from '../store/primitives.ts';
+import type { Group } from './apply-group.ts';
+import { readOperations, type ValueTaker } from './operations.ts';
+import { Pieces } from './pieces.ts';
+import {
+  decodeMessage,
+  type Message,
+  type MessageOf,
+  OLDEST_PROTOCOL_VERSION,
+  PROTOCOL_VERSION,
+} from './protocol.ts';
+import type { TransportClose } from './transports/transport.ts';
+import { CLOSE, ProtocolError } from './wire.ts';
+
+export interface ClientSessionInit {
+  /** Where the local copy stands, when it is one. */
+  readonly copy:
+    | { readonly sourceId: string; readonly scope: string; readonly at: Position }
+    | undefined;
+  /** Of the local store, where it has a name. */
+  readonly codecName: string | undefined;
+  readonly values: ValueTaker<unknown>;
+  /** Most bytes the server may have on their way. */
+  readonly creditBytes: number;
+  /** Largest group taken in, in bytes of its frames. */
+  readonly groupBytes: number;
+  /** The server must have answered within this. */
+  readonly connectTimeoutMs: number;
+}
+
+/** What the connection asks for. */
+export type Asking = Pick<MessageOf<'hello'>, 'storeId' | 'token' | 'prefix' | 'clientId'>;
+
+export type ClientEvent =
+  | { readonly type: 'frame'; readonly frame: Uint8Array }
+  | { readonly type: 'closed'; readonly how: TransportClose }
+  /** So many whole groups became durable, and the copy stands here. */
+  | { readonly type: 'applied'; readonly rev: number; readonly groups: number }
+  /** The local store fails with a code, or with '' works again. */
+  | { readonly type: 'fares'; readonly code: StrataErrorCode | '' }
+  | { readonly type: 'tick' }
+  /** This side ends the connection. */
+  | { readonly type: 'leave'; readonly error: StrataError };
+
+export type ClientEffect =
+  | { readonly do: 'send'; readonly message: Message }
+  | { readonly do: 'ready'; readonly ready: MessageOf<'ready'> }
+  | { readonly do: 'apply'; readonly group: Group }
+  | { readonly do: 'head'; readonly rev: number }
+  | { readonly do: 'answer'; readonly answer: MessageOf<'result'> | MessageOf<'error'> }
+  /** The connection is over; `code` is what the other side is told. */
+  | {
+      readonly do: 'end';
+      readonly code: number;
+      readonly error: StrataError;
+      /** The server asked to come back within so long. */
+      readonly spreadMs?: number;
+    };
+
+/** Heartbeats that may be missed before the server counts as gone. */
+const MISSED_HEARTBEATS = 2.5;
+/** Of the credit: what is staged of a long group is acknowledged in such parts. */
+const CREDIT_PARTS = 8;
+
+/** A group that is still coming in. */
+interface Staged {
+  readonly fresh: boolean;
+  readonly from: number;
+  parts: number;
+  bytes: number;
+  readonly writes: Write<unknown>[];
+}
+
+/**
+ * What a subscriber knows of one connection, without any I/O: events in, effects out, time given
+ * with each event in ms of a clock that never goes back.
+ */
+export class ClientSession {
+  readonly #init: ClientSessionInit;
+  readonly #startedMs: number;
+  #phase: 'greeting' | 'open' | 'ended' = 'greeting';
+  #heartbeatMs = 0;
+  #heardMs: number;
+  #fresh = false;
+  /** Revision that the groups taken in lead to; `undefined` before a snapshot. */
+  #reached: number | undefined;
+  #epoch = '';
+  #staged: Staged | undefined;
+  readonly #pieces: Pieces;
+  #takenBytes = 0;
+  #unackedBytes = 0;
+  /** Bytes of whole groups that are not yet durable, in order. */
+  #withheld: number[] = [];
+  #appliedRev: number;
+
+  constructor(init: ClientSessionInit, nowMs: number) {
+    this.#init = init;
+    this.#startedMs = nowMs;
+    this.#heardMs = nowMs;
+    this.#appliedRev = init.copy?.at.rev ?? 0;
+    this.#pieces = new Pieces(init.groupBytes);
+  }
+
+  get isOpen(): boolean {
+    return this.#phase === 'open';
+  }
+
+  /** The first message. */
+  hello(asking: Asking): MessageOf<'hello'> {
+    const { copy, creditBytes } = this.#init;
+    return {
+      type: 'hello',
+      oldestVersion: OLDEST_PROTOCOL_VERSION,
+      newestVersion: PROTOCOL_VERSION,
+      ...asking,
+      sourceId: copy?.sourceId ?? '',
+      scope: copy?.scope ?? '',
+      cursor: copy?.at,
+      creditBytes,
+    };
+  }
+
+  step(event: ClientEvent, nowMs: number): readonly ClientEffect[] {
+    if (this.#phase === 'ended') return [];
+    switch (event.type) {
+      case 'frame':
+        this.#heardMs = nowMs;
+        return this.#frame(event.frame);
+      case 'closed':
+        return this.#end(CLOSE.normal, closedBy(event.how));
+      case 'applied':
+        return this.#applied(event.rev, event.groups);
+      case 'fares':
+        return this.#phase === 'open'
+          ? [{ do: 'send', message: { type: 'status', code: event.code } }]
+          : [];
+      case 'tick':
+        return this.#tick(nowMs);
+      case 'leave':
+        return this.#end(CLOSE.normal, event.error);
+    }
+  }
+
+  /** When the next tick is due, in ms from now. */
+  get tickMs(): number {
+    return this.#phase === 'open' ? this.#heartbeatMs / 2 : this.#init.connectTimeoutMs;
+  }
+
+  #end(code: number, error: StrataError, spreadMs?: number): readonly ClientEffect[] {
+    this.#phase = 'ended';
+    return [{ do: 'end', code, error, ...(spreadMs !== undefined && { spreadMs }) }];
+  }
+
+  #frame(frame: Uint8Array): readonly ClientEffect[] {
+    try {
+      return this.#message(decodeMessage(frame), frame.length);
+    } catch (error) {
+      if (error instanceof ProtocolError) return this.#end(error.closeCode, error);
+      // A codec that cannot read a value: no other connection will mend it.
+      if (error instanceof StrataError) return this.#end(CLOSE.normal, error);
+      throw error;
+    }
+  }
+
+  #message(message: Message, bytes: number): readonly ClientEffect[] {
+    if (message.type === 'error' && message.id === 0)
+      return this.#end(CLOSE.normal, errorOf(message));
+    if (this.#phase === 'greeting') {
+      if (message.type !== 'ready') throw outOfOrder(message.type);
+      return this.#ready(message);
+    }
+    switch (message.type) {
+      case 'piece':
+        this.#pieces.add(message);
+        return this.#take(bytes);
+      case 'batch':
+        return this.#batch(message, bytes);
+      case 'live':
+        return [{ do: 'head', rev: message.rev }, ...this.#ack()];
+      case 'result':
+      case 'error':
+        return [{ do: 'answer', answer: message }];
+      case 'goaway':
+        return this.#end(CLOSE.normal, goneAway(), message.spreadMs);
+      default:
+        throw outOfOrder(message.type);
+    }
+  }
+
+  #ready(ready: MessageOf<'ready'>): readonly ClientEffect[] {
+    const { copy, codecName } = this.#init;
+    const { version, sourceId, head, fresh, codec } = ready;
+    if (version < OLDEST_PROTOCOL_VERSION || version > PROTOCOL_VERSION || head === undefined)
+      throw new ProtocolError(CLOSE.protocol, `the server chose the protocol version ${version}`);
+    if (!fresh && (copy === undefined || copy.sourceId !== sourceId))
+      throw new ProtocolError(CLOSE.protocol, 'the server goes on from where this copy is not');
+    if (codecName !== undefined && codec !== 'raw' && codec !== codecName)
+      return this.#end(CLOSE.normal, otherCodec(codec, codecName));
+    this.#phase = 'open';
+    this.#fresh = fresh;
+    this.#reached = fresh ? undefined : copy?.at.rev;
+    this.#epoch = fresh ? '' : (copy?.at.epoch ?? '');
+    // Anything below a second is for tests, and ticks must not spin.
+    this.#heartbeatMs = Math.max(50, ready.heartbeatMs);
+    return [{ do: 'ready', ready }];
+  }
+
+  #batch(batch: MessageOf<'batch'>, bytes: number): readonly ClientEffect[] {
+    const staged = this.#stage(batch);
+    readOperations(batch.operations, this.#pieces.take(), this.#init.values, staged.writes);
+    staged.parts++;
+    staged.bytes += bytes;
+    if (staged.bytes > this.#init.groupBytes)
+      return this.#end(CLOSE.normal, tooLarge(this.#init.groupBytes));
+    const { end } = batch;
+    if (end === undefined) return this.#take(bytes);
+    if (!staged.fresh && (end.epoch !== this.#epoch || end.rev < staged.from))
+      throw new ProtocolError(CLOSE.protocol, 'a group that ends in another epoch');
+    this.#staged = undefined;
+    this.#fresh = false;
+    // A group may end below what is there already; the copy then stays where it is.
+    this.#reached = staged.fresh ? end.rev : Math.max(this.#reached ?? 0, end.rev);
+    this.#epoch = end.epoch;
+    this.#withheld.push(this.#unackedBytes + bytes);
+    this.#unackedBytes = 0;
+    const deletes = staged.writes.some((write) => write.type === 'delete');
+    const { fresh, from, writes } = staged;
+    return [{ do: 'apply', group: { fresh, from, to: end, writes, deletes } }];
+  }
+
+  /** The group that a part belongs to. A first part begins anew, whatever was there before. */
+  #stage({ fresh, from, part }: MessageOf<'batch'>): Staged {
+    if (part === 0) {
+      if (this.#fresh && !fresh) throw new ProtocolError(CLOSE.protocol, 'no snapshot came');
+      if (!fresh && (this.#reached === undefined || from > this.#reached))
+        throw new ProtocolError(CLOSE.protocol, 'a gap between groups');
+      this.#staged = { fresh, from, parts: 0, bytes: 0, writes: [] };
+    }
+    const staged = this.#staged;
+    if (
+      staged === undefined ||
+      staged.parts !== part ||
+      staged.from !== from ||
+      staged.fresh !== fresh
+    )
+      throw new ProtocolError(CLOSE.protocol, 'a part of a group out of order');
+    return staged;
+  }
+
+  /** Bytes of an unfinished group: acknowledged as taken in, or a long group would use up the credit. */
+  #take(bytes: number): readonly ClientEffect[] {
+    this.#unackedBytes += bytes;
+    if (this.#unackedBytes < this.#init.creditBytes / CREDIT_PARTS) return [];
+    this.#takenBytes += this.#unackedBytes;
+    this.#unackedBytes = 0;
+    return this.#ack();
+  }
+
+  #applied(rev: number, groups: number): readonly ClientEffect[] {
+    this.#appliedRev = rev;
+    for (const bytes of this.#withheld.splice(0, groups)) this.#takenBytes += bytes;
+    return this.#phase === 'open' ? this.#ack() : [];
+  }
+
+  #ack(): readonly ClientEffect[] {
+    return [
+      { do: 'send', message: { type: 'ack', rev: this.#appliedRev, bytes: this.#takenBytes } },
+    ];
+  }
+
+  #tick(nowMs: number): readonly ClientEffect[] {
+    const silentMs = nowMs - this.#heardMs;
+    if (this.#phase === 'greeting' && nowMs - this.#startedMs >= this.#init.connectTimeoutMs)
+      return this.#end(CLOSE.normal, unavailable('the server did not answer'));
+    if (this.#phase === 'open' && silentMs >= this.#heartbeatMs * MISSED_HEARTBEATS)
+      return this.#end(
+        CLOSE.normal,
+        unavailable(`nothing was heard from the server for ${Math.round(silentMs)} ms`),
+      );
+    return [];
+  }
+}
+
+function outOfOrder(type: string): ProtocolError {
+  return new ProtocolError(CLOSE.protocol, `a message '${type}' that may not come now`);
+}
+
+function unavailable(what: string): StrataError {
+  return new StrataError('unavailable', `subscribe: ${what}`, { operation: 'subscribe' });
+}
+
+function goneAway(): StrataError {
+  return unavailable('the server goes away');
+}
+
+function tooLarge(maxBytes: number): StrataError {
+  return new StrataError(
+    'overloaded',
+    `subscribe: a group has more than ${maxBytes} bytes; limits.groupBytes says more`,
+    { operation: 'subscribe', retryable: false },
+  );
+}
+
+function otherCodec(theirs: string, ours: string): StrataError {
+  return new StrataError(
+    'invalid-argument',
+    `subscribe: the source speaks the codec ${theirs}, the local store ${ours}; both must use one`,
+    { operation: 'subscribe' },
+  );
+}
+
+const CODES: ReadonlySet<string> = new Set<StrataErrorCode>([
+  'invalid-argument',
+  'unsupported',
+  'closed',
+  'conflict',
+  'timeout',
+  'aborted',
+  'unavailable',
+  'corrupt',
+  'data-missing',
+  'overloaded',
+  'no-space',
+  'denied',
+  'cursor-expired',
+  'unknown-outcome',
+]);
+
+/** An error that the server sent. */
+export function errorOf(message: MessageOf<'error'>): StrataError {
+  const code = CODES.has(message.code) ? (message.code as StrataErrorCode) : 'unavailable';
+  return new StrataError(code, message.message, {
+    operation: message.id === 0 ? 'subscribe' : 'write',
+    key: message.key === '' ? undefined : message.key,
+    retryable: message.retryable,
+  });
+}
+
+function closedBy({ code, reason }: TransportClose): StrataError {
+  const why = reason === '' ? '' : `: ${reason}`;
+  return unavailable(`the connection ended (${code}${why})`);
+}

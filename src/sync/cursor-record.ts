@@ -1,0 +1,94 @@
+import type { Call } from '../store/call.ts';
+import { isStrataError, StrataError } from '../store/errors.ts';
+import { fromCursor, toCursor } from '../store/feed/cursor.ts';
+import { prefixBounds } from '../store/keys.ts';
+import type { Position, Write } from '../store/primitives.ts';
+import type { AnySide } from './sides.ts';
+
+const RECORDS = '\u0000sync/';
+const FORMAT = 1;
+
+/** How far a local store is a copy of which source: kept in the store, moved with every group. */
+export interface CursorRecord {
+  /** The source's own id. */
+  readonly sourceId: string;
+  /** What part of it this copy has. */
+  readonly scope: string;
+  readonly at: Position;
+  /** Ids of the stores in which its entries were first written: the source, and what that copies. */
+  readonly origins: readonly string[];
+}
+
+/** The record as the store holds it. */
+export interface StoredRecord {
+  readonly record: CursorRecord;
+  /** Of the stored entry, for the condition of the next move. */
+  readonly version: string;
+}
+
+/** Where the record of one subscription is kept: a copy of another prefix is another copy. */
+export function recordKey(prefix: string): string {
+  return RECORDS + prefix;
+}
+
+/** Reads a record; `undefined` when there is none. Errors: `corrupt`. */
+export async function readRecord(
+  local: AnySide,
+  prefix: string,
+  call: Call,
+): Promise<StoredRecord | undefined> {
+  const key = recordKey(prefix);
+  const found = local.primitives.readOne(key, call);
+  const entry = found instanceof Promise ? await call.guard(found) : found;
+  return entry && { record: parse(key, local.readText(entry.value)), version: entry.version };
+}
+
+/** The source of which the store is a copy already, by any of its records. */
+export async function sourceOf(local: AnySide, call: Call): Promise<string | undefined> {
+  const range = { ...prefixBounds(RECORDS), reverse: false, limit: 1 };
+  for await (const page of local.primitives.scan(range, call))
+    for (const { key, value } of page) return parse(key, local.readText(value)).sourceId;
+  return undefined;
+}
+
+/** The write that moves a record, only over the one known. */
+export function recordWrite(
+  local: AnySide,
+  prefix: string,
+  { sourceId, scope, at, origins }: CursorRecord,
+  over: StoredRecord | undefined,
+): Write<unknown> {
+  const { conditional } = local.primitives.capabilities;
+  const condition = over === undefined ? ('absent' as const) : { version: over.version };
+  const honoured =
+    conditional === 'all' ||
+    conditional === 'set' ||
+    (conditional === 'absent' && condition === 'absent');
+  const text = JSON.stringify({ format: FORMAT, sourceId, scope, cursor: toCursor(at), origins });
+  return {
+    type: 'set',
+    key: recordKey(prefix),
+    value: local.holdText(text),
+    ...(honoured && { if: condition }),
+  };
+}
+
+function parse(key: string, text: string | undefined): CursorRecord {
+  try {
+    const { format, sourceId, scope, cursor, origins } = JSON.parse(text ?? '');
+    if (
+      format === FORMAT &&
+      typeof sourceId === 'string' &&
+      typeof scope === 'string' &&
+      Array.isArray(origins) &&
+      origins.every((origin) => typeof origin === 'string')
+    )
+      return { sourceId, scope, at: fromCursor('subscribe', cursor), origins };
+  } catch (error) {
+    if (!(error instanceof SyntaxError) && !isStrataError(error)) throw error;
+  }
+  throw new StrataError('corrupt', 'subscribe: the stored cursor is damaged', {
+    operation: 'subscribe',
+    key,
+  });
+}

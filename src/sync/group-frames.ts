@@ -1,0 +1,164 @@
+import type { Call } from '../store/call.ts';
+import type { Change } from '../store/entry.ts';
+import type { Position } from '../store/primitives.ts';
+import { OperationsWriter } from './operations.ts';
+import { encodeMessage, MAX_PIECE_BYTES } from './protocol.ts';
+import type { Scope } from './scope.ts';
+import type { SourceSide } from './sides.ts';
+
+/** One frame of a group, ready to be sent to any number of subscribers. */
+export interface GroupFrame {
+  readonly bytes: Uint8Array;
+  readonly operations: number;
+  /** Where the group begins: 0 as well for a fresh one. */
+  readonly from: number;
+  /** Whether a subscriber that holds nothing of the group may begin with this frame. */
+  readonly begins: boolean;
+  /** On the last frame: where a subscriber stands after it. */
+  readonly end: Position | undefined;
+}
+
+export interface GroupLimits {
+  /** A frame is closed when it reaches so many bytes or operations. */
+  readonly batchBytes: number;
+  readonly batchKeys: number;
+}
+
+export interface GroupSource {
+  readonly side: SourceSide;
+  readonly storeId: string;
+  readonly scope: Scope;
+  readonly limits: GroupLimits;
+}
+
+/** Reads a store for subscribers, one group at a time; its buffers serve every group again. */
+export class GroupReader {
+  readonly #source: GroupSource;
+  readonly #operations = new OperationsWriter();
+
+  constructor(source: GroupSource) {
+    this.#source = source;
+  }
+
+  /**
+   * Reads what follows a position (`undefined`: the whole state) and gives it as the frames of one
+   * group: a commit of the log, or a larger step through the index, and more commits while they
+   * fit into the last frame. Gives nothing when nothing follows. Errors are those of `feed.read`.
+   */
+  async *read(after: Position | undefined, call: Call): AsyncGenerator<GroupFrame, void> {
+    const { feed } = this.#source.side;
+    const group = new GroupEncoder(this.#source, this.#operations, after);
+    let at = after;
+    for (;;) {
+      let end: Position | undefined;
+      for await (const page of feed.read(at, call)) {
+        for (const change of page.changes) {
+          group.add(change);
+          if (group.ready.length > 0) yield* group.ready.splice(0);
+        }
+        end = page.end;
+      }
+      if (end === undefined && at !== undefined) break;
+      // An empty store: its whole state is nothing, at its head.
+      at = end ?? (await feed.state(call)).head;
+      group.reached(at);
+      if (group.isFull) break;
+    }
+    if (group.position !== undefined) yield group.finish(group.position);
+  }
+}
+
+/** Turns changes into the frames of one group. */
+class GroupEncoder {
+  readonly #source: GroupSource;
+  readonly #fresh: boolean;
+  readonly #from: number;
+  readonly #operations: OperationsWriter;
+  /** Frames that are complete. */
+  readonly ready: GroupFrame[] = [];
+  #part = 0;
+  #frames = 0;
+  /** Where the changes added so far lead to, at the end of a commit. */
+  position: Position | undefined;
+
+  constructor(source: GroupSource, operations: OperationsWriter, after: Position | undefined) {
+    this.#source = source;
+    this.#operations = operations;
+    // A group before may have been given up in the middle.
+    operations.clear();
+    this.#fresh = after === undefined;
+    this.#from = after?.rev ?? 0;
+  }
+
+  /** Whether the group should end here rather than take in another commit. */
+  get isFull(): boolean {
+    const { batchBytes, batchKeys } = this.#source.limits;
+    const operations = this.#operations;
+    return (
+      this.#frames > 0 || operations.bytes >= batchBytes / 2 || operations.count >= batchKeys / 2
+    );
+  }
+
+  reached(position: Position): void {
+    this.position = position;
+  }
+
+  add(change: Change<unknown>): void {
+    const { side, storeId, scope, limits } = this.#source;
+    if (!scope.accepts(change.key)) return;
+    const operations = this.#operations;
+    if (change.type === 'delete') operations.addDelete(change.key, change.rev);
+    else {
+      const value = side.toBytes(change.key, change.value);
+      const epoch = side.feed.epochOf(change.rev ?? 0);
+      if (value.length > MAX_PIECE_BYTES) {
+        if (operations.count > 0) this.#close(undefined);
+        this.#addPieces(value);
+        operations.addSet(change, 'pieced', storeId, epoch);
+      } else operations.addSet(change, value, storeId, epoch);
+    }
+    if (
+      operations.bytes >= limits.batchBytes ||
+      operations.count >= limits.batchKeys ||
+      operations.isFull
+    )
+      this.#close(undefined);
+  }
+
+  /** The last frame. */
+  finish(end: Position): GroupFrame {
+    this.#close(end);
+    return this.ready.pop() as GroupFrame;
+  }
+
+  #addPieces(value: Uint8Array): void {
+    for (let offset = 0; offset < value.length; offset += MAX_PIECE_BYTES) {
+      const bytes = value.subarray(offset, offset + MAX_PIECE_BYTES);
+      this.#push(encodeMessage({ type: 'piece', offset, bytes }), 0, undefined);
+    }
+  }
+
+  #close(end: Position | undefined): void {
+    const operations = this.#operations.finish();
+    const bytes = encodeMessage(
+      {
+        type: 'batch',
+        fresh: this.#fresh,
+        from: this.#from,
+        part: this.#part++,
+        end,
+        operations: NOTHING,
+      },
+      operations,
+    );
+    this.#push(bytes, operations.count, end);
+    operations.clear();
+  }
+
+  #push(bytes: Uint8Array, operations: number, end: Position | undefined): void {
+    const begins = this.#frames++ === 0;
+    this.ready.push({ bytes, operations, from: this.#from, begins, end });
+  }
+}
+
+const NOTHING = new Uint8Array(0);

@@ -1,0 +1,146 @@
+import type { Env } from '../store/env.ts';
+import { invalidArgument, StrataError } from '../store/errors.ts';
+import { checkOptions, is } from '../store/options.ts';
+import type { Shape } from '../store/primitives.ts';
+import type { Store } from '../store/store.ts';
+import { systemEnv } from '../store/system-env.ts';
+import type { PublicationCore, PublicationStats } from './publication-core.ts';
+import {
+  checkLimits,
+  coreOf,
+  type Publication,
+  type PublishLimits,
+  type PublishOptions,
+  publish,
+} from './publish.ts';
+import { type ConnectionInfo, ServerConnection } from './server-connection.ts';
+import type { EndReason } from './server-session.ts';
+import type { Transport } from './transports/transport.ts';
+
+export interface HubOptions {
+  /** Bounds of connections before they belong to a store. */
+  readonly limits?: Pick<PublishLimits, 'handshakeTimeoutMs'>;
+  /** Clock, timers and randomness; default the real ones. */
+  readonly env?: Env;
+}
+
+/** One store of a hub. */
+export interface HubEntry {
+  readonly id: string;
+  /** What the store is made of. */
+  readonly shape: Shape;
+  readonly subscribers: number;
+}
+
+/** Serves many stores by id over one address. */
+export interface Hub {
+  /** Adds a store, or a publication made before; gives the publication. Errors: `conflict` for an id in use. */
+  register<V>(
+    id: string,
+    what: Store<V> | Publication,
+    options?: Omit<PublishOptions<V>, 'id'>,
+  ): Publication;
+  /** Takes a store out and ends its connections; false when there is none. The store stays open. */
+  unregister(id: string): Promise<boolean>;
+  describe(): readonly HubEntry[];
+  accept(transport: Transport, info?: ConnectionInfo): void;
+  /** By id of the store. */
+  stats(): ReadonlyMap<string, PublicationStats>;
+  /** Connections that ended before they belonged to a store, by reason. */
+  endings(): Readonly<Partial<Record<EndReason, number>>>;
+  /** Closes every publication. */
+  close(options?: { readonly spreadMs?: number }): Promise<void>;
+}
+
+/**
+ * Many publications by id. A subscriber names the id in its option `storeId`, or by the path of
+ * its address.
+ *
+ * ```ts
+ * const stores = hub();
+ * stores.register('notes', notes);
+ * await serveWebSocket({ hub: stores, port: 8080 });
+ * ```
+ */
+export function hub(options: HubOptions = {}): Hub {
+  checkOptions('hub', options, { limits: is.object, env: is.object });
+  return new StoreHub(options);
+}
+
+class StoreHub implements Hub {
+  readonly #publications: Map<string, Publication> = new Map();
+  readonly #endings: Partial<Record<EndReason, number>> = {};
+  readonly #reception: ConstructorParameters<typeof ServerConnection>[0];
+
+  constructor({ limits, env = systemEnv }: HubOptions) {
+    this.#reception = {
+      env,
+      limits: checkLimits('hub', limits),
+      find: (storeId) => this.#find(storeId),
+      count: (reason) => {
+        this.#endings[reason] = (this.#endings[reason] ?? 0) + 1;
+      },
+    };
+  }
+
+  register<V>(
+    id: string,
+    what: Store<V> | Publication,
+    options: Omit<PublishOptions<V>, 'id'> = {},
+  ): Publication {
+    if (typeof id !== 'string' || id === '')
+      throw invalidArgument('register', 'the id', id, 'a non-empty string');
+    if (this.#publications.has(id))
+      throw new StrataError('conflict', `register: the id ${JSON.stringify(id)} is in use`, {
+        operation: 'register',
+      });
+    const isMade = typeof what === 'object' && what !== null && 'accept' in what;
+    const publication = isMade ? what : publish(what, { ...options, id });
+    coreOf('register', publication);
+    this.#publications.set(id, publication);
+    return publication;
+  }
+
+  async unregister(id: string): Promise<boolean> {
+    const publication = this.#publications.get(id);
+    if (publication === undefined) return false;
+    this.#publications.delete(id);
+    await publication.close();
+    return true;
+  }
+
+  describe(): readonly HubEntry[] {
+    return [...this.#publications].map(([id, publication]) => ({
+      id,
+      shape: coreOf('describe', publication).side.primitives.shape,
+      subscribers: publication.stats().subscribers.length,
+    }));
+  }
+
+  accept(transport: Transport, info: ConnectionInfo = {}): void {
+    new ServerConnection(this.#reception, transport, info);
+  }
+
+  stats(): ReadonlyMap<string, PublicationStats> {
+    return new Map(
+      [...this.#publications].map(([id, publication]) => [id, publication.stats()] as const),
+    );
+  }
+
+  endings(): Readonly<Partial<Record<EndReason, number>>> {
+    return { ...this.#endings };
+  }
+
+  async close(options?: { readonly spreadMs?: number }): Promise<void> {
+    const publications = [...this.#publications.values()];
+    this.#publications.clear();
+    await Promise.all(publications.map((publication) => publication.close(options)));
+  }
+
+  /** By id; a hub of one store serves it to those who name none. */
+  #find(storeId: string): PublicationCore | undefined {
+    const only = this.#publications.size === 1 ? [...this.#publications.values()][0] : undefined;
+    const found = this.#publications.get(storeId) ?? (storeId === '' ? only : undefined);
+    return found === undefined ? undefined : coreOf('subscribe', found);
+  }
+}

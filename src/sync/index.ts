@@ -1,0 +1,35 @@
+/** Live replication of one store to many subscribers, over any transport. */
+export type { BackoffOptions } from './backoff.ts';
+export type { ChangeListener, ChangeMatch, RemoteChange } from './change-listeners.ts';
+export { type Hub, type HubEntry, type HubOptions, hub } from './hub.ts';
+export { PROTOCOL_VERSION } from './protocol.ts';
+export type {
+  Authorize,
+  AuthorizeRequest,
+  PublicationStats,
+  SubscriberStats,
+} from './publication-core.ts';
+export {
+  type Publication,
+  type PublishLimits,
+  type PublishOptions,
+  publish,
+} from './publish.ts';
+export type { KeyRights, Rights } from './scope.ts';
+export type { ConnectionInfo } from './server-connection.ts';
+export type { EndReason } from './server-session.ts';
+export { subscribe } from './subscribe.ts';
+export type {
+  SubscribeLimits,
+  SubscribeOptions,
+  Subscription,
+  SubscriptionStatus,
+} from './subscription.ts';
+export { channelPair } from './transports/channel-pair.ts';
+export type {
+  Connector,
+  Transport,
+  TransportClose,
+  TransportHandlers,
+} from './transports/transport.ts';
+export { type WebSocketOptions, webSocket } from './transports/web-socket.ts';

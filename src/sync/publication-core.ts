@@ -1,0 +1,201 @@
+import { Call } from '../store/call.ts';
+import type { Env } from '../store/env.ts';
+import { StrataError } from '../store/errors.ts';
+import type { FeedState, Position } from '../store/primitives.ts';
+import type { GroupLimits, GroupSource } from './group-frames.ts';
+import type { Rights, Scope } from './scope.ts';
+import type { EndReason, ServerSessionLimits } from './server-session.ts';
+import { SharedTail, type TailLimits } from './shared-tail.ts';
+import type { SourceSide } from './sides.ts';
+
+/** Who asks for what. */
+export interface AuthorizeRequest {
+  /** What the subscriber sent as its token; never empty. */
+  readonly token: string;
+  /** The web page the connection comes from, as the browser says it; `undefined` elsewhere. */
+  readonly origin: string | undefined;
+  /** The id by which the store was asked for. */
+  readonly storeId: string;
+}
+
+export type Authorize = (
+  request: AuthorizeRequest,
+) => Rights | false | undefined | Promise<Rights | false | undefined>;
+
+export interface CoreLimits extends GroupLimits, TailLimits, ServerSessionLimits {
+  /** Most bytes waiting in this process for one slow connection. */
+  readonly bufferedBytes: number;
+  /** Most connections at once. */
+  readonly subscribers: number;
+}
+
+/** One subscriber as the publication sees it now. */
+export interface SubscriberStats {
+  /** Random, chosen by the subscriber for its lifetime. */
+  readonly id: string;
+  /** The newest revision that it holds for sure. */
+  readonly rev: number;
+  /** How many commits of the source that is behind. */
+  readonly lag: number;
+  readonly sentBytes: number;
+  readonly sentOperations: number;
+  readonly connectedMs: number;
+  readonly mayWrite: boolean;
+  /** The code with which its own store fails, where it does. */
+  readonly trouble?: string;
+}
+
+/** What a publication has done and does. */
+export interface PublicationStats {
+  readonly headRev: number;
+  readonly subscribers: readonly SubscriberStats[];
+  /** Operations and bytes sent to all subscribers together. */
+  readonly sentOperations: number;
+  readonly sentBytes: number;
+  /** Writes applied for subscribers. */
+  readonly appliedWrites: number;
+  /** Bytes of frames kept for those a little behind. */
+  readonly historyBytes: number;
+  readonly accepted: number;
+  /** Ended connections, by reason. */
+  readonly endings: Readonly<Partial<Record<EndReason, number>>>;
+}
+
+/** A connection as its publication knows it. */
+export interface Member {
+  stats(nowMs: number, headRev: number): SubscriberStats;
+  leave(spreadMs: number): void;
+}
+
+/** The part of a publication that its connections work with. */
+export class PublicationCore {
+  readonly id: string;
+  readonly side: SourceSide;
+  readonly env: Env;
+  readonly limits: CoreLimits;
+  readonly authorize: Authorize | undefined;
+  readonly filter: ((key: string) => boolean) | undefined;
+  readonly onError: ((error: StrataError) => void) | undefined;
+  sentOperations = 0;
+  sentBytes = 0;
+  appliedWrites = 0;
+  #accepted = 0;
+  #headRev = 0;
+  #closed = false;
+  readonly #members: Set<Member> = new Set();
+  readonly #tails: Map<string, { readonly tail: SharedTail; followers: number }> = new Map();
+  readonly #endings: Partial<Record<EndReason, number>> = {};
+
+  constructor(init: {
+    readonly id: string;
+    readonly side: SourceSide;
+    readonly env: Env;
+    readonly limits: CoreLimits;
+    readonly authorize: Authorize | undefined;
+    readonly filter: ((key: string) => boolean) | undefined;
+    readonly onError: ((error: StrataError) => void) | undefined;
+  }) {
+    this.id = init.id;
+    this.side = init.side;
+    this.env = init.env;
+    this.limits = init.limits;
+    this.authorize = init.authorize;
+    this.filter = init.filter;
+    this.onError = init.onError;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  get isFull(): boolean {
+    return this.#members.size >= this.limits.subscribers;
+  }
+
+  get headRev(): number {
+    return this.#headRev;
+  }
+
+  /** Where the store stands now. */
+  async state(): Promise<FeedState> {
+    const call = new Call(this.env, 'publish');
+    const state = this.side.feed.state(call);
+    const known = state instanceof Promise ? await call.guard(state) : state;
+    this.sawHead(known.head);
+    return known;
+  }
+
+  sawHead(head: Position): void {
+    this.#headRev = head.rev;
+  }
+
+  /** Whether a subscriber can go on from a position, by the store's own word. */
+  async canContinue(at: Position, call: Call): Promise<boolean> {
+    try {
+      for await (const _ of this.side.feed.read(at, call)) break;
+      return true;
+    } catch (error) {
+      if (error instanceof StrataError && error.code === 'cursor-expired') return false;
+      throw error;
+    }
+  }
+
+  join(member: Member): void {
+    this.#members.add(member);
+    this.#accepted++;
+  }
+
+  part(member: Member): void {
+    this.#members.delete(member);
+  }
+
+  count(reason: EndReason): void {
+    this.#endings[reason] = (this.#endings[reason] ?? 0) + 1;
+  }
+
+  source(scope: Scope, storeId: string): GroupSource {
+    return { side: this.side, storeId, scope, limits: this.limits };
+  }
+
+  /** The tail that all subscribers of a scope share, for as long as one of them follows. */
+  follow(source: GroupSource): { readonly tail: SharedTail; release(): void } {
+    const id = source.scope.shareId;
+    let shared = this.#tails.get(id);
+    if (shared === undefined) {
+      shared = { tail: new SharedTail(source, this.limits, this.env), followers: 0 };
+      this.#tails.set(id, shared);
+    }
+    const entry = shared;
+    entry.followers++;
+    return {
+      tail: entry.tail,
+      release: () => {
+        if (--entry.followers > 0) return;
+        entry.tail.close();
+        this.#tails.delete(id);
+      },
+    };
+  }
+
+  stats(): PublicationStats {
+    const nowMs = this.env.monotonicMs();
+    let historyBytes = 0;
+    for (const { tail } of this.#tails.values()) historyBytes += tail.bytes;
+    return {
+      headRev: this.#headRev,
+      subscribers: [...this.#members].map((member) => member.stats(nowMs, this.#headRev)),
+      sentOperations: this.sentOperations,
+      sentBytes: this.sentBytes,
+      appliedWrites: this.appliedWrites,
+      historyBytes,
+      accepted: this.#accepted,
+      endings: { ...this.#endings },
+    };
+  }
+
+  /** Sends everybody away. The store stays open. */
+  close(spreadMs: number): void {
+    this.#closed = true;
+    for (const member of this.#members) member.leave(spreadMs);
+  }
+}

@@ -1,0 +1,189 @@
+import type { Codec } from '../store/codec.ts';
+import type { Env } from '../store/env.ts';
+import { invalidArgument, type StrataError } from '../store/errors.ts';
+import { checkOptions, is, type OptionRules } from '../store/options.ts';
+import type { Store } from '../store/store.ts';
+import {
+  type Authorize,
+  type CoreLimits,
+  PublicationCore,
+  type PublicationStats,
+} from './publication-core.ts';
+import { type ConnectionInfo, ServerConnection } from './server-connection.ts';
+import { sourceSide } from './sides.ts';
+import type { Transport } from './transports/transport.ts';
+
+/** Bounds of a publication; each has a default. */
+export interface PublishLimits {
+  /** A frame is closed at so many bytes; default 64 KiB. */
+  readonly batchBytes?: number;
+  /** Or at so many operations; default 4,096. */
+  readonly batchKeys?: number;
+  /** Frames kept for subscribers that are a little behind, in bytes; default 4 MiB. */
+  readonly historyBytes?: number;
+  /** Under a stream of writes, how long updates are gathered; default 1 ms. */
+  readonly gatherMs?: number;
+  /** A connection must ask for a store within this; default 10,000. */
+  readonly handshakeTimeoutMs?: number;
+  /** Default 10,000. */
+  readonly heartbeatMs?: number;
+  /** A subscriber that acknowledges nothing for so long is gone; default 30,000. */
+  readonly ackTimeoutMs?: number;
+  /** One that takes in nothing of what waits for it for so long is given up; default 300,000. */
+  readonly progressTimeoutMs?: number;
+  /** Most bytes on their way to one subscriber; default 4 MiB. */
+  readonly creditBytes?: number;
+  /** Most bytes waiting in this process for one slow connection; default 1 MiB. */
+  readonly bufferedBytes?: number;
+  /** Largest write of a subscriber, in bytes; default 16 MiB. */
+  readonly writeBytes?: number;
+  /** Most writes of one subscriber that wait to be applied; default 1,024. */
+  readonly pendingWrites?: number;
+  /** Most subscribers at once; default 10,000. */
+  readonly subscribers?: number;
+}
+
+export interface PublishOptions<V> {
+  /** The id by which subscribers may ask for the store; they may also name none. */
+  readonly id?: string;
+  /** Publishes only keys that it accepts. It must always give the same answer for a key. */
+  readonly filter?: (key: string) => boolean;
+  /**
+   * Decides for each subscriber what it may read and write. Without it everybody may read and
+   * nobody may write; with it, no token means no.
+   */
+  readonly authorize?: Authorize;
+  /** How values become bytes; default the store's own. */
+  readonly codec?: Codec<V>;
+  readonly limits?: PublishLimits;
+  /** Hears what fails on this side: the store, `authorize`. */
+  readonly onError?: (error: StrataError) => void;
+  /** Clock, timers and randomness; default the store's. */
+  readonly env?: Env;
+}
+
+/** A store offered for live replication. */
+export interface Publication {
+  readonly id: string;
+  /** Serves one connection, until it ends. */
+  accept(transport: Transport, info?: ConnectionInfo): void;
+  stats(): PublicationStats;
+  /** Tells subscribers to come back later, within a random part of `spreadMs` (default 1,000), and ends their connections. The store stays open. */
+  close(options?: { readonly spreadMs?: number }): Promise<void>;
+}
+
+const DEFAULT_LIMITS: CoreLimits = {
+  batchBytes: 64 * 1024,
+  batchKeys: 4_096,
+  historyBytes: 4 * 1024 * 1024,
+  gatherMs: 1,
+  handshakeTimeoutMs: 10_000,
+  heartbeatMs: 10_000,
+  ackTimeoutMs: 30_000,
+  progressTimeoutMs: 300_000,
+  creditBytes: 4 * 1024 * 1024,
+  bufferedBytes: 1024 * 1024,
+  writeBytes: 16 * 1024 * 1024,
+  pendingWrites: 1_024,
+  subscribers: 10_000,
+};
+
+const LIMIT_RULES: OptionRules = {
+  batchBytes: {
+    expected: 'a whole number from 1 to 262144',
+    accepts: (v) => is.positive.accepts(v) && (v as number) <= 256 * 1024,
+  },
+  batchKeys: {
+    expected: 'a whole number from 1 to 65536',
+    accepts: (v) => is.positive.accepts(v) && (v as number) <= 64 * 1024,
+  },
+  historyBytes: is.count,
+  gatherMs: is.count,
+  handshakeTimeoutMs: is.durationMs,
+  heartbeatMs: is.durationMs,
+  ackTimeoutMs: is.durationMs,
+  progressTimeoutMs: is.durationMs,
+  creditBytes: is.positive,
+  bufferedBytes: is.positive,
+  writeBytes: is.positive,
+  pendingWrites: is.positive,
+  subscribers: is.positive,
+};
+
+const RULES: OptionRules = {
+  id: is.text,
+  filter: is.fn,
+  authorize: is.fn,
+  codec: is.object,
+  limits: is.object,
+  onError: is.fn,
+  env: is.object,
+};
+
+/** Fills in the defaults and refuses what is no limit. */
+export function checkLimits(operation: string, limits: PublishLimits | undefined): CoreLimits {
+  checkOptions(operation, limits, LIMIT_RULES);
+  const given = Object.entries(limits ?? {}).filter(([, value]) => value !== undefined);
+  return { ...DEFAULT_LIMITS, ...Object.fromEntries(given) };
+}
+
+const cores = new WeakMap<object, PublicationCore>();
+
+/** The inside of a publication made by `publish`. */
+export function coreOf(operation: string, publication: Publication): PublicationCore {
+  const core = cores.get(publication);
+  if (core === undefined)
+    throw invalidArgument(operation, 'the publication', publication, 'one made by publish()');
+  return core;
+}
+
+/**
+ * Offers a store for live replication: every subscriber gets the whole state and then every change,
+ * in whole groups, and resumes where it left off. The store must have a feed, and values that are
+ * bytes or have a codec.
+ *
+ * Errors: `unsupported` for a store without a feed, `invalid-argument` for bad options.
+ *
+ * ```ts
+ * const publication = publish(store, {
+ *   authorize: ({ token }) => token === secret && { read: true, write: ['notes/'] },
+ * });
+ * await serveWebSocket({ publication, port: 8080 });
+ * ```
+ */
+export function publish<V>(store: Store<V>, options: PublishOptions<V> = {}): Publication {
+  checkOptions('publish', options, RULES);
+  const side = sourceSide(store, options.codec);
+  const core = new PublicationCore({
+    id: options.id ?? '',
+    side,
+    env: options.env ?? side.primitives.env,
+    limits: checkLimits('publish', options.limits),
+    authorize: options.authorize,
+    filter: options.filter,
+    onError: options.onError,
+  });
+  const reception = {
+    env: core.env,
+    limits: core.limits,
+    find: (storeId: string) => isAskedFor(core, storeId),
+    count: core.count.bind(core),
+  };
+  const publication: Publication = {
+    id: core.id,
+    accept: (transport, info = {}) => void new ServerConnection(reception, transport, info),
+    stats: () => core.stats(),
+    close: async ({ spreadMs = 1_000 } = {}) => core.close(spreadMs),
+  };
+  cores.set(publication, core);
+  return publication;
+}
+
+/** One publication answers to no name, to its own, and to that of its store. */
+async function isAskedFor(
+  core: PublicationCore,
+  storeId: string,
+): Promise<PublicationCore | undefined> {
+  if (storeId === '' || storeId === core.id) return core;
+  return (await core.state()).storeId === storeId ? core : undefined;
+}

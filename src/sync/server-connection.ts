@@ -1,0 +1,319 @@
+import { Call } from '../store/call.ts';
+import { MAX_KEY_BYTES } from '../store/capabilities.ts';
+import type { Env, Timer } from '../store/env.ts';
+import { invalidArgument, isStrataError, StrataError } from '../store/errors.ts';
+import { utf8Length } from '../store/keys.ts';
+import type { Position } from '../store/primitives.ts';
+import type { GroupFrame, GroupSource } from './group-frames.ts';
+import { encodeMessage, type MessageOf, PROTOCOL_VERSION } from './protocol.ts';
+import type { Member, PublicationCore, SubscriberStats } from './publication-core.ts';
+import { acceptsKey, isKeyRights, type Rights, type Scope, scopeOf } from './scope.ts';
+import {
+  type EndReason,
+  errorMessage,
+  type ServerEffect,
+  type ServerEvent,
+  ServerSession,
+  type ServerSessionLimits,
+} from './server-session.ts';
+import { SubscriberStream } from './subscriber-stream.ts';
+import type { Transport, TransportClose } from './transports/transport.ts';
+import { CLOSE } from './wire.ts';
+import { encodeOutcomes, type WireWrite } from './writes.ts';
+
+/** What is known of a connection before its first message. */
+export interface ConnectionInfo {
+  /** The web page it comes from, as its browser says. */
+  readonly origin?: string | undefined;
+  /** The store it is for, when the subscriber names none. */
+  readonly storeId?: string | undefined;
+}
+
+/** Where connections arrive: one publication, or a hub of them. */
+export interface Reception {
+  readonly env: Env;
+  readonly limits: ServerSessionLimits;
+  /** The publication of a store; `undefined` when there is none of that id. */
+  find(storeId: string): PublicationCore | undefined | Promise<PublicationCore | undefined>;
+  /** Counts a connection that ended before it belonged to a publication. */
+  count(reason: EndReason): void;
+}
+
+const RIGHTS = 'false, or { read, write } of booleans, lists of prefixes or functions of a key';
+
+/** Serves one connection: drives the session, and does what it says. */
+export class ServerConnection implements Member {
+  readonly #reception: Reception;
+  readonly #transport: Transport;
+  readonly #info: ConnectionInfo;
+  readonly #env: Env;
+  readonly #session: ServerSession;
+  readonly #call: Call;
+  readonly #startedMs: number;
+  #timer: Timer;
+  #core: PublicationCore | undefined;
+  #stream: SubscriberStream | undefined;
+  #clientId = '';
+  #rights: Rights = {};
+  #writes: { readonly id: number; readonly writes: readonly WireWrite[] }[] = [];
+  #writing = false;
+  #ended = false;
+
+  constructor(reception: Reception, transport: Transport, info: ConnectionInfo) {
+    this.#reception = reception;
+    this.#transport = transport;
+    this.#info = info;
+    this.#env = reception.env;
+    this.#startedMs = this.#env.monotonicMs();
+    this.#session = new ServerSession(reception.limits, this.#startedMs);
+    this.#call = Call.background(this.#env, 'publish');
+    this.#timer = this.#setTimer(reception.limits.handshakeTimeoutMs);
+    transport.start({
+      message: (frame) => this.#step({ type: 'frame', frame }),
+      drain: () => this.#stream?.wake(),
+      close: (how) => this.#lost(how),
+    });
+  }
+
+  stats(nowMs: number, headRev: number): SubscriberStats {
+    const { ackedRev, streamedBytes, trouble } = this.#session;
+    return {
+      id: this.#clientId,
+      rev: ackedRev,
+      lag: Math.max(0, headRev - ackedRev),
+      sentBytes: streamedBytes,
+      sentOperations: this.#stream?.sentOperations ?? 0,
+      connectedMs: nowMs - this.#startedMs,
+      mayWrite: this.#rights.write !== undefined && this.#rights.write !== false,
+      ...(trouble !== '' && { trouble }),
+    };
+  }
+
+  leave(spreadMs: number): void {
+    this.#step({ type: 'leaving', spreadMs });
+  }
+
+  #step(event: ServerEvent): void {
+    if (this.#ended) return;
+    for (const effect of this.#session.step(event, this.#env.monotonicMs())) this.#do(effect);
+  }
+
+  #do(effect: ServerEffect): void {
+    if (effect.do === 'send') this.#transport.send(encodeMessage(effect.message));
+    else if (effect.do === 'wake') this.#stream?.wake();
+    else if (effect.do === 'admit') this.#admit(effect.hello).catch((error) => this.#fail(error));
+    else if (effect.do === 'end') this.#end(effect.code, effect.reason);
+    else {
+      this.#writes.push(effect);
+      if (!this.#writing) this.#applyWrites().catch((error) => this.#fail(error));
+    }
+  }
+
+  #setTimer(delayMs: number): Timer {
+    return this.#env.setTimer(() => this.#tick(), delayMs, { background: true });
+  }
+
+  #tick(): void {
+    const core = this.#core;
+    this.#step({ type: 'tick', headRev: core?.headRev ?? 0 });
+    if (this.#ended) return;
+    this.#timer = this.#setTimer((core ?? this.#reception).limits.heartbeatMs);
+    // For the next heartbeat; a store that fails is met by the stream.
+    core?.state().catch(() => undefined);
+  }
+
+  async #admit(hello: MessageOf<'hello'>): Promise<void> {
+    const storeId = hello.storeId || (this.#info.storeId ?? '');
+    const core = await this.#reception.find(storeId);
+    if (core === undefined)
+      throw refusal('invalid-argument', `there is no store with the id ${JSON.stringify(storeId)}`);
+    if (core.isClosed) throw refusal('unavailable', 'the store is no longer published');
+    if (utf8Length(hello.prefix) > MAX_KEY_BYTES)
+      throw refusal('invalid-argument', `the prefix has more than ${MAX_KEY_BYTES} bytes`);
+    this.#rights = await this.#authorize(core, hello.token, storeId);
+    if (core.isFull) throw refusal('overloaded', 'there are too many subscribers');
+    const { head, storeId: sourceId } = await core.state();
+    const scope = scopeOf(hello.prefix, this.#rights, core.filter);
+    const { cursor } = hello;
+    const resumes =
+      cursor !== undefined &&
+      hello.sourceId === sourceId &&
+      hello.scope === scope.id &&
+      (await core.canContinue(cursor, this.#call));
+    if (this.#ended) return;
+    this.#core = core;
+    this.#clientId = hello.clientId.slice(0, 64);
+    core.join(this);
+    this.#open(core, scope, sourceId, head, resumes ? cursor : undefined);
+  }
+
+  #open(
+    core: PublicationCore,
+    scope: Scope,
+    sourceId: string,
+    head: Position,
+    at: Position | undefined,
+  ): void {
+    const { expiresAt, write = false } = this.#rights;
+    const nowMs = this.#env.now();
+    const { heartbeatMs } = core.limits;
+    const expiresInMs = expiresAt === undefined ? undefined : Math.max(0, expiresAt - nowMs);
+    this.#step({
+      type: 'opened',
+      limits: core.limits,
+      ready: {
+        type: 'ready',
+        version: PROTOCOL_VERSION,
+        sourceId,
+        fresh: at === undefined,
+        head,
+        scope: scope.id,
+        codec: core.side.codecName,
+        mayWrite: write !== false,
+        heartbeatMs,
+        nowMs: Math.max(0, Math.floor(nowMs)),
+      },
+      ...(expiresInMs !== undefined && { expiresInMs }),
+    });
+    this.#timer.cancel();
+    this.#timer = this.#setTimer(Math.min(heartbeatMs, expiresInMs ?? heartbeatMs));
+    this.#startStream(core, core.source(scope, sourceId), at);
+  }
+
+  #startStream(core: PublicationCore, source: GroupSource, at: Position | undefined): void {
+    const { bufferedBytes } = core.limits;
+    const stream = new SubscriberStream({
+      core,
+      source,
+      call: this.#call,
+      mayGo: () => this.#session.mayStream && this.#transport.bufferedBytes < bufferedBytes,
+      send: (frame) => this.#sendFrame(core, frame),
+    });
+    this.#stream = stream;
+    stream.run(at).catch((error) => this.#fail(error));
+  }
+
+  #sendFrame(core: PublicationCore, frame: GroupFrame): void {
+    const bytes = frame.bytes.length;
+    this.#transport.send(frame.bytes);
+    core.sentBytes += bytes;
+    core.sentOperations += frame.operations;
+    if (frame.end !== undefined) core.sawHead(frame.end);
+    this.#session.step({ type: 'streamed', bytes }, this.#env.monotonicMs());
+  }
+
+  /** What the one who asks may do. With `authorize` set, no token means no. */
+  async #authorize(core: PublicationCore, token: string, storeId: string): Promise<Rights> {
+    if (core.authorize === undefined) return { read: true };
+    if (token === '') throw refusal('denied', 'a token is needed');
+    let rights: Rights | false | undefined;
+    try {
+      rights = await core.authorize({ token, origin: this.#info.origin, storeId });
+    } catch (cause) {
+      core.onError?.(
+        new StrataError('denied', 'publish: authorize failed', { operation: 'publish', cause }),
+      );
+      throw refusal('denied', 'the token is not accepted');
+    }
+    const { read = false, write = false } = rights || {};
+    if (!rights || (read === false && write === false))
+      throw refusal('denied', 'the token is not accepted');
+    if (isKeyRights(read) && isKeyRights(write)) return rights;
+    core.onError?.(invalidArgument('publish', 'what authorize gave', rights, RIGHTS));
+    throw refusal('denied', 'the token is not accepted');
+  }
+
+  /** One after the other, in the order they came. */
+  async #applyWrites(): Promise<void> {
+    this.#writing = true;
+    for (let next = this.#writes.shift(); next !== undefined; next = this.#writes.shift()) {
+      const answer = await this.#apply(next.id, next.writes);
+      this.#step({ type: 'written', answer });
+    }
+    this.#writing = false;
+  }
+
+  async #apply(
+    id: number,
+    writes: readonly WireWrite[],
+  ): Promise<MessageOf<'result'> | MessageOf<'error'>> {
+    const core = this.#core as PublicationCore;
+    try {
+      const mayWrite = acceptsKey(this.#rights.write ?? false);
+      const forbidden = writes.find(({ key }) => !mayWrite(key) || core.filter?.(key) === false);
+      if (forbidden !== undefined) {
+        const { key } = forbidden;
+        const message = `write: ${JSON.stringify(key)} may not be written by this connection`;
+        throw new StrataError('denied', message, { operation: 'write', key });
+      }
+      const { rev = 0, results } = await core.side.batch(writes);
+      core.appliedWrites += writes.length;
+      return { type: 'result', id, rev, outcomes: encodeOutcomes(results) };
+    } catch (error) {
+      const known = isStrataError(error)
+        ? error
+        : new StrataError('unknown-outcome', 'write: it failed', { operation: 'write' });
+      if (known !== error) core.onError?.(unexpected(error));
+      // Who lost a condition waits until it has seen what it lost to.
+      const { head } = await core.state();
+      return errorMessage(id, known, head.rev);
+    }
+  }
+
+  /** Something failed that concerns the whole connection. */
+  #fail(error: unknown): void {
+    if (this.#ended) return;
+    const known = isStrataError(error) ? error : unexpected(error);
+    const reason = reasonOf(known);
+    if (reason === 'failed') this.#core?.onError?.(known);
+    // What fails inside the server is told by its code alone; most of it may pass.
+    const isTold = known.operation === 'subscribe' || known.code === 'invalid-argument';
+    const told = isTold
+      ? known
+      : new StrataError('unavailable', `subscribe: the server failed with '${known.code}'`, {
+          operation: 'subscribe',
+        });
+    this.#step({ type: 'refused', error: told, reason });
+  }
+
+  #end(code: number, reason: EndReason): void {
+    if (this.#ended) return;
+    this.#transport.close(code, reason);
+    this.#release(reason);
+  }
+
+  #lost({ code }: TransportClose): void {
+    if (this.#ended) return;
+    this.#session.closed();
+    const orderly = code === CLOSE.normal || code === CLOSE.goingAway;
+    this.#release(orderly ? 'closed-by-subscriber' : 'lost');
+  }
+
+  #release(reason: EndReason): void {
+    this.#ended = true;
+    this.#timer.cancel();
+    this.#writes = [];
+    this.#call.end('closed');
+    this.#stream?.end();
+    this.#core?.part(this);
+    if (this.#core === undefined) this.#reception.count(reason);
+    else this.#core.count(reason);
+  }
+}
+
+function refusal(code: 'denied' | 'invalid-argument' | 'overloaded', message: string): StrataError {
+  return new StrataError(code, `subscribe: ${message}`, { operation: 'subscribe' });
+}
+
+function unexpected(cause: unknown): StrataError {
+  return new StrataError('unavailable', 'publish: an unexpected failure', {
+    operation: 'publish',
+    cause,
+  });
+}
+
+function reasonOf(error: StrataError): EndReason {
+  if (error.code === 'denied') return 'denied';
+  if (error.code === 'overloaded') return 'overloaded';
+  return error.operation === 'subscribe' ? 'refused' : 'failed';
+}

@@ -1,0 +1,315 @@
+import { StrataError, type StrataErrorCode } from '../store/errors.ts';
+import { Pieces } from './pieces.ts';
+import {
+  decodeMessage,
+  MAX_HELLO_BYTES,
+  MAX_WRITES,
+  type Message,
+  type MessageOf,
+  OLDEST_PROTOCOL_VERSION,
+  PROTOCOL_VERSION,
+} from './protocol.ts';
+import { CLOSE, ProtocolError } from './wire.ts';
+import { readWrites, type WireWrite } from './writes.ts';
+
+/** Why a connection ended, as counted by the publication. */
+export type EndReason =
+  | 'closed-by-subscriber'
+  | 'lost'
+  | 'going-away'
+  | 'handshake-timeout'
+  | 'no-progress'
+  | 'protocol-error'
+  | 'denied'
+  | 'rights-expired'
+  | 'refused'
+  | 'overloaded'
+  | 'failed';
+
+export interface ServerSessionLimits {
+  /** A connection that has not asked for a store by then is closed. */
+  readonly handshakeTimeoutMs: number;
+  readonly heartbeatMs: number;
+  /** A subscriber that acknowledges nothing at all for so long is gone. */
+  readonly ackTimeoutMs: number;
+  /** One that takes in nothing of what waits for it for so long is given up. */
+  readonly progressTimeoutMs: number;
+  /** Most bytes on their way to one subscriber, whatever it offers. */
+  readonly creditBytes: number;
+  /** Largest write of a subscriber, in bytes, all its frames together. */
+  readonly writeBytes: number;
+  /** Most writes of one subscriber that wait to be applied; with four times `writeBytes` together. */
+  readonly pendingWrites: number;
+}
+
+export type ServerEvent =
+  | { readonly type: 'frame'; readonly frame: Uint8Array }
+  /** The subscription stands. */
+  | {
+      readonly type: 'opened';
+      readonly ready: MessageOf<'ready'>;
+      /** Those of the publication, which is known only now. */
+      readonly limits: ServerSessionLimits;
+      readonly expiresInMs?: number;
+    }
+  /** It does not. */
+  | { readonly type: 'refused'; readonly error: StrataError; readonly reason: EndReason }
+  /** Writes were applied or failed. */
+  | { readonly type: 'written'; readonly answer: MessageOf<'result'> | MessageOf<'error'> }
+  /** A frame of the stream went out. */
+  | { readonly type: 'streamed'; readonly bytes: number }
+  | { readonly type: 'tick'; readonly headRev: number }
+  | { readonly type: 'leaving'; readonly spreadMs: number };
+
+export type ServerEffect =
+  | { readonly do: 'send'; readonly message: Message }
+  /** Look who asks, and answer with `opened` or `refused`. */
+  | { readonly do: 'admit'; readonly hello: MessageOf<'hello'> }
+  | { readonly do: 'write'; readonly id: number; readonly writes: readonly WireWrite[] }
+  /** There may be credit again. */
+  | { readonly do: 'wake' }
+  | { readonly do: 'end'; readonly code: number; readonly reason: EndReason };
+
+/**
+ * What the server knows of one connection, without any I/O: events in, effects out, time given
+ * with each event in ms of a clock that never goes back.
+ */
+export class ServerSession {
+  #limits: ServerSessionLimits;
+  readonly #startedMs: number;
+  #phase: 'hello' | 'admitting' | 'open' | 'ended' = 'hello';
+  #mayWrite = false;
+  #expiresMs: number = Number.POSITIVE_INFINITY;
+  #creditBytes = 0;
+  #streamedBytes = 0;
+  #takenBytes = 0;
+  #ackedRev = 0;
+  #heardMs: number;
+  #progressMs: number;
+  #trouble: StrataErrorCode | '' = '';
+  #pieces: Pieces;
+  #writing: { readonly id: number; readonly writes: WireWrite[]; bytes: number } | undefined;
+  #lastWriteId = 0;
+  /** Bytes of the writes that wait, by id. */
+  readonly #pending: Map<number, number> = new Map();
+  #pendingBytes = 0;
+
+  constructor(limits: ServerSessionLimits, nowMs: number) {
+    this.#limits = limits;
+    this.#startedMs = nowMs;
+    this.#heardMs = nowMs;
+    this.#progressMs = nowMs;
+    this.#pieces = new Pieces(limits.writeBytes);
+  }
+
+  get isOpen(): boolean {
+    return this.#phase === 'open';
+  }
+
+  /** Whether another frame of the stream may go out. */
+  get mayStream(): boolean {
+    return this.#phase === 'open' && this.#streamedBytes - this.#takenBytes < this.#creditBytes;
+  }
+
+  get streamedBytes(): number {
+    return this.#streamedBytes;
+  }
+
+  /** The newest revision that the subscriber holds for sure. */
+  get ackedRev(): number {
+    return this.#ackedRev;
+  }
+
+  /** The code with which the subscriber's own store fails, else empty. */
+  get trouble(): string {
+    return this.#trouble;
+  }
+
+  step(event: ServerEvent, nowMs: number): readonly ServerEffect[] {
+    if (this.#phase === 'ended') return [];
+    switch (event.type) {
+      case 'frame':
+        return this.#frame(event.frame, nowMs);
+      case 'opened':
+        return this.#opened(event, nowMs);
+      case 'refused':
+        return this.#refused(event.error, event.reason);
+      case 'written':
+        this.#pendingBytes -= this.#pending.get(event.answer.id) ?? 0;
+        this.#pending.delete(event.answer.id);
+        return [{ do: 'send', message: event.answer }];
+      case 'streamed':
+        if (this.#streamedBytes === this.#takenBytes) this.#progressMs = nowMs;
+        this.#streamedBytes += event.bytes;
+        return [];
+      case 'tick':
+        return this.#tick(event.headRev, nowMs);
+      case 'leaving':
+        return [
+          { do: 'send', message: { type: 'goaway', spreadMs: event.spreadMs } },
+          ...this.#end(CLOSE.goingAway, 'going-away'),
+        ];
+    }
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    this.#phase = 'ended';
+  }
+
+  #end(code: number, reason: EndReason): ServerEffect[] {
+    this.#phase = 'ended';
+    return [{ do: 'wake' }, { do: 'end', code, reason }];
+  }
+
+  #frame(frame: Uint8Array, nowMs: number): readonly ServerEffect[] {
+    try {
+      if (this.#phase !== 'open' && frame.length > MAX_HELLO_BYTES)
+        throw new ProtocolError(CLOSE.tooBig, 'the first frame is too large');
+      return this.#message(decodeMessage(frame), nowMs);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      return [
+        { do: 'send', message: errorMessage(0, error) },
+        ...this.#end(error.closeCode, 'protocol-error'),
+      ];
+    }
+  }
+
+  #message(message: Message, nowMs: number): readonly ServerEffect[] {
+    if (this.#phase === 'hello') {
+      if (message.type !== 'hello') throw outOfOrder(message.type);
+      return this.#hello(message);
+    }
+    if (this.#phase !== 'open') throw outOfOrder(message.type);
+    this.#heardMs = nowMs;
+    switch (message.type) {
+      case 'ack':
+        return this.#ack(message, nowMs);
+      case 'status':
+        this.#trouble = message.code.slice(0, 32) as StrataErrorCode | '';
+        return [];
+      case 'piece':
+        this.#pieces.add(message);
+        this.#checkWriteBytes();
+        return [];
+      case 'write':
+        return this.#write(message);
+      default:
+        throw outOfOrder(message.type);
+    }
+  }
+
+  #hello(hello: MessageOf<'hello'>): readonly ServerEffect[] {
+    const { oldestVersion, newestVersion } = hello;
+    if (newestVersion < OLDEST_PROTOCOL_VERSION || oldestVersion > PROTOCOL_VERSION)
+      return this.#refused(
+        new StrataError(
+          'unsupported',
+          `subscribe: the subscriber speaks the protocol versions ${oldestVersion} to ${newestVersion}, the server ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}`,
+          { operation: 'subscribe' },
+        ),
+        'refused',
+      );
+    this.#phase = 'admitting';
+    this.#creditBytes = hello.creditBytes;
+    return [{ do: 'admit', hello }];
+  }
+
+  #opened(
+    { ready, limits, expiresInMs }: Extract<ServerEvent, { type: 'opened' }>,
+    nowMs: number,
+  ): readonly ServerEffect[] {
+    this.#phase = 'open';
+    this.#limits = limits;
+    this.#pieces = new Pieces(limits.writeBytes);
+    this.#creditBytes = Math.min(this.#creditBytes, limits.creditBytes);
+    this.#mayWrite = ready.mayWrite;
+    this.#heardMs = nowMs;
+    this.#progressMs = nowMs;
+    if (expiresInMs !== undefined) this.#expiresMs = nowMs + expiresInMs;
+    return [{ do: 'send', message: ready }];
+  }
+
+  #refused(error: StrataError, reason: EndReason): readonly ServerEffect[] {
+    const code = error.retryable
+      ? CLOSE.tryLater
+      : reason === 'failed'
+        ? CLOSE.internal
+        : CLOSE.policy;
+    return [{ do: 'send', message: errorMessage(0, error) }, ...this.#end(code, reason)];
+  }
+
+  #ack({ rev, bytes }: MessageOf<'ack'>, nowMs: number): readonly ServerEffect[] {
+    if (bytes > this.#streamedBytes || bytes < this.#takenBytes)
+      throw new ProtocolError(CLOSE.protocol, 'an ack of bytes that were never sent');
+    if (bytes > this.#takenBytes) this.#progressMs = nowMs;
+    this.#takenBytes = bytes;
+    this.#ackedRev = rev;
+    return [{ do: 'wake' }];
+  }
+
+  #write(message: MessageOf<'write'>): readonly ServerEffect[] {
+    const { id } = message;
+    const writing = this.#writing ?? { id, writes: [], bytes: 0 };
+    if (writing.id !== id || (this.#writing === undefined && id <= this.#lastWriteId))
+      throw new ProtocolError(CLOSE.protocol, 'writes out of order');
+    this.#writing = writing;
+    writing.bytes += message.writes.length + this.#pieces.bytes;
+    this.#checkWriteBytes();
+    for (const write of readWrites(message.writes, this.#pieces.take())) writing.writes.push(write);
+    if (writing.writes.length > MAX_WRITES)
+      throw new ProtocolError(CLOSE.tooBig, `more than ${MAX_WRITES} writes`);
+    if (!message.last) return [];
+    this.#lastWriteId = id;
+    this.#writing = undefined;
+    if (!this.#mayWrite) return refuseWrite(id, 'denied', 'this connection may not write');
+    const { pendingWrites, writeBytes } = this.#limits;
+    if (this.#pending.size >= pendingWrites || this.#pendingBytes > writeBytes * 3)
+      return refuseWrite(id, 'overloaded', 'too many writes wait');
+    this.#pending.set(id, writing.bytes);
+    this.#pendingBytes += writing.bytes;
+    return [{ do: 'write', id, writes: writing.writes }];
+  }
+
+  #checkWriteBytes(): void {
+    if ((this.#writing?.bytes ?? 0) + this.#pieces.bytes > this.#limits.writeBytes)
+      throw new ProtocolError(
+        CLOSE.tooBig,
+        `a write has more than ${this.#limits.writeBytes} bytes`,
+      );
+  }
+
+  #tick(headRev: number, nowMs: number): readonly ServerEffect[] {
+    const { handshakeTimeoutMs, ackTimeoutMs, progressTimeoutMs } = this.#limits;
+    if (this.#phase !== 'open')
+      return nowMs - this.#startedMs >= handshakeTimeoutMs
+        ? this.#end(CLOSE.policy, 'handshake-timeout')
+        : [];
+    if (nowMs >= this.#expiresMs) return this.#end(CLOSE.policy, 'rights-expired');
+    const waits = this.#streamedBytes > this.#takenBytes;
+    if (
+      nowMs - this.#heardMs >= ackTimeoutMs ||
+      (waits && nowMs - this.#progressMs >= progressTimeoutMs)
+    )
+      return this.#end(CLOSE.tryLater, 'no-progress');
+    return [{ do: 'send', message: { type: 'live', rev: headRev } }];
+  }
+}
+
+function outOfOrder(type: string): ProtocolError {
+  return new ProtocolError(CLOSE.protocol, `a message '${type}' that may not come now`);
+}
+
+function refuseWrite(id: number, code: StrataErrorCode, message: string): readonly ServerEffect[] {
+  const retryable = code === 'overloaded';
+  return [
+    { do: 'send', message: { type: 'error', id, code, retryable, rev: 0, key: '', message } },
+  ];
+}
+
+/** An error as a message; longer texts are cut. */
+export function errorMessage(id: number, error: StrataError, rev = 0): MessageOf<'error'> {
+  const { code, retryable, key = '', message } = error;
+  return { type: 'error', id, code, retryable, rev, key, message: message.slice(0, 2_000) };
+}

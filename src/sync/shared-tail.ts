@@ -1,0 +1,181 @@
+import { Call } from '../store/call.ts';
+import type { Env } from '../store/env.ts';
+import type { Position } from '../store/primitives.ts';
+import { type GroupFrame, GroupReader, type GroupSource } from './group-frames.ts';
+
+export interface TailLimits {
+  /** So many bytes of frames are kept for subscribers that are a little behind. */
+  readonly historyBytes: number;
+  /** Under a stream of writes, updates are gathered for so long before they go out. */
+  readonly gatherMs: number;
+}
+
+/** Small frames are bounded by their number, because each costs something beside its bytes. */
+const MAX_FRAMES = 4_096;
+
+/**
+ * The newest frames of a store, encoded once for all subscribers of one scope. It reads on as soon
+ * as its fastest follower wants more, and forgets its oldest frames: a follower that is further
+ * behind reads for itself and comes back. So it is bounded in bytes, costs one read of the feed for
+ * any number of followers, and nobody waits for the slow ones.
+ */
+export class SharedTail {
+  readonly #source: GroupSource;
+  readonly #limits: TailLimits;
+  readonly #env: Env;
+  readonly #reader: GroupReader;
+  readonly #call: Call;
+  #frames: GroupFrame[] = [];
+  /** Number of the first frame kept. */
+  #first = 0;
+  #bytes = 0;
+  /** After the last whole group; `undefined` before the first follower and after a failure. */
+  #end: Position | undefined;
+  /** Whether the last frame kept belongs to a group that goes on. */
+  #open = false;
+  #running = false;
+  #lastRoundMs: number = Number.NEGATIVE_INFINITY;
+  #wanting: Set<() => void> = new Set();
+  #resume: (() => void) | undefined;
+
+  constructor(source: GroupSource, limits: TailLimits, env: Env) {
+    this.#source = source;
+    this.#limits = limits;
+    this.#env = env;
+    this.#reader = new GroupReader(source);
+    this.#call = Call.background(env, 'publish');
+  }
+
+  /** Bytes kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Number of the frame with which a subscriber at a position goes on, or `undefined` when it must read for itself. */
+  attach(at: Position): number | undefined {
+    const end = this.#end;
+    if (end === undefined || end.epoch !== at.epoch) return this.#startAt(at);
+    if (!this.#open && end.rev <= at.rev) return this.#next;
+    for (let i = this.#frames.length - 1; i >= 0; i--) {
+      const frame = this.#frames[i] as GroupFrame;
+      // A group serves any state from its beginning on: it brings the last of every key it names.
+      if (frame.begins && frame.from <= at.rev) return this.#first + i;
+    }
+    return undefined;
+  }
+
+  /** A frame, `'wait'` for one to come, or `'lost'` for one that was forgotten. */
+  at(index: number): GroupFrame | 'wait' | 'lost' {
+    if (index < this.#first || index > this.#next) return 'lost';
+    return this.#frames[index - this.#first] ?? 'wait';
+  }
+
+  /** Asks for more: `wake` is called once, when there is something new to see. */
+  want(wake: () => void): void {
+    this.#wanting.add(wake);
+    this.#resume?.();
+    if (!this.#running) this.#run();
+  }
+
+  unwant(wake: () => void): void {
+    this.#wanting.delete(wake);
+  }
+
+  /** Ends reading: nobody follows any more. */
+  close(): void {
+    this.#call.end('closed');
+    this.#resume?.();
+    this.#forgetAll();
+  }
+
+  get #next(): number {
+    return this.#first + this.#frames.length;
+  }
+
+  /** Begins anew at a position, unless others follow from where it is. */
+  #startAt(at: Position): number | undefined {
+    if (this.#running) return undefined;
+    this.#forgetAll();
+    this.#end = at;
+    return this.#first;
+  }
+
+  /** Numbers given out before lead to `'lost'`. */
+  #forgetAll(): void {
+    this.#first = this.#next + 1;
+    this.#frames = [];
+    this.#bytes = 0;
+    this.#end = undefined;
+    this.#open = false;
+  }
+
+  #run(): void {
+    this.#running = true;
+    this.#rounds()
+      // Followers then read for themselves, and meet the error where it concerns them.
+      .catch(() => this.#forgetAll())
+      .finally(() => {
+        this.#running = false;
+        if (this.#end === undefined) this.#wake();
+        else if (this.#wanting.size > 0) this.#run();
+      });
+  }
+
+  async #rounds(): Promise<void> {
+    while (this.#wanting.size > 0 && this.#end !== undefined) {
+      await this.#gather();
+      if (await this.#readGroup(this.#end)) continue;
+      await this.#source.side.feed.wait(this.#end, this.#call);
+    }
+  }
+
+  /** The first update goes out at once; those that follow closely go together. */
+  async #gather(): Promise<void> {
+    const waitMs = this.#lastRoundMs + this.#limits.gatherMs - this.#env.monotonicMs();
+    if (waitMs > 0) await new Promise<void>((resolve) => this.#env.setTimer(resolve, waitMs));
+  }
+
+  async #readGroup(after: Position): Promise<boolean> {
+    let came = false;
+    for await (const frame of this.#reader.read(after, this.#call)) {
+      this.#call.throwIfEnded();
+      came = true;
+      this.#push(frame);
+      if (frame.end !== undefined) break;
+      // Within a long group as well, only as fast as the fastest follower takes it.
+      await this.#wanted();
+    }
+    this.#lastRoundMs = this.#env.monotonicMs();
+    return came;
+  }
+
+  async #wanted(): Promise<void> {
+    if (this.#wanting.size > 0) return;
+    await new Promise<void>((resolve) => {
+      this.#resume = resolve;
+    });
+    this.#resume = undefined;
+  }
+
+  #push(frame: GroupFrame): void {
+    this.#frames.push(frame);
+    this.#bytes += frame.bytes.length;
+    this.#open = frame.end === undefined;
+    if (frame.end !== undefined) this.#end = frame.end;
+    const { historyBytes } = this.#limits;
+    while (
+      this.#frames.length > 1 &&
+      (this.#bytes > historyBytes || this.#frames.length > MAX_FRAMES)
+    ) {
+      this.#bytes -= this.#frames.shift()?.bytes.length ?? 0;
+      this.#first++;
+    }
+    this.#wake();
+  }
+
+  #wake(): void {
+    const wanting = this.#wanting;
+    this.#wanting = new Set();
+    for (const wake of wanting) wake();
+  }
+}

@@ -1,0 +1,173 @@
+import type { Codec } from '../store/codec.ts';
+import { defineStore } from '../store/define-store.ts';
+import { invalidArgument, isStrataError, StrataError } from '../store/errors.ts';
+import { primitivesOf } from '../store/internals.ts';
+import type { BatchResult, BatchWrite } from '../store/operations.ts';
+import type { Feed, Primitives } from '../store/primitives.ts';
+import type { Store } from '../store/store.ts';
+import type { ValueTaker } from './operations.ts';
+import type { WireWrite } from './writes.ts';
+
+/*
+ * The wire carries bytes. A store that has its values as bytes gives and takes them as they are;
+ * any other needs a codec: its own, or one given.
+ */
+
+const NO_CODEC = 'bytes, or a store with a codec, or the option codec (such as json())';
+
+/** A store as the publishing side sees it. */
+export interface SourceSide {
+  readonly primitives: Primitives<unknown>;
+  readonly feed: Feed<unknown>;
+  readonly codecName: string;
+  toBytes(key: string, value: unknown): Uint8Array;
+  /** Applies writes of a subscriber, with every check of the store itself. */
+  batch(writes: readonly WireWrite[]): Promise<BatchResult>;
+}
+
+export function sourceSide<V>(store: Store<V>, codec: Codec<V> | undefined): SourceSide {
+  const primitives = primitivesOf(store, 'publish');
+  const known = codec ?? primitives.codec;
+  // A codec that is given is what the wire shall carry, even where the store has other bytes.
+  const undecoded = codec === undefined ? primitives.bytes : undefined;
+  const feed: Feed<unknown> | undefined =
+    undecoded === undefined ? primitives.feed : undecoded.feed;
+  if (feed === undefined || !store.capabilities.feed)
+    throw new StrataError(
+      'unsupported',
+      `publish: ${primitives.shape.type} stores have no feed; wrap the store in watchable()`,
+      { operation: 'publish' },
+    );
+  const encode = undecoded === undefined ? known?.encode.bind(known) : undefined;
+  const target = known === undefined && undecoded !== undefined ? defineStore(undecoded) : store;
+  const decode = known?.decode.bind(known);
+  return {
+    primitives: primitives as unknown as Primitives<unknown>,
+    feed,
+    codecName: known?.name ?? 'raw',
+    toBytes: (key, value) => toBytes('publish', key, value, encode),
+    batch: (writes) =>
+      (target as Store<unknown>).batch(decode === undefined ? writes : decoded(writes, decode)),
+  };
+}
+
+function decoded<V>(
+  writes: readonly WireWrite[],
+  decode: (bytes: Uint8Array) => V,
+): BatchWrite<V>[] {
+  return writes.map((write) => {
+    if (write.type === 'delete') return write;
+    try {
+      return { ...write, value: decode(write.value) };
+    } catch (cause) {
+      const { key } = write;
+      throw new StrataError(
+        'invalid-argument',
+        `write: the value of ${JSON.stringify(key)} is not what the store's codec reads`,
+        { operation: 'write', key, cause },
+      );
+    }
+  });
+}
+
+/** A value as bytes: encoded, or refused when it is none and there is no codec. */
+function toBytes<V>(
+  operation: string,
+  key: string,
+  value: V,
+  encode: ((value: V) => Uint8Array) | undefined,
+): Uint8Array {
+  if (encode !== undefined) return encode(value);
+  if (value instanceof Uint8Array) return value;
+  throw invalidArgument(operation, `the value of ${JSON.stringify(key)}`, value, NO_CODEC, key);
+}
+
+/** A store as the subscribing side fills it. */
+export interface LocalSide<V> {
+  /** What groups are applied to. */
+  readonly primitives: Primitives<unknown>;
+  readonly codecName: string | undefined;
+  /** Makes what `primitives` stores of a value's bytes in a frame. */
+  readonly values: ValueTaker<unknown>;
+  /** A stored value as an application sees it, sharing nothing with the store. */
+  toPublic(stored: unknown): V;
+  toBytes(key: string, value: V): Uint8Array;
+  /** A short text as a value that the store can hold, and back. */
+  holdText(text: string): unknown;
+  readText(stored: unknown): string | undefined;
+}
+
+/** Where the type of the values does not matter. */
+export type AnySide = Pick<LocalSide<unknown>, 'primitives' | 'holdText' | 'readText'>;
+
+export function localSide<V>(store: Store<V>, codec: Codec<V> | undefined): LocalSide<V> {
+  const own = primitivesOf(store, 'subscribe');
+  const known = codec ?? own.codec;
+  const undecoded = codec === undefined ? own.bytes : undefined;
+  const primitives = (undecoded ?? own) as unknown as Primitives<unknown>;
+  const coded = undecoded === undefined ? known : undefined;
+  const guard = primitives.guard?.bind(primitives);
+  return {
+    primitives,
+    codecName: known?.name,
+    values: coded !== undefined ? decodedValues(coded) : guard ? pooledValues() : ownValues,
+    toPublic: (stored) => {
+      if (undecoded !== undefined && known !== undefined) return known.decode(stored as Uint8Array);
+      return (guard === undefined ? stored : guard(stored)) as V;
+    },
+    toBytes: (key, value) => toBytes('write', key, value, known?.encode.bind(known)),
+    holdText: (text) => (coded === undefined ? new TextEncoder().encode(text) : text),
+    readText: (stored) =>
+      stored instanceof Uint8Array
+        ? new TextDecoder().decode(stored)
+        : typeof stored === 'string'
+          ? stored
+          : undefined,
+  };
+}
+
+/** Every value its own bytes. */
+const ownValues: ValueTaker<Uint8Array> = {
+  take: (frame, start, end) => frame.slice(start, end),
+};
+
+/** Values up to this size share a copy of this part of the frame. */
+const POOLED_BYTES = 1_024;
+const POOL_BYTES = 4_096;
+
+/**
+ * Small values that follow each other share one copy: much cheaper than one each, and one that
+ * stays keeps only a few of its neighbours in memory. For stores that copy what they hand out.
+ */
+function pooledValues(): ValueTaker<Uint8Array> {
+  let source: Uint8Array | undefined;
+  let pool = new Uint8Array(0);
+  let poolStart = 0;
+  return {
+    take(frame, start, end) {
+      if (end - start > POOLED_BYTES) return frame.slice(start, end);
+      if (source !== frame || start < poolStart || end > poolStart + pool.length) {
+        source = frame;
+        poolStart = start;
+        pool = frame.slice(start, Math.max(end, start + POOL_BYTES));
+      }
+      return pool.subarray(start - poolStart, end - poolStart);
+    },
+  };
+}
+
+function decodedValues<V>(codec: Codec<V>): ValueTaker<V> {
+  return {
+    take(frame, start, end) {
+      try {
+        return codec.decode(frame.subarray(start, end));
+      } catch (cause) {
+        if (isStrataError(cause)) throw cause;
+        throw new StrataError('corrupt', `sync: the codec ${codec.name} cannot read a value`, {
+          operation: 'sync',
+          cause,
+        });
+      }
+    },
+  };
+}

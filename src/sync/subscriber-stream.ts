@@ -1,0 +1,130 @@
+import type { Call } from '../store/call.ts';
+import { isStrataError } from '../store/errors.ts';
+import type { Position } from '../store/primitives.ts';
+import { type GroupFrame, GroupReader, type GroupSource } from './group-frames.ts';
+import type { PublicationCore } from './publication-core.ts';
+import type { SharedTail } from './shared-tail.ts';
+
+/** A snapshot that the store cannot finish so many times in a row is given up. */
+const MAX_FRESH_STARTS = 8;
+
+export interface StreamInit {
+  readonly core: PublicationCore;
+  readonly source: GroupSource;
+  /** Ends with the connection. */
+  readonly call: Call;
+  /** Whether a frame may go out now; `wake` is called when that may have changed. */
+  mayGo(): boolean;
+  send(frame: GroupFrame): void;
+}
+
+/**
+ * Brings one subscriber from where it is to the head and keeps it there: by the shared tail where
+ * that reaches back far enough, else by a reading of its own. All it holds meanwhile is a position.
+ */
+export class SubscriberStream {
+  readonly #init: StreamInit;
+  readonly #tail: SharedTail;
+  readonly #release: () => void;
+  readonly #wake = (): void => this.wake();
+  #ended = false;
+  #resolve: (() => void) | undefined;
+  #freshStarts = 0;
+  sentOperations = 0;
+
+  constructor(init: StreamInit) {
+    this.#init = init;
+    const { tail, release } = init.core.follow(init.source);
+    this.#tail = tail;
+    this.#release = release;
+  }
+
+  /** Runs until `end`; rejects when the store fails. `undefined` starts with the whole state. */
+  async run(start: Position | undefined): Promise<void> {
+    let at = start;
+    while (!this.#ended) {
+      const index = at === undefined ? undefined : this.#tail.attach(at);
+      if (at !== undefined && index !== undefined) at = await this.#follow(index, at);
+      else at = await this.#readAlone(at);
+    }
+  }
+
+  /** Something changed: credit, room in the connection, or the tail. */
+  wake(): void {
+    const resolve = this.#resolve;
+    this.#resolve = undefined;
+    resolve?.();
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#tail.unwant(this.#wake);
+    this.#release();
+    this.wake();
+  }
+
+  /** Sends frames of the tail as they come; returns the position when they went by too fast. */
+  async #follow(start: number, from: Position): Promise<Position> {
+    let at = from;
+    for (let index = start; !this.#ended; ) {
+      const frame = this.#tail.at(index);
+      if (frame === 'lost') return at;
+      if (frame === 'wait') {
+        await this.#more();
+        continue;
+      }
+      if (!this.#init.mayGo()) await this.#room();
+      if (this.#ended) break;
+      this.#send(frame);
+      index++;
+      // The tail may lag behind a reading of one's own.
+      if (frame.end !== undefined && frame.end.rev > at.rev) at = frame.end;
+    }
+    return at;
+  }
+
+  /** Reads one group, however large, as fast as the subscriber takes it. */
+  async #readAlone(from: Position | undefined): Promise<Position | undefined> {
+    const reader = new GroupReader(this.#init.source);
+    try {
+      for await (const frame of reader.read(from, this.#init.call)) {
+        if (!this.#init.mayGo()) await this.#room();
+        if (this.#ended) return from;
+        this.#send(frame);
+        if (frame.end === undefined) continue;
+        this.#freshStarts = 0;
+        return frame.end;
+      }
+    } catch (error) {
+      if (this.#ended) return from;
+      if (!isStrataError(error, 'cursor-expired')) throw error;
+      if (from === undefined && ++this.#freshStarts >= MAX_FRESH_STARTS) throw error;
+      return undefined;
+    }
+    // Nothing follows, yet the tail is somewhere else: it moves on when asked.
+    await this.#more();
+    return from;
+  }
+
+  #send(frame: GroupFrame): void {
+    this.sentOperations += frame.operations;
+    this.#init.send(frame);
+  }
+
+  async #room(): Promise<void> {
+    while (!this.#ended && !this.#init.mayGo())
+      await new Promise<void>((resolve) => {
+        this.#resolve = resolve;
+      });
+  }
+
+  async #more(): Promise<void> {
+    if (this.#ended) return;
+    await new Promise<void>((resolve) => {
+      this.#resolve = resolve;
+      this.#tail.want(this.#wake);
+    });
+    this.#tail.unwant(this.#wake);
+  }
+}
