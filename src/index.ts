@@ -1,3 +1,4 @@
+export { type TieredOptions, tiered } from './compositions/tiered/index.ts';
 export { type MemoryOptions, memory } from './drivers/memory/index.ts';
 export type * from './store/index.ts';
 export {

@@ -1,0 +1,76 @@
+import type { Entry, Meta, Origin } from '../../store/entry.ts';
+import type { SetWrite } from '../../store/primitives.ts';
+
+/** Name in the front's metadata under which a copy keeps what the front has no other place for. */
+const WRAPPED = '\u0000tiered';
+
+/** Names the store that entries are copied from. */
+export interface Source {
+  readonly id: string;
+  epochOf(rev: number): string;
+}
+
+/**
+ * The front's copy of an entry of the back. The back's stamp stands in `origin`; an origin that the
+ * entry itself has goes into the metadata, from where `fromCopy` takes it again.
+ */
+export function toCopy<V>(entry: Entry<V>, source: Source): SetWrite<V> {
+  const { meta, origin } = entry;
+  const wraps = origin !== undefined || (meta !== undefined && Object.hasOwn(meta, WRAPPED));
+  return write(entry, stampOf(entry, source), wraps ? { [WRAPPED]: wrap(meta, origin) } : meta);
+}
+
+/** A copy for a front that is not asked for the back's version: the entry keeps its own origin. */
+export function toPlainCopy<V>(entry: Entry<V>, source: Source): SetWrite<V> {
+  return write(entry, entry.origin ?? stampOf(entry, source), entry.meta);
+}
+
+function stampOf<V>({ version, rev }: Entry<V>, source: Source): Origin {
+  const epoch = rev === undefined ? '' : source.epochOf(rev);
+  return { store: source.id, epoch, rev: rev ?? 0, version };
+}
+
+function write<V>(entry: Entry<V>, origin: Origin, meta: Meta | undefined): SetWrite<V> {
+  const { key, value, modifiedAt, expiresAt, immutable } = entry;
+  return {
+    type: 'set',
+    key,
+    value,
+    modifiedAt,
+    origin,
+    ...(expiresAt !== undefined && { expiresAt }),
+    ...(immutable && { immutable }),
+    ...(meta !== undefined && { meta }),
+  };
+}
+
+/** The entry of the back that a copy stands for. An entry that is no copy stands for itself. */
+export function fromCopy<V>(copy: Entry<V>): Entry<V> {
+  const { origin: stamp, meta, ...rest } = copy;
+  if (stamp === undefined) return copy;
+  const { rev: ownRev, ...plain } = rest;
+  const kept = meta !== undefined && Object.hasOwn(meta, WRAPPED) ? unwrap(meta) : { meta };
+  return {
+    ...plain,
+    version: stamp.version,
+    ...(stamp.rev > 0 && { rev: stamp.rev }),
+    ...(kept.meta !== undefined && { meta: kept.meta }),
+    ...(kept.origin !== undefined && { origin: kept.origin }),
+  };
+}
+
+interface Wrapped {
+  readonly meta?: Meta | undefined;
+  readonly origin?: Origin | undefined;
+}
+
+function wrap(meta: Meta | undefined, origin: Origin | undefined): Meta {
+  return {
+    ...(meta !== undefined && { meta }),
+    ...(origin !== undefined && { origin: { ...origin } }),
+  };
+}
+
+function unwrap(meta: Meta): Wrapped {
+  return meta[WRAPPED] as Wrapped;
+}

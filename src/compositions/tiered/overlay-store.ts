@@ -1,0 +1,57 @@
+import { Call } from '../../store/call.ts';
+import type { BlockingPrimitives, Primitives } from '../../store/primitives.ts';
+import { Overlay, type OverlaySetup } from './overlay.ts';
+import { atHand } from './parts.ts';
+import { SourceName } from './source.ts';
+import { closeAll, commonOf, openDoors, type TieredParts } from './tiered-parts.ts';
+
+const NOTHING = new Uint8Array(0);
+
+/** Primitives of a tiered store whose writes go to the front alone. */
+export function overlayPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
+  const { front, back, env } = parts;
+  const setup: OverlaySetup<V> = {
+    env,
+    source: new SourceName(back, parts.backTimeoutMs),
+    frontOnly: parts.read === 'front-only',
+    backTimeoutMs: parts.backTimeoutMs,
+    onFrontError: parts.onFrontError,
+    // A store with a codec holds nothing but values of its own kind.
+    markValue: (value) => (front.codec === undefined ? (NOTHING as V) : value),
+    loads: new Map(),
+  };
+  const doors = openDoors(parts);
+  const overlay = new Overlay(setup, doors.front, doors.back);
+  const blocking = doors.blocking && new Overlay(setup, doors.blocking.front, doors.blocking.back);
+  const { peek, feed, checkValue } = front;
+  return {
+    ...commonOf(parts),
+    capabilities: Object.freeze({ ...front.capabilities, blocking: blocking !== undefined }),
+    ...(checkValue !== undefined && { checkValue: checkValue.bind(front) }),
+    ...(peek !== undefined && { peek: (key) => peek.call(front, key) }),
+    readOne: (key, call) => overlay.readOne(key, call),
+    readMany: (keys, call) => overlay.readMany(keys, call),
+    scan: (range, call) => front.scan(range, call),
+    scanKeys: (range, call) => front.scanKeys(range, call),
+    commit: (writes, call) => overlay.commit(writes, call),
+    ...(feed !== undefined && { feed }),
+    ...(blocking !== undefined && { blocking: blockingPrimitives(parts, blocking) }),
+    close: () => closeAll(parts.close(), [...setup.loads.values()]),
+  };
+}
+
+function blockingPrimitives<V>(
+  { env, front }: TieredParts<V>,
+  overlay: Overlay<V>,
+): BlockingPrimitives<V> {
+  const inner = front.blocking as BlockingPrimitives<V>;
+  const call = (operation: string, key?: string): Call =>
+    new Call(env, operation, key, { timeoutMs: Number.POSITIVE_INFINITY });
+  return {
+    readOne: (key) => atHand(overlay.readOne(key, call('get', key))),
+    scan: (range) => inner.scan(range),
+    scanKeys: (range) => inner.scanKeys(range),
+    commit: (writes) => atHand(overlay.commit(writes, call('commit'))),
+    ...(inner.state !== undefined && { state: inner.state.bind(inner) }),
+  };
+}

@@ -1,0 +1,133 @@
+import { chain } from '../../kernel/awaitable.ts';
+import { Call } from '../../store/call.ts';
+import type { Entry } from '../../store/entry.ts';
+import { isStrataError, StrataError } from '../../store/errors.ts';
+import type {
+  Awaitable,
+  BlockingPrimitives,
+  CommitOutcome,
+  Primitives,
+  Write,
+} from '../../store/primitives.ts';
+
+/** One part as the policies see it. The same policies run over either half of it: through the blocking door every result is at hand. */
+export interface Door<V> {
+  readonly blocking: boolean;
+  readOne(key: string, call: Call): Awaitable<Entry<V> | undefined>;
+  readMany(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]>;
+  commit(writes: readonly Write<V>[], call: Call): Awaitable<CommitOutcome>;
+}
+
+export function asyncDoor<V>(part: Primitives<V>): Door<V> {
+  return {
+    blocking: false,
+    readOne: (key, call) => part.readOne(key, call),
+    readMany: (keys, call) => part.readMany(keys, call),
+    commit: (writes, call) => part.commit(writes, call),
+  };
+}
+
+export function blockingDoor<V>(part: BlockingPrimitives<V>): Door<V> {
+  return {
+    blocking: true,
+    readOne: (key) => part.readOne(key),
+    readMany: (keys) => keys.map((key) => part.readOne(key)),
+    commit: (writes) => part.commit(writes),
+  };
+}
+
+/** A door that copies values either way: for a part that shares references, where nobody else copies. */
+export function copyingDoor<V>(door: Door<V>, copy: (value: V) => V): Door<V> {
+  const out = (entry: Entry<V> | undefined): Entry<V> | undefined =>
+    entry && { ...entry, value: copy(entry.value) };
+  return {
+    blocking: door.blocking,
+    readOne: (key, call) => chain(door.readOne(key, call), out),
+    readMany: (keys, call) => chain(door.readMany(keys, call), (entries) => entries.map(out)),
+    commit: (writes, call) =>
+      door.commit(
+        writes.map((write) =>
+          write.type === 'set' ? { ...write, value: copy(write.value) } : write,
+        ),
+        call,
+      ),
+  };
+}
+
+/** A result of the blocking half, which is at hand by construction. */
+export function atHand<T>(result: Awaitable<T>): T {
+  if (result instanceof Promise)
+    throw new StrataError('unsupported', 'tiered: a part answered late to a blocking call', {
+      operation: 'blocking',
+    });
+  return result;
+}
+
+/** A call's part that goes to the back, with a bound of its own; what is sent for the part is sent for the whole. */
+class PartCall extends Call {
+  readonly #whole: Call;
+
+  constructor(whole: Call, timeoutMs: number) {
+    super(whole.env, whole.operation, whole.key, { timeoutMs });
+    this.#whole = whole;
+  }
+
+  override markSent(): void {
+    super.markSent();
+    this.#whole.markSent();
+  }
+}
+
+/** Work of the back for a caller, who waits no longer than a bound; the work itself may go on. */
+export class Sending {
+  /** The work, where it goes on although nobody waits for it. */
+  pending: Promise<unknown> | undefined;
+  readonly #whole: Call;
+  readonly #part: PartCall;
+
+  constructor(whole: Call, timeoutMs: number) {
+    this.#whole = whole;
+    this.#part = new PartCall(whole, timeoutMs);
+  }
+
+  run<T>(work: (part: Call) => Awaitable<T>): Awaitable<T> {
+    this.#whole.throwIfEnded();
+    const result = work(this.#part);
+    if (!(result instanceof Promise)) return result;
+    this.pending = result;
+    const done = (): void => {
+      this.pending = undefined;
+    };
+    result.then(done, done);
+    const forget = this.#whole.onEnd(() => this.#part.end('aborted'));
+    return this.#part.guard(result).finally(forget);
+  }
+}
+
+/** What a failure of the back is for the caller: no answer in time means that it is not available. */
+export function backError(error: unknown): unknown {
+  if (!isStrataError(error, 'timeout')) return error;
+  const { operation, key } = error;
+  return new StrataError('unavailable', `${operation}: the back of the tiered store is away`, {
+    operation,
+    key,
+    cause: error,
+  });
+}
+
+const NOT_APPLIED = [
+  'invalid-argument',
+  'unsupported',
+  'closed',
+  'timeout',
+  'aborted',
+  'unavailable',
+  'overloaded',
+  'no-space',
+  'denied',
+] as const;
+
+/** Whether a failed write is sure to have changed nothing, and says nothing against the copies. */
+export function appliedNothing(error: unknown): boolean {
+  return isStrataError(error, ...NOT_APPLIED);
+}

@@ -1,0 +1,140 @@
+import { Call } from '../../store/call.ts';
+import type { Capabilities } from '../../store/capabilities.ts';
+import type { Entry } from '../../store/entry.ts';
+import type { Timer } from '../../store/env.ts';
+import type { KeyRange } from '../../store/keys.ts';
+import type { Awaitable, BlockingPrimitives, Primitives } from '../../store/primitives.ts';
+import { FrontCopies } from './front-copies.ts';
+import { atHand, backError, Sending } from './parts.ts';
+import { SourceName } from './source.ts';
+import { Through, type ThroughSetup } from './through.ts';
+import { closeAll, commonOf, openDoors, type TieredParts } from './tiered-parts.ts';
+
+/** Primitives of a tiered store whose writes go to the back. */
+export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
+  const { front, back, env } = parts;
+  const copies = new FrontCopies<V>(env, parts.frontTimeoutMs, parts.onFrontError);
+  const frontOnly = parts.read === 'front-only';
+  const source = new SourceName(back, parts.backTimeoutMs);
+  const setup: ThroughSetup<V> = {
+    env,
+    copies,
+    source,
+    frontOnly,
+    around: parts.write === 'around',
+    // A front that is never filled again keeps what it has, even if a crash makes it old.
+    lasting: !frontOnly && !diesWithProcess(front.capabilities),
+    frontTakesExpiry: front.capabilities.ttl,
+    backIsAtomic: back.capabilities.atomic === 'batch',
+    backTimeoutMs: parts.backTimeoutMs,
+    holds: new Set<Timer>(),
+  };
+  const doors = openDoors(parts);
+  const through = new Through(setup, doors.front, doors.back);
+  const blocking = doors.blocking && new Through(setup, doors.blocking.front, doors.blocking.back);
+  const underWay = new Set<Promise<unknown>>();
+  const { states } = copies;
+  const { peek } = front;
+  return {
+    ...commonOf(parts),
+    capabilities: capabilitiesOf(parts),
+    ...(back.checkValue !== undefined && { checkValue: back.checkValue.bind(back) }),
+    ...(peek !== undefined && {
+      peek: (key) => (states.get(key) === undefined ? peek.call(front, key) : undefined),
+    }),
+    readOne: (key, call) => through.readOne(key, call),
+    readMany: (keys, call) => through.readMany(keys, call),
+    scan: (range, call) =>
+      frontOnly
+        ? settledPages(front.scan(range, call), through, call)
+        : bounded(back.scan(range, call), call, parts.backTimeoutMs),
+    scanKeys: (range, call) =>
+      frontOnly
+        ? front.scanKeys(range, call)
+        : bounded(back.scanKeys(range, call), call, parts.backTimeoutMs),
+    commit: (writes, call) => noted(underWay, through.commit(writes, call)),
+    ...(back.feed !== undefined && { feed: back.feed }),
+    ...(blocking !== undefined && { blocking: blockingPrimitives(parts, blocking, frontOnly) }),
+    close: () => {
+      for (const timer of setup.holds) timer.cancel();
+      setup.holds.clear();
+      return closeAll(parts.close(), [...underWay, ...copies.underWay]);
+    },
+  };
+}
+
+function capabilitiesOf<V>({ front, back }: TieredParts<V>): Capabilities {
+  const { feed } = back;
+  return Object.freeze({
+    ...back.capabilities,
+    feed: feed !== undefined && back.capabilities.feed,
+    blocking: front.blocking !== undefined && back.blocking !== undefined,
+  });
+}
+
+function diesWithProcess({ blocking, durability }: Capabilities): boolean {
+  return blocking && durability === 'memory';
+}
+
+/** Remembers what is under way, for the close to wait for. */
+function noted<T>(underWay: Set<Promise<unknown>>, result: Awaitable<T>): Awaitable<T> {
+  if (!(result instanceof Promise)) return result;
+  const done = (): void => {
+    underWay.delete(result);
+  };
+  underWay.add(result);
+  result.then(done, done);
+  return result;
+}
+
+/** Pages of the back, each within the bound of the back. */
+async function* bounded<T>(
+  pages: AsyncIterable<T>,
+  call: Call,
+  timeoutMs: number,
+): AsyncGenerator<T> {
+  const steps = pages[Symbol.asyncIterator]();
+  let whole = false;
+  try {
+    for (;;) {
+      const step = await new Sending(call, timeoutMs).run(() => steps.next());
+      whole = step.done === true;
+      if (step.done === true) return;
+      yield step.value;
+    }
+  } catch (error) {
+    throw backError(error);
+  } finally {
+    // A step that hangs is not waited for.
+    if (!whole) steps.return?.()?.then(undefined, () => {});
+  }
+}
+
+async function* settledPages<V>(
+  pages: AsyncIterable<readonly Entry<V>[]>,
+  through: Through<V>,
+  call: Call,
+): AsyncGenerator<readonly Entry<V>[]> {
+  for await (const page of pages) yield await through.settle(page, call);
+}
+
+function blockingPrimitives<V>(
+  { env, front, back }: TieredParts<V>,
+  through: Through<V>,
+  frontOnly: boolean,
+): BlockingPrimitives<V> {
+  const one = front.blocking as BlockingPrimitives<V>;
+  const two = back.blocking as BlockingPrimitives<V>;
+  const call = (operation: string, key?: string): Call =>
+    new Call(env, operation, key, { timeoutMs: Number.POSITIVE_INFINITY });
+  return {
+    readOne: (key) => atHand(through.readOne(key, call('get', key))),
+    *scan(range: KeyRange) {
+      if (!frontOnly) return yield* two.scan(range);
+      for (const entry of one.scan(range)) yield* atHand(through.settle([entry], call('list')));
+    },
+    scanKeys: (range) => (frontOnly ? one : two).scanKeys(range),
+    commit: (writes) => atHand(through.commit(writes, call('commit'))),
+    ...(two.state !== undefined && { state: two.state.bind(two) }),
+  };
+}

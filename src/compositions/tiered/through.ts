@@ -1,0 +1,353 @@
+import { attempt, chain } from '../../kernel/awaitable.ts';
+import { Call } from '../../store/call.ts';
+import type { Entry, EntryHead } from '../../store/entry.ts';
+import type { Env, Timer } from '../../store/env.ts';
+import { isStrataError } from '../../store/errors.ts';
+import type { Awaitable, CommitOutcome, Write } from '../../store/primitives.ts';
+import { fromCopy, type Source, toCopy } from './copies.ts';
+import { type CopyState, type FrontCopies, removal, type Step } from './front-copies.ts';
+import { appliedNothing, backError, type Door, Sending } from './parts.ts';
+import type { SourceName } from './source.ts';
+
+/** How `Through` is to behave; shared by its asynchronous and its blocking half. */
+export interface ThroughSetup<V> {
+  readonly env: Env;
+  readonly copies: FrontCopies<V>;
+  /** Names the back in the copies. */
+  readonly source: SourceName<V>;
+  /** A miss of the front is a miss. */
+  readonly frontOnly: boolean;
+  /** Writes leave no copy behind. */
+  readonly around: boolean;
+  /** Copies outlive this process: one that is about to become old is removed first. */
+  readonly lasting: boolean;
+  readonly frontTakesExpiry: boolean;
+  readonly backIsAtomic: boolean;
+  readonly backTimeoutMs: number;
+  /** Timers of writes that may still land. */
+  readonly holds: Set<Timer>;
+}
+
+/**
+ * Reads through the front, and writes to the back first (policies `through` and `around`).
+ *
+ * The rule that everything else follows from: **the front is asked for a key only while nothing is
+ * under way on it**. From the beginning of a write to its end, and as long as its fate or the
+ * front's copy is in doubt, the key is read from the back. What a read of the back gives is kept as a
+ * copy only if no write was under way on the key at any moment since that read began; otherwise it
+ * may be older than what the front holds or has just been rid of.
+ */
+export class Through<V> {
+  readonly #setup: ThroughSetup<V>;
+  readonly #front: Door<V>;
+  readonly #back: Door<V>;
+
+  constructor(setup: ThroughSetup<V>, front: Door<V>, back: Door<V>) {
+    this.#setup = setup;
+    this.#front = front;
+    this.#back = back;
+  }
+
+  readOne(key: string, call: Call): Awaitable<Entry<V> | undefined> {
+    // What an update starts from is the truth, also when others have changed it.
+    if (call.operation === 'update')
+      return this.#ask(call, (part) => this.#back.readOne(key, part));
+    const { copies } = this.#setup;
+    if (copies.states.get(key) !== undefined) return this.#load(key, call);
+    return chain(
+      copies.asked(() => this.#front.readOne(key, call)),
+      (copy) => (copy === undefined ? this.#missed(key, call) : fromCopy(copy)),
+    );
+  }
+
+  readMany(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
+    const { copies, frontOnly } = this.#setup;
+    const resting = keys.filter((key) => copies.states.get(key) === undefined);
+    const asked = copies.asked(() => this.#front.readMany(resting, call));
+    return chain(asked, (answers) => {
+      const found = new Map<string, Entry<V> | undefined>();
+      resting.forEach((key, i) => {
+        const copy = answers?.[i];
+        if (copy !== undefined) found.set(key, fromCopy(copy));
+        else if (frontOnly) found.set(key, undefined);
+      });
+      const missing = keys.filter((key) => !found.has(key));
+      if (missing.length === 0) return keys.map((key) => found.get(key));
+      return chain(this.#loadMany(missing, call), (loaded) => {
+        missing.forEach((key, i) => {
+          found.set(key, loaded[i]);
+        });
+        return keys.map((key) => found.get(key));
+      });
+    });
+  }
+
+  /** Entries of the front as they are to be given: those that are in doubt come from the back. */
+  settle(entries: readonly Entry<V>[], call: Call): Awaitable<readonly Entry<V>[]> {
+    const { states } = this.#setup.copies;
+    const doubtful = entries.filter(({ key }) => states.get(key) !== undefined);
+    if (doubtful.length === 0) return entries.map(fromCopy);
+    const keys = doubtful.map(({ key }) => key);
+    return chain(this.#loadMany(keys, call), (loaded) => {
+      const current = new Map(keys.map((key, i) => [key, loaded[i]]));
+      return entries
+        .map((entry) => (current.has(entry.key) ? current.get(entry.key) : fromCopy(entry)))
+        .filter((entry) => entry !== undefined);
+    });
+  }
+
+  commit(writes: readonly Write<V>[], call: Call): Awaitable<CommitOutcome> {
+    const last = new Map<string, number>();
+    for (let at = 0; at < writes.length; at++) last.set((writes[at] as Write<V>).key, at);
+    const states = Array.from(last.keys(), (key) => this.#begin(key));
+    const sending = new Sending(call, this.#setup.backTimeoutMs);
+    return attempt(
+      () =>
+        chain(this.#clear(states), () => sending.run((part) => this.#back.commit(writes, part))),
+      (done) =>
+        chain(this.#source(), (source) =>
+          this.#conclude(states, done, (state) => {
+            const at = last.get(state.key) as number;
+            return this.#copyOf(writes[at] as Write<V>, done.outcomes[at]?.entry, source);
+          }),
+        ),
+      (error) => {
+        this.#failed(states, error, sending.pending);
+        throw backError(error);
+      },
+    );
+  }
+
+  #begin(key: string): CopyState<V> {
+    const state = this.#setup.copies.states.beginWrite(key);
+    state.undecided++;
+    state.load = undefined;
+    return state;
+  }
+
+  /** Takes copies out that a crash would leave behind older than the back. */
+  #clear(states: readonly CopyState<V>[]): Awaitable<unknown> {
+    if (!this.#setup.lasting) return undefined;
+    return this.#setup.copies.apply(this.#front, states, () =>
+      states.map((state) => ({ state, write: removal(state.key) })),
+    );
+  }
+
+  /** Brings the front to what the end of a write means for it, then ends the write. */
+  #conclude<T>(
+    states: readonly CopyState<V>[],
+    result: T,
+    decide: (state: CopyState<V>) => Consequence<V>,
+  ): Awaitable<T> {
+    const { copies } = this.#setup;
+    const applied = copies.apply(this.#front, states, () => this.#steps(states, decide));
+    return chain(applied, () => {
+      for (const state of states) {
+        // A read that began during the write may be older than it.
+        state.load = undefined;
+        copies.states.endWrite(state);
+      }
+      return result;
+    });
+  }
+
+  #steps(
+    states: readonly CopyState<V>[],
+    decide: (state: CopyState<V>) => Consequence<V>,
+  ): Step<V>[] {
+    const { frontOnly } = this.#setup;
+    const steps: Step<V>[] = [];
+    for (const state of states) {
+      // Of writes that overlap the last one decides; which of them won in the back is not known.
+      if (--state.undecided > 0) continue;
+      const consequence = decide(state);
+      if (consequence === 'none' && !state.overlapped) continue;
+      const write = typeof consequence === 'string' ? undefined : consequence;
+      const doubtful = state.overlapped || write === undefined;
+      if (!doubtful) steps.push({ state, write });
+      else if (!frontOnly) steps.push({ state, write: removal(state.key) });
+      else if (write !== undefined) steps.push({ state, write, doubtful });
+      // Nobody would bring back a copy that is taken out: the next read looks it up instead.
+      else state.fenced = true;
+    }
+    return steps;
+  }
+
+  /** A failed write: what it means for the copies depends on what may have become of it. */
+  #failed(
+    states: readonly CopyState<V>[],
+    error: unknown,
+    pending: Promise<unknown> | undefined,
+  ): void {
+    const { env, backIsAtomic, backTimeoutMs, holds } = this.#setup;
+    const whole = backIsAtomic || states.length === 1;
+    const release = (): void => {
+      void this.#conclude(states, undefined, () => 'doubt');
+    };
+    if (pending !== undefined)
+      pending.then(release, (late) => this.#failed(states, late, undefined));
+    else if (whole && appliedNothing(error)) void this.#conclude(states, undefined, () => 'none');
+    else if (whole && isStrataError(error, 'conflict')) release();
+    else {
+      // It may still land. Until it no longer can, no copy is kept.
+      const timer = env.setTimer(
+        () => {
+          holds.delete(timer);
+          release();
+        },
+        backTimeoutMs,
+        { background: true },
+      );
+      holds.add(timer);
+    }
+  }
+
+  /** The copy that a write leaves in the front. */
+  #copyOf(write: Write<V>, head: EntryHead | undefined, source: Source): Write<V> {
+    const { around, frontTakesExpiry } = this.#setup;
+    if (around || write.type === 'delete' || head === undefined) return removal(write.key);
+    if (head.expiresAt !== undefined && !frontTakesExpiry) return removal(write.key);
+    return toCopy({ ...head, value: write.value }, source);
+  }
+
+  #missed(key: string, call: Call): Awaitable<Entry<V> | undefined> {
+    return this.#setup.frontOnly ? undefined : this.#load(key, call);
+  }
+
+  /** Reads a key from the back, once for all who ask meanwhile, and keeps a copy where that is safe. */
+  #load(key: string, call: Call): Awaitable<Entry<V> | undefined> {
+    const { states } = this.#setup.copies;
+    const running = states.get(key)?.load;
+    if (running !== undefined && !this.#back.blocking) return running;
+    const answer = this.#askForAll(call, key, (part) => this.#back.readOne(key, part));
+    const reading = this.#beginReading([key]);
+    if (!(answer instanceof Promise)) {
+      this.#keep(reading, [answer]);
+      return answer;
+    }
+    this.#share(
+      reading,
+      answer.then((entry) => [entry]),
+      [answer],
+    );
+    return answer;
+  }
+
+  #loadMany(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
+    const { states } = this.#setup.copies;
+    const loads = new Map<string, Promise<Entry<V> | undefined>>();
+    if (!this.#back.blocking)
+      for (const key of keys) {
+        const load = states.get(key)?.load;
+        if (load !== undefined) loads.set(key, load);
+      }
+    const rest = keys.filter((key) => !loads.has(key));
+    const answer =
+      rest.length === 0
+        ? []
+        : this.#askForAll(call, undefined, (part) => this.#back.readMany(rest, part));
+    const reading = this.#beginReading(rest);
+    if (answer instanceof Promise) {
+      const each = rest.map((_, i) => answer.then((entries) => entries[i]));
+      rest.forEach((key, i) => {
+        loads.set(key, each[i] as Promise<Entry<V> | undefined>);
+      });
+      this.#share(reading, answer, each);
+    } else {
+      this.#keep(reading, answer);
+      if (loads.size === 0) return answer;
+      rest.forEach((key, i) => {
+        loads.set(key, Promise.resolve(answer[i]));
+      });
+    }
+    return Promise.all(keys.map((key) => loads.get(key)));
+  }
+
+  #beginReading(keys: readonly string[]): Reading<V>[] {
+    return keys.map((key) => {
+      const state = this.#setup.copies.states.open(key);
+      return { state, generation: state.generation };
+    });
+  }
+
+  /** Lets others join what is being read, until its copy is stored or a write makes it old. */
+  #share(
+    reading: readonly Reading<V>[],
+    answer: Promise<readonly (Entry<V> | undefined)[]>,
+    each: readonly Promise<Entry<V> | undefined>[],
+  ): void {
+    const finish = (): void => {
+      reading.forEach(({ state }, i) => {
+        if (state.load === each[i]) state.load = undefined;
+        this.#setup.copies.states.release(state);
+      });
+    };
+    reading.forEach(({ state }, i) => {
+      state.load = each[i];
+    });
+    // Who asked hears of a failure; here it only ends the sharing.
+    for (const load of each) load.catch(() => {});
+    answer.then((entries) => this.#keep(reading, entries)).then(finish, finish);
+  }
+
+  /** Stores copies of what was read, where nothing was written meanwhile. */
+  #keep(
+    reading: readonly Reading<V>[],
+    entries: readonly (Entry<V> | undefined)[],
+  ): Awaitable<unknown> {
+    const { copies, frontTakesExpiry } = this.#setup;
+    const stepsFrom = (named: Source): Step<V>[] =>
+      reading.flatMap(({ state, generation }, i): Step<V>[] => {
+        if (state.generation !== generation || state.writers > 0) return [];
+        const entry = entries[i];
+        const copied = entry !== undefined && (frontTakesExpiry || entry.expiresAt === undefined);
+        if (!copied && !state.fenced) return [];
+        // Another read of the same generation may be older than this one.
+        state.generation++;
+        const write = copied ? toCopy(entry, named) : removal<V>(state.key);
+        return [{ state, write, fresh: !state.fenced }];
+      });
+    const states = reading.map(({ state }) => state);
+    const stored = chain(this.#source(), (named) =>
+      copies.apply(this.#front, states, () => stepsFrom(named)),
+    );
+    return chain(stored, () => {
+      for (const state of states) copies.states.release(state);
+    });
+  }
+
+  #source(): Awaitable<Source> {
+    const { source } = this.#setup;
+    return this.#back.blocking ? source.now() : source.get();
+  }
+
+  /** Asks the back for one caller. */
+  #ask<T>(call: Call, work: (part: Call) => Awaitable<T>): Awaitable<T> {
+    return attempt(
+      () => new Sending(call, this.#setup.backTimeoutMs).run(work),
+      (result) => result,
+      (error) => {
+        throw backError(error);
+      },
+    );
+  }
+
+  /** Asks the back for whoever wants to know: no single caller's end ends it. */
+  #askForAll<T>(
+    { operation }: Call,
+    key: string | undefined,
+    work: (part: Call) => Awaitable<T>,
+  ): Awaitable<T> {
+    const { env, backTimeoutMs } = this.#setup;
+    return this.#ask(new Call(env, operation, key, { timeoutMs: backTimeoutMs }), work);
+  }
+}
+
+/** What the end of a write means for the front's copy: a write of it, nothing, or that nobody knows. */
+type Consequence<V> = Write<V> | 'none' | 'doubt';
+
+/** A key that is being read from the back, in the generation in which that began. */
+interface Reading<V> {
+  readonly state: CopyState<V>;
+  readonly generation: number;
+}

@@ -1,0 +1,70 @@
+import type { Env } from '../../store/env.ts';
+import type { Primitives, Shape } from '../../store/primitives.ts';
+import type { Store } from '../../store/store.ts';
+import { asyncDoor, blockingDoor, copyingDoor, type Door } from './parts.ts';
+
+/** A tiered store's options, complete. */
+export interface TieredParts<V> {
+  readonly front: Primitives<V>;
+  readonly back: Primitives<V>;
+  readonly env: Env;
+  readonly write: 'through' | 'around' | 'front-only';
+  readonly read: 'front-first' | 'front-only';
+  readonly backTimeoutMs: number;
+  readonly frontTimeoutMs: number;
+  readonly timeoutMs: number | undefined;
+  readonly onFrontError: (error: unknown) => void;
+  /** The stores that are closed with the tiered one. */
+  close(): readonly Store<V>[];
+}
+
+/** The doors of both halves; the blocking ones where both parts have them. */
+export interface Doors<V> {
+  readonly front: Door<V>;
+  readonly back: Door<V>;
+  readonly blocking: { readonly front: Door<V>; readonly back: Door<V> } | undefined;
+}
+
+export function openDoors<V>({ front, back }: TieredParts<V>): Doors<V> {
+  // Where only the back shares references, nothing else would keep its values apart.
+  const copy = front.guard === undefined ? back.guard?.bind(back) : undefined;
+  const guarded = (door: Door<V>): Door<V> => (copy ? copyingDoor(door, copy) : door);
+  return {
+    front: asyncDoor(front),
+    back: guarded(asyncDoor(back)),
+    blocking:
+      front.blocking === undefined || back.blocking === undefined
+        ? undefined
+        : { front: blockingDoor(front.blocking), back: guarded(blockingDoor(back.blocking)) },
+  };
+}
+
+/** What both kinds of tiered primitives have in common. */
+export function commonOf<V>(
+  parts: TieredParts<V>,
+): Pick<Primitives<V>, 'shape' | 'env' | 'timeoutMs' | 'codec' | 'guard'> {
+  const { front, back, env, read, write, timeoutMs } = parts;
+  const codec = back.codec ?? front.codec;
+  const shape: Shape = {
+    type: 'tiered',
+    details: { write, read },
+    parts: { front: front.shape, back: back.shape },
+  };
+  return {
+    shape,
+    env,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(codec !== undefined && { codec }),
+    ...(front.guard !== undefined && { guard: front.guard.bind(front) }),
+  };
+}
+
+/** Waits for what is under way, then closes the stores; the first failure is told when all are closed. */
+export async function closeAll<V>(
+  stores: readonly Store<V>[],
+  underWay: readonly Promise<unknown>[],
+): Promise<void> {
+  await Promise.allSettled(underWay);
+  const results = await Promise.allSettled(stores.map((store) => store.close()));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}

@@ -1,0 +1,517 @@
+/** Faults that caches in front of a store are known for: none of them may happen here. */
+import { describe, expect, it } from 'vitest';
+import { memory } from '../../drivers/memory/index.ts';
+import { primitivesOf } from '../../store/internals.ts';
+import type { StoreWithBlocking } from '../../store/store.ts';
+import { FaultPlan, faulty, simulatedEnv } from '../../testing/index.ts';
+import { settled } from '../../testing/settled.ts';
+import { type TieredOptions, tiered } from './index.ts';
+
+type Options = Partial<Omit<TieredOptions<unknown>, 'front' | 'back'>>;
+
+function world(options: Options = {}) {
+  const env = simulatedEnv();
+  const [inFront, inBack] = [memory({ env }), memory({ env })];
+  const [frontPlan, backPlan] = [new FaultPlan(), new FaultPlan()];
+  const front = faulty(inFront, frontPlan);
+  const back = faulty(inBack, backPlan);
+  const store = tiered({ front, back, ...options });
+  return { env, inFront, inBack, frontPlan, backPlan, front, back, store };
+}
+
+const codeOf = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => 'no error',
+    (error: { code: string }) => error.code,
+  );
+
+describe('A1, A2: what is written is the whole value, made once from the truth', () => {
+  it('A1: a nested change of a cold key keeps the rest of the value, in both parts', async () => {
+    const { store, inBack, inFront } = world();
+    await inBack.set('user', { name: 'Ada', address: { city: 'London', zip: 'N1' } });
+    await store.update('user', (old) => {
+      const user = old as { address: { city: string } };
+      return { ...user, address: { ...user.address, city: 'Paris' } };
+    });
+    const whole = { name: 'Ada', address: { city: 'Paris', zip: 'N1' } };
+    expect(await inBack.get('user')).toEqual(whole);
+    expect(await store.get('user')).toEqual(whole);
+    expect(await inFront.get('user')).toEqual(whole);
+  });
+
+  it('A2: an update runs once, on the value of the back, and both parts end the same', async () => {
+    const { store, inBack, inFront } = world();
+    await inBack.set('n', 5);
+    const seen: unknown[] = [];
+    await store.update('n', (n) => {
+      seen.push(n);
+      return (n as number) + 1;
+    });
+    expect(seen).toEqual([5]);
+    expect([await inBack.get('n'), await inFront.get('n'), await store.get('n')]).toEqual([
+      6, 6, 6,
+    ]);
+  });
+
+  it('A2: an update starts from the back also when the front holds something older', async () => {
+    const { store, inBack } = world();
+    await store.set('n', 1);
+    await inBack.set('n', 10);
+    const seen: unknown[] = [];
+    await store.update('n', (n) => {
+      seen.push(n);
+      return (n as number) + 1;
+    });
+    expect(seen).toEqual([10]);
+    expect(await store.get('n')).toBe(11);
+  });
+
+  it('A2: updates from the blocking view reach the back, whatever the front holds', () => {
+    const { store, inBack } = world();
+    store.blocking.set('n', 1);
+    inBack.blocking.set('n', 10);
+    store.blocking.update('n', (n) => (n as number) + 1);
+    expect(inBack.blocking.get('n')).toBe(11);
+    expect(store.blocking.get('n')).toBe(11);
+  });
+});
+
+describe('A3: a populate never overwrites or resurrects anything newer', () => {
+  const writes: Record<string, (store: StoreWithBlocking<unknown>) => Promise<unknown>> = {
+    'a set': (store) => store.set('k', 'new'),
+    'a delete': (store) => store.delete('k'),
+    'a set and a delete': async (store) => [await store.set('k', 'new'), await store.delete('k')],
+    'a delete and a set': async (store) => [await store.delete('k'), await store.set('k', 'new')],
+    'a batch': (store) => store.batch([{ type: 'set', key: 'k', value: 'new' }]),
+    'a clear': (store) => store.clear(),
+    'an update': (store) => store.update('k', () => 'new'),
+    'a blocking set': async (store) => store.blocking.set('k', 'new'),
+    'a blocking delete': async (store) => store.blocking.delete('k'),
+  };
+  for (const [name, write] of Object.entries(writes)) {
+    for (const many of [false, true]) {
+      it(`${name} during the read of the back${many ? ' of many keys' : ''} stands`, async () => {
+        const { store, inBack, inFront, backPlan } = world();
+        await inBack.set('k', 'old');
+        // The old value is read, and its answer is late.
+        backPlan.hangNext('read', { applied: true });
+        const late = many ? store.getMany(['k', 'other']) : store.get('k');
+        await settled();
+        await write(store);
+        const truth = await inBack.get('k');
+        backPlan.release();
+        await late;
+        await settled();
+        expect(await inFront.get('k')).toEqual(truth);
+        expect(await store.get('k')).toEqual(truth);
+        expect(store.blocking.get('k')).toEqual(truth);
+      });
+    }
+  }
+
+  it('nor does one whose own write of the front is late', async () => {
+    const { store, inBack, inFront, frontPlan } = world();
+    await inBack.set('k', 'old');
+    frontPlan.hangNext('commit');
+    expect(await store.get('k')).toBe('old');
+    const writing = store.set('k', 'new');
+    await settled();
+    expect(await inBack.get('k')).toBe('new');
+    expect(await store.get('k')).toBe('new');
+    frontPlan.release();
+    await writing;
+    await settled();
+    expect([await inFront.get('k'), await store.get('k')]).toEqual(['new', 'new']);
+  });
+
+  it('a read that joins after a write sees that write', async () => {
+    const { store, inBack, backPlan } = world();
+    await inBack.set('k', 'old');
+    backPlan.hangNext('read', { applied: true });
+    const first = store.get('k');
+    await settled();
+    await store.set('k', 'new');
+    await store.delete('k');
+    expect(await store.get('k')).toBeUndefined();
+    backPlan.release();
+    await first;
+    expect(await store.get('k')).toBeUndefined();
+  });
+
+  it('writes of one key at once leave in the front what they leave in the back', async () => {
+    const { store, inBack, backPlan } = world();
+    // The first is applied at once and answered last.
+    backPlan.hangNext('commit', { applied: true });
+    const first = store.set('k', 1);
+    await settled();
+    await store.set('k', 2);
+    backPlan.release();
+    await first;
+    expect(await inBack.get('k')).toBe(2);
+    expect(await store.get('k')).toBe(2);
+  });
+});
+
+describe('A5: a key whose copy could not be updated is not served from the front', () => {
+  it('after a set that the front refuses, the new value is read, until the front has it', async () => {
+    const { store, inFront, frontPlan } = world();
+    await store.set('k', 'old');
+    frontPlan.failNext('commit', 'unavailable', { times: 2 });
+    await store.set('k', 'new');
+    expect(await inFront.get('k')).toBe('old');
+    frontPlan.failNext('commit', 'unavailable', { times: 2 });
+    expect(await store.get('k')).toBe('new');
+    await settled();
+    expect(await inFront.get('k')).toBe('old');
+    expect(await store.get('k')).toBe('new');
+    expect(await inFront.get('k')).toBe('new');
+  });
+
+  it('the same for a delete', async () => {
+    const { store, inFront, frontPlan } = world();
+    await store.set('k', 'old');
+    frontPlan.failNext('commit', 'unavailable', { times: 2 });
+    expect(await store.delete('k')).toBe(true);
+    expect(await inFront.get('k')).toBe('old');
+    expect(await store.get('k')).toBeUndefined();
+    expect(store.blocking.get('k')).toBeUndefined();
+    expect(await inFront.get('k')).toBeUndefined();
+  });
+
+  it('a front that hangs in a set costs a bounded wait, and a late write of it does no harm', async () => {
+    const { env, store, inFront, frontPlan } = world({ frontTimeoutMs: 100 });
+    await store.set('k', 'old');
+    frontPlan.hangNext('commit', { applied: true });
+    const writing = store.set('k', 'mid');
+    await env.advance(100);
+    await writing;
+    const again = store.set('k', 'new');
+    await env.advance(100);
+    await again;
+    expect(await store.get('k')).toBe('new');
+    frontPlan.release();
+    await settled();
+    expect(await store.get('k')).toBe('new');
+    await settled();
+    expect(await inFront.get('k')).toBe('new');
+  });
+
+  it('a value that the front does not take is served from the back', async () => {
+    const { env, inBack } = world();
+    const front = tiny();
+    const store = tiered<unknown>({ front, back: inBack });
+    await store.set('k', 'small');
+    await store.set('k', 'much too large');
+    expect(await store.get('k')).toBe('much too large');
+    expect(await front.get('k')).toBeUndefined();
+    await env.advance(0);
+  });
+});
+
+describe('A6: write around', () => {
+  it('a read after the write sees it', async () => {
+    const { store, inFront } = world({ write: 'around' });
+    await store.set('k', 1);
+    expect(await store.get('k')).toBe(1);
+    expect(await inFront.get('k')).toBe(1);
+    await store.set('k', 2);
+    expect(await inFront.get('k')).toBeUndefined();
+    expect(await store.get('k')).toBe(2);
+    await store.delete('k');
+    expect(await store.get('k')).toBeUndefined();
+  });
+});
+
+describe('A7: a tiered store is replicated from like any other', () => {
+  it('gives the feed of the back, and reads after a commit give at least that commit', async () => {
+    const { store } = world();
+    const commits = store.watch()[Symbol.asyncIterator]();
+    const next = commits.next();
+    void store.set('k', 1);
+    const commit = (await next).value;
+    expect(commit.writes).toMatchObject([{ type: 'set', key: 'k', value: 1 }]);
+    expect((await store.getEntry('k'))?.version).toBe(commit.writes[0].version);
+    await commits.return?.();
+  });
+});
+
+describe('A9: a front that fails is a miss', () => {
+  it('when it throws, for every read', async () => {
+    const { store, inBack, frontPlan } = world();
+    await inBack.set('k', 1);
+    for (const read of [
+      () => store.get('k'),
+      async () => (await store.getEntry('k'))?.value,
+      async () => (await store.getMany(['k'])).get('k'),
+      async () => Number(await store.has('k')),
+      async () => (await store.hasMany(['k'])).size,
+      async () => store.blocking.get('k'),
+      async () => store.blocking.getMany(['k']).get('k'),
+    ]) {
+      frontPlan.heal();
+      frontPlan.failNext('read', 'corrupt', { times: 5 });
+      frontPlan.failNext('commit', 'no-space', { times: 5 });
+      expect(await read()).toBe(1);
+    }
+  });
+
+  it('when it hangs, after a bounded wait', async () => {
+    const { env, store, inBack, frontPlan } = world({ frontTimeoutMs: 100 });
+    await inBack.set('k', 1);
+    frontPlan.hangNext('read', { times: 2 });
+    const read = store.get('k');
+    const many = store.getMany(['k']);
+    await env.advance(100);
+    expect(await read).toBe(1);
+    expect((await many).get('k')).toBe(1);
+  });
+
+  it('tells of it', async () => {
+    const told: string[] = [];
+    const { store, frontPlan } = world({
+      onFrontError: (error) => told.push((error as { code: string }).code),
+    });
+    frontPlan.failNext('read', 'corrupt');
+    await store.get('k');
+    expect(told).toEqual(['corrupt']);
+  });
+});
+
+describe('A10: null, false, 0 and the empty string are values', () => {
+  for (const value of [null, false, 0, '']) {
+    it(`${JSON.stringify(value)} is read from the back once and then from the front`, async () => {
+      const { store, inBack, backPlan } = world();
+      await inBack.set('k', value);
+      expect(await store.get('k')).toBe(value);
+      expect(await store.get('k')).toBe(value);
+      expect(await store.has('k')).toBe(true);
+      expect(store.blocking.get('k')).toBe(value);
+      expect(backPlan.calls('read')).toBe(1);
+    });
+  }
+
+  it('values are copies, in both parts and out of both', async () => {
+    for (const [frontCopies, backCopies] of [
+      [true, true],
+      [false, true],
+      [true, false],
+    ]) {
+      const back = memory<{ n: number }>({ zeroCopy: backCopies !== true });
+      const front = memory<{ n: number }>({ zeroCopy: frontCopies !== true });
+      const store = tiered({ front, back });
+      const given = { n: 1 };
+      await store.set('k', given);
+      given.n = 2;
+      if (backCopies) expect(await back.get('k')).toEqual({ n: 1 });
+      if (frontCopies) expect(await store.get('k')).toEqual({ n: 1 });
+      await back.set('cold', { n: 1 });
+      ((await store.get('cold')) as { n: number }).n = 3;
+      if (backCopies) expect(await back.get('cold')).toEqual({ n: 1 });
+      if (frontCopies) expect(await store.get('cold')).toEqual({ n: 1 });
+    }
+  });
+});
+
+describe('single flight', () => {
+  it('a thousand gets of a cold key make one read of the back', async () => {
+    const { env, store, inBack, backPlan } = world();
+    await inBack.set('k', 1);
+    backPlan.delay('read', 10);
+    const gets = Array.from({ length: 1_000 }, () => store.get('k'));
+    const many = store.getMany(['k']);
+    await env.advance(10);
+    expect(new Set(await Promise.all(gets))).toEqual(new Set([1]));
+    expect((await many).get('k')).toBe(1);
+    expect(backPlan.calls('read')).toBe(1);
+  });
+
+  it('goes on while the copy is being stored', async () => {
+    const { env, store, inBack, backPlan, frontPlan } = world();
+    await inBack.set('k', 1);
+    frontPlan.delay('commit', 50);
+    backPlan.delay('read', 10);
+    const first = store.get('k');
+    await env.advance(10);
+    await first;
+    expect(await store.get('k')).toBe(1);
+    await env.advance(50);
+    expect(await store.get('k')).toBe(1);
+    expect(backPlan.calls('read')).toBe(1);
+  });
+
+  it('one caller that gives up does not end it for the others', async () => {
+    const { env, store, inBack, backPlan } = world();
+    await inBack.set('k', 1);
+    backPlan.delay('read', 100);
+    const impatient = codeOf(store.get('k', { timeoutMs: 10 }));
+    const patient = store.get('k');
+    await env.advance(100);
+    expect(await impatient).toBe('timeout');
+    expect(await patient).toBe(1);
+  });
+});
+
+describe('a back that is away', () => {
+  it('costs a bounded wait, then unavailable; hits go on', async () => {
+    const { env, store, backPlan } = world({ backTimeoutMs: 200 });
+    await store.set('hot', 1);
+    backPlan.hangNext('read', { times: Number.POSITIVE_INFINITY });
+    backPlan.hangNext('commit', { times: Number.POSITIVE_INFINITY });
+    backPlan.hangNext('scan', { times: Number.POSITIVE_INFINITY });
+    const failing = [
+      store.get('cold'),
+      store.getMany(['hot', 'cold']),
+      store.set('hot', 2),
+      store.delete('hot'),
+      store.update('hot', () => 3),
+      store.keys()[Symbol.asyncIterator]().next(),
+    ].map(codeOf);
+    await env.advance(200);
+    expect(await Promise.all(failing)).toEqual(Array.from({ length: 6 }, () => 'unavailable'));
+    backPlan.heal();
+    await settled();
+    expect(await store.get('hot')).toBe(1);
+    expect(await store.get('cold')).toBeUndefined();
+  });
+
+  it('keeps copies in use when it refuses a write', async () => {
+    const { store, backPlan } = world();
+    await store.set('hot', 1);
+    backPlan.failNext('commit', 'unavailable');
+    expect(await codeOf(store.set('hot', 2))).toBe('unavailable');
+    backPlan.failNext('read', 'unavailable');
+    expect(await store.get('hot')).toBe(1);
+  });
+
+  it('a write that may have been applied is looked up again', async () => {
+    const { env, store, inFront, backPlan } = world();
+    await store.set('k', 'old');
+    backPlan.failNext('commit', 'unknown-outcome', { applied: true });
+    expect(await codeOf(store.set('k', 'new'))).toBe('unknown-outcome');
+    expect(await store.get('k')).toBe('new');
+    // It might still land later: no copy is made until it no longer can.
+    expect(await inFront.get('k')).toBe('old');
+    await env.advance(60_000);
+    expect(await inFront.get('k')).toBeUndefined();
+    expect(await store.get('k')).toBe('new');
+    expect(await inFront.get('k')).toBe('new');
+  });
+
+  it('a write whose answer never came is not hidden by a copy when it lands', async () => {
+    const { env, store, inBack, backPlan } = world({ backTimeoutMs: 100 });
+    await store.set('k', 'old');
+    backPlan.hangNext('commit', { applied: true });
+    const writing = codeOf(store.set('k', 'new'));
+    await env.advance(100);
+    expect(await writing).toBe('unknown-outcome');
+    expect(await store.get('k')).toBe(await inBack.get('k'));
+    await inBack.set('k', 'landed');
+    backPlan.release();
+    await settled();
+    expect(await store.get('k')).toBe('landed');
+  });
+
+  it('a conflict drops the copy that led to it', async () => {
+    const { store, inBack } = world();
+    await store.set('k', 1);
+    await inBack.set('k', 2);
+    const { version } = (await store.getEntry('k')) as { version: string };
+    expect(await codeOf(store.set('k', 3, { if: { version } }))).toBe('conflict');
+    expect(await store.get('k')).toBe(2);
+  });
+});
+
+describe('what a copy carries', () => {
+  it('is all that the back knows of the entry', async () => {
+    const { env, store, inBack, backPlan } = world();
+    const expiresAt = env.now() + 1_000;
+    await inBack.set('k', 1, { expiresAt, meta: { a: [1] }, immutable: true });
+    const origin = { store: 'far', epoch: 'e', rev: 7, version: 'v' };
+    const write = { type: 'set', key: 'copied', value: 2, origin, modifiedAt: 5 } as const;
+    primitivesOf(inBack).blocking?.commit([write]);
+    for (const key of ['k', 'copied']) {
+      const truth = await inBack.getEntry(key);
+      expect(await store.getEntry(key)).toEqual(truth);
+      expect(await store.getEntry(key)).toEqual(truth);
+      expect((await store.getEntries([key])).get(key)).toEqual(truth);
+      expect(store.blocking.getEntry(key)).toEqual(truth);
+    }
+    expect(backPlan.calls('read')).toBe(2);
+  });
+
+  it('serves in conditional writes that go to the back', async () => {
+    const { store } = world();
+    await store.set('k', 1);
+    const { version } = (await store.getEntry('k')) as { version: string };
+    const head = await store.set('k', 2, { if: { version } });
+    expect((await store.getEntry('k'))?.version).toBe(head.version);
+    expect(await store.delete('k', { if: { version: head.version } })).toBe(true);
+    expect(await store.get('k')).toBeUndefined();
+  });
+
+  it('never outlives its source', async () => {
+    const { env, store, inBack } = world();
+    await inBack.set('k', 1, { ttlMs: 100 });
+    expect(await store.get('k')).toBe(1);
+    await env.advance(99);
+    expect(await store.get('k')).toBe(1);
+    await env.advance(1);
+    expect(await store.get('k')).toBeUndefined();
+    expect(store.blocking.get('k')).toBeUndefined();
+  });
+});
+
+describe('options', () => {
+  it('refuses what is no two stores', () => {
+    const store = memory();
+    const other = memory();
+    const make = tiered as (options: unknown) => unknown;
+    for (const options of [
+      undefined,
+      { front: store },
+      { front: store, back: store },
+      { front: store, back: {} },
+      { front: store, back: other, wriet: 'through' },
+      { front: store, back: other, read: 'back-first' },
+      { front: store, back: other, backTimeoutMs: 0 },
+    ])
+      expect(() => make(options)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+    expect(() => make({ front: store, back: other, write: 'behind' })).toThrow(
+      expect.objectContaining({ code: 'unsupported' }),
+    );
+  });
+
+  it('closes its parts, unless told to leave them', async () => {
+    const first = world();
+    await first.store.close();
+    expect(await codeOf(first.front.get('k'))).toBe('closed');
+    expect(await codeOf(first.back.get('k'))).toBe('closed');
+    const second = world({ closeParts: false });
+    await second.store.close();
+    expect(await codeOf(second.store.get('k'))).toBe('closed');
+    expect(await second.front.get('k')).toBeUndefined();
+  });
+
+  it('leaves no timer behind', async () => {
+    const { env, store, backPlan } = world();
+    await store.set('k', 1);
+    backPlan.failNext('commit', 'unknown-outcome');
+    await codeOf(store.set('k', 2));
+    await store.get('cold');
+    await store.close();
+    expect(env.pendingTimers).toBe(0);
+  });
+});
+
+/** A memory store that takes no value longer than ten characters. */
+function tiny(): StoreWithBlocking<unknown> {
+  const store = memory();
+  const primitives = primitivesOf(store) as unknown as { commit: (...args: never[]) => unknown };
+  const { commit } = primitives;
+  primitives.commit = (...args) => {
+    for (const write of args[0] as unknown as { value?: unknown }[])
+      if (String(write.value ?? '').length > 10) throw new RangeError('too large');
+    return commit(...args);
+  };
+  return store;
+}
