@@ -194,20 +194,18 @@ export class CommitQueue<V> {
   #settleWhenQuiet(): void {
     this.#unsettled = true;
     this.#quiet?.cancel();
-    this.#quiet = this.#options.env.setTimer(
-      () => {
-        // Where it fails, the mark stays, which costs a new epoch at worst.
-        this.#settle().catch(() => this.#settleWhenQuiet());
-      },
-      QUIET_MS,
-      { background: true },
-    );
+    this.#quiet = this.#options.env.setTimer(() => this.#settle(), QUIET_MS, { background: true });
   }
 
   async #settle(): Promise<void> {
     // From here on commits set the mark again.
     this.#unsettled = false;
-    await this.#options.connection.run('settle', undefined, settle);
+    try {
+      await this.#options.connection.run('settle', undefined, settle);
+    } catch {
+      // The mark stays, which costs a new epoch at worst.
+      this.#quiet = undefined;
+    }
   }
 }
 

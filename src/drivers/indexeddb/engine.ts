@@ -51,7 +51,9 @@ export class IndexedDbEngine<V> {
       openTimeoutMs: options.openTimeoutMs,
       prepare: async (db) => {
         this.#listen(name);
-        this.#leave = await enter(db, env, relaxed);
+        const leave = await enter(db, env, relaxed);
+        if (this.#connection.closed) leave();
+        else this.#leave = leave;
         this.#sweeper.start();
       },
       onLost: () => {
@@ -84,12 +86,12 @@ export class IndexedDbEngine<V> {
   }
 
   async readMany(keys: readonly string[], call: Call): Promise<(Entry<V> | undefined)[]> {
-    const found = await this.#connection.run(call.operation, undefined, (db) =>
+    const { records } = await this.#connection.run(call.operation, undefined, (db) =>
       readRecords<V>(this.#entries(db), keys),
     );
     const nowMs = this.#env.now();
     return keys.map((key) => {
-      const record = found.get(key);
+      const record = records.get(key);
       return record === undefined || isExpired(record, nowMs) ? undefined : entryOf(record);
     });
   }

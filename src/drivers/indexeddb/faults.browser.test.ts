@@ -1,3 +1,4 @@
+import { openDB } from 'idb';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { cdp } from 'vitest/browser';
 import type { Store } from '../../store/store.ts';
@@ -165,6 +166,19 @@ describe('a lost connection', () => {
     expect(failure).toMatchObject({ code: 'unknown-outcome', operation: 'set', retryable: false });
     vi.restoreAllMocks();
     expect(await store.get('a')).toBe(2);
+  });
+});
+
+describe('a damaged database', () => {
+  it('is corrupt when it no longer knows its state', async () => {
+    const name = fresh();
+    const first = open(name);
+    await first.set('a', 1);
+    const raw = await openDB(name);
+    await raw.delete('meta', 'state');
+    raw.close();
+    for (const store of [first, open(name)])
+      expect(await store.set('a', 2).catch((error) => error)).toMatchObject({ code: 'corrupt' });
   });
 });
 

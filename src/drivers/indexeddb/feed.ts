@@ -50,6 +50,8 @@ export class IndexedDbFeed<V> implements Feed<V> {
   #poll: Timer | undefined;
   #looking = false;
   #lookAgain = false;
+  /** Another tab rang while nobody waited. */
+  #missed = false;
 
   constructor(options: IndexedDbFeedOptions<V>) {
     this.#options = options;
@@ -90,7 +92,9 @@ export class IndexedDbFeed<V> implements Feed<V> {
       call.throwIfEnded();
       if (connection.closed) throw closedError();
       // Unknown since a connection was lost: what comes back may be another history.
-      const head = history.head ?? (await this.#state(call.operation)).head;
+      const known = this.#missed ? undefined : history.head;
+      this.#missed = false;
+      const head = known ?? (await this.#state(call.operation)).head;
       const rev = after?.rev ?? 0;
       if (head.rev !== rev || (after !== undefined && head.epoch !== after.epoch)) return;
       const ring = history.bell.wait(call);
@@ -101,7 +105,10 @@ export class IndexedDbFeed<V> implements Feed<V> {
 
   /** Another tab rang: looks once for all watchers. */
   async look(): Promise<void> {
-    if (this.#options.history.bell.waiting === 0) return;
+    if (this.#options.history.bell.waiting === 0) {
+      this.#missed = true;
+      return;
+    }
     if (this.#looking) {
       this.#lookAgain = true;
       return;
@@ -207,10 +214,12 @@ export class IndexedDbFeed<V> implements Feed<V> {
   #checkContinuity(walk: Walk, start: State, state: State, call: Call): void {
     const { after, at } = walk;
     const from = after ?? headOf(start);
+    // Within a commit, the rest of it is still to be read.
+    const complete = at.pos === Number.POSITIVE_INFINITY ? at.rev : at.rev - 1;
     if (state.storeId !== start.storeId || state.epoch !== start.epoch)
       throw cursorExpired(call.operation, from, 'the store began a new epoch while it was read');
     // A delete forgotten ahead of this reader would leave its key standing.
-    if (state.floor > Math.max(at.rev, after === undefined ? start.rev : 0))
+    if (state.floor > Math.max(complete, after === undefined ? start.rev : 0))
       throw cursorExpired(call.operation, from, 'deletes were forgotten while it was read');
   }
 }

@@ -67,7 +67,7 @@ const RULES = {
 export function indexeddb<V = unknown>(options: IndexedDbOptions<V>): Store<V> {
   checkOptions('indexeddb', options, RULES, ['name']);
   const { name, env = systemEnv, codec, timeoutMs } = options;
-  const relaxed = options.durability === 'relaxed';
+  const relaxed = options.durability === 'relaxed' || !canBeStrict();
   const engine = new IndexedDbEngine<V>({
     name,
     env,
@@ -101,4 +101,9 @@ export function indexeddb<V = unknown>(options: IndexedDbOptions<V>): Store<V> {
     feed: engine.feed,
     close: () => engine.close(),
   });
+}
+
+/** Older browsers always answer before a write is on disk. */
+function canBeStrict(): boolean {
+  return typeof IDBTransaction === 'undefined' || 'durability' in IDBTransaction.prototype;
 }

@@ -1,6 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Commit } from '../../store/entry.ts';
+import { primitivesOf } from '../../store/internals.ts';
+import type { BatchWrite } from '../../store/operations.ts';
 import type { Store } from '../../store/store.ts';
+import { simulatedEnv } from '../../testing/index.ts';
 import { type IndexedDbOptions, indexeddb } from './index.ts';
 
 const stores: Store<unknown>[] = [];
@@ -11,6 +14,7 @@ function open<V = unknown>(name: string, options?: Omit<IndexedDbOptions<V>, 'na
   return store;
 }
 
+const nameOf = (store: Store<number>): string => String(primitivesOf(store).shape.details?.name);
 const fresh = (): string => `test-${crypto.randomUUID()}`;
 const keyOf = (n: number): string => `k${String(n).padStart(6, '0')}`;
 
@@ -204,6 +208,50 @@ describe('many keys', () => {
     for (const [key, value] of found) expect(key).toBe(keyOf(value));
   });
 
+  it('agrees with a map on large batches of sets and deletes', async () => {
+    const store = open<number>(fresh());
+    const model = new Map<string, number>();
+    const env = simulatedEnv(7);
+    for (let round = 0; round < 12; round++) {
+      const start = Math.floor(env.random() * 500);
+      const step = 1 + Math.floor(env.random() * 3);
+      const writes = Array.from({ length: 150 }, (_, n): BatchWrite<number> => {
+        const key = keyOf(start + n * step);
+        return env.random() < 0.4 + (round % 2) * 0.4
+          ? { type: 'delete', key }
+          : { type: 'set', key, value: round };
+      });
+      const { results } = await store.batch(writes);
+      writes.forEach((write, at) => {
+        expect(results[at]?.existed).toBe(model.has(write.key));
+        if (write.type === 'set') model.set(write.key, write.value);
+        else model.delete(write.key);
+      });
+      const listed = await Array.fromAsync(store.list());
+      expect(listed.map(({ key, value }) => [key, value])).toEqual(
+        [...model].sort(([a], [b]) => (a < b ? -1 : 1)),
+      );
+    }
+  });
+
+  it('deletes keys that stand together at once, and spares new ones between them', async () => {
+    const store = open<number>(fresh());
+    const even = Array.from({ length: 100 }, (_, n) => keyOf(n * 2));
+    await store.setMany(even.map((key, n) => [key, n]));
+    const asked = vi.spyOn(IDBObjectStore.prototype, 'delete');
+    const after = await store.cursor();
+    await store.batch([
+      ...even.slice(0, 30).map((key) => ({ type: 'delete', key }) as const),
+      { type: 'set', key: keyOf(11), value: -1 },
+      ...even.slice(40).map((key) => ({ type: 'delete', key }) as const),
+    ]);
+    expect(asked).toHaveBeenCalledTimes(2);
+    expect(await Array.fromAsync(store.keys())).toEqual([keyOf(11), ...even.slice(30, 40)]);
+    const steps = open<number>(nameOf(store)).watch({ after })[Symbol.asyncIterator]();
+    expect((await next(steps)).writes).toHaveLength(91);
+    await steps.return?.();
+  });
+
   it('lists the same with and without the newer way to read backwards', async () => {
     const store = open<number>(fresh());
     await store.setMany(Array.from({ length: 300 }, (_, n) => [keyOf(n), n]));
@@ -292,6 +340,17 @@ describe('durability', () => {
     await store.set('a', 1);
     await store.deleteMany(['a']);
     expect(seen).toEqual(['readwrite strict', 'readwrite strict']);
+  });
+
+  it('is that of the operating system where the browser knows no better', () => {
+    const known = Object.getOwnPropertyDescriptor(IDBTransaction.prototype, 'durability');
+    if (known === undefined) throw new Error('this browser has only one kind');
+    try {
+      Reflect.deleteProperty(IDBTransaction.prototype, 'durability');
+      expect(open(fresh()).capabilities.durability).toBe('os');
+    } finally {
+      Object.defineProperty(IDBTransaction.prototype, 'durability', known);
+    }
   });
 
   it('relaxed: strict at the first commit after a quiet time, and once more when it is quiet again', async () => {

@@ -18,6 +18,13 @@ export function requestRecords<V>(
   return keys.map((key) => entries.get(encodeKey(key)) as IDBRequest<Stored<V> | undefined>);
 }
 
+/** What is stored under some keys. */
+export interface FoundRecords<V> {
+  readonly records: ReadonlyMap<string, Stored<V>>;
+  /** Every key from the least to the greatest of them, in order, where that was found out. */
+  readonly neighbours?: readonly string[];
+}
+
 /**
  * The records under many keys, of which most may not exist: a request costs far more than what it
  * brings, so the keys between the least and the greatest are listed first, and records that lie
@@ -26,10 +33,10 @@ export function requestRecords<V>(
 export async function readRecords<V>(
   entries: IDBObjectStore,
   keys: readonly string[],
-): Promise<Map<string, Stored<V>>> {
+): Promise<FoundRecords<V>> {
   const first = keys[0];
-  if (first === undefined) return new Map();
-  if (keys.length <= FEW_KEYS) return readEach(entries, keys);
+  if (first === undefined || keys.length <= FEW_KEYS)
+    return { records: await readEach(entries, keys) };
   let least = first;
   let greatest = first;
   for (const key of keys) {
@@ -39,11 +46,15 @@ export async function readRecords<V>(
   const span = IDBKeyRange.bound(encodeKey(least), encodeKey(greatest));
   const bound = keys.length * LISTING_FACTOR;
   const listed = await resultOf(entries.getAllKeys(span, bound + 1));
-  if (listed.length > bound) return readEach(entries, keys);
-  const present = new Set(listed.map(decodeKey));
+  if (listed.length > bound) return { records: await readEach(entries, keys) };
+  const neighbours = listed.map(decodeKey);
+  const present = new Set(neighbours);
   const wanted = new Set(keys.filter((key) => present.has(key)));
-  if (present.size > wanted.size * DENSE_FACTOR) return readEach(entries, [...wanted]);
-  return readDense(entries, span, wanted);
+  const records =
+    present.size > wanted.size * DENSE_FACTOR
+      ? await readEach<V>(entries, [...wanted])
+      : await readDense<V>(entries, span, wanted);
+  return { records, neighbours };
 }
 
 async function readEach<V>(

@@ -3,7 +3,11 @@ export function resultOf<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     // A request that fell with its transaction: the transaction knows why.
-    request.onerror = () => reject(request.transaction?.error ?? request.error);
+    request.onerror = (event) => {
+      // Who waits for it decides what becomes of the transaction, which others may share.
+      event.preventDefault();
+      reject(request.transaction?.error ?? request.error);
+    };
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Entry } from '../../store/entry.ts';
 import type { Env } from '../../store/env.ts';
+import { StrataError } from '../../store/errors.ts';
 import type { Position } from '../../store/primitives.ts';
 import { randomId } from '../../store/version.ts';
 import { resultOf } from './requests.ts';
@@ -116,8 +117,13 @@ export function hasSchema(db: IDBDatabase): boolean {
   return ALL_STORES.every((name) => db.objectStoreNames.contains(name));
 }
 
-export function readState(tx: IDBTransaction): Promise<State> {
-  return resultOf(tx.objectStore(META).get(STATE_KEY) as IDBRequest<State>);
+/** Errors: `corrupt` when a store has lost what it knows of itself. */
+export async function readState(tx: IDBTransaction): Promise<State> {
+  const asked: IDBRequest<State | undefined> = tx.objectStore(META).get(STATE_KEY);
+  const state = await resultOf(asked);
+  if (state !== undefined) return state;
+  const why = `open: the database ${JSON.stringify(tx.db.name)} lacks the record of its state`;
+  throw new StrataError('corrupt', why, { operation: 'open' });
 }
 
 /** Id of a commit: that of its run with its revision, so that two histories never share one. */

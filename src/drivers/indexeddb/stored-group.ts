@@ -1,7 +1,7 @@
 import type { EntryHead } from '../../store/entry.ts';
 import { toFailure } from './failure.ts';
 import type { GroupPlan, Pending } from './group-plan.ts';
-import { FEW_KEYS, readRecords, requestRecords } from './records.ts';
+import { FEW_KEYS, type FoundRecords, readRecords, requestRecords } from './records.ts';
 import { isDomException, resultOf, resultsOf } from './requests.ts';
 import {
   commitId,
@@ -13,7 +13,6 @@ import {
   readState,
   STATE_KEY,
   type State,
-  type Stored,
   TOMBSTONES,
   tombstoneSize,
 } from './schema.ts';
@@ -22,9 +21,8 @@ import {
 const WINDOW = 4_096;
 
 /** What a group of commits finds. */
-export interface Before<V> {
+export interface Before<V> extends FoundRecords<V> {
   readonly state: State;
-  readonly records: ReadonlyMap<string, Stored<V>>;
 }
 
 export async function readBefore<V>(
@@ -43,7 +41,8 @@ export async function readBefore<V>(
   }
   const state = await readState(tx);
   // A new store holds nothing, whatever is asked for.
-  return { state, records: state.rev === 0 ? new Map() : await readRecords(entries, keys) };
+  if (state.rev === 0) return { state, records: new Map() };
+  return { state, ...(await readRecords<V>(entries, keys)) };
 }
 
 /** Stores a group that changes something; gives the state after it. */
@@ -58,20 +57,20 @@ export async function writeGroup<V>(
   const entries = tx.objectStore(ENTRIES);
   const tombstones = tx.objectStore(TOMBSTONES);
   if (from.run !== by.run) tx.objectStore(RUNS).put(by.run, from.rev + 1);
+  // First, because what is new may stand between deleted keys.
+  deleteEntries(entries, before, plan);
   let { tombstoneBytes } = from;
   let issued = 0;
   for (const planned of plan.last.values()) {
     const { key, rev, pos } = planned;
     const bytes = encodeKey(key);
-    const known = before.records.has(key);
     let request: IDBRequest;
     if (planned.type === 'set') {
       request = putEntry(entries, bytes, { ...planned.head, value: planned.write.value, pos });
-      if (!known && from.tombstoneBytes > 0) tombstones.delete(bytes);
+      if (from.tombstoneBytes > 0 && !before.records.has(key)) tombstones.delete(bytes);
     } else {
       request = tombstones.put({ key, rev, pos, madeMs: by.nowMs }, bytes);
       tombstoneBytes += tombstoneSize(key);
-      if (known) entries.delete(bytes);
     }
     if (++issued % WINDOW === 0) await resultOf(request);
   }
@@ -84,6 +83,27 @@ export async function writeGroup<V>(
   };
   meta.put(state, STATE_KEY);
   return state;
+}
+
+/** Deletes entries; those that stand next to each other with one request, which costs no more than that of one. */
+function deleteEntries<V>(entries: IDBObjectStore, before: Before<V>, plan: GroupPlan<V>): void {
+  const { records, neighbours } = before;
+  let first: string | undefined;
+  let last = '';
+  const flush = (): void => {
+    if (first === undefined) return;
+    const [lower, upper] = [encodeKey(first), encodeKey(last)];
+    entries.delete(first === last ? lower : IDBKeyRange.bound(lower, upper));
+    first = undefined;
+  };
+  for (const key of neighbours ?? records.keys()) {
+    if (plan.last.get(key)?.type === 'delete') {
+      first ??= key;
+      last = key;
+    } else flush();
+    if (neighbours === undefined) flush();
+  }
+  flush();
 }
 
 function putEntry(

@@ -1,6 +1,8 @@
 import { openDB } from 'idb';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Call } from '../../store/call.ts';
 import type { Change } from '../../store/entry.ts';
+import { primitivesOf } from '../../store/internals.ts';
 import type { Store } from '../../store/store.ts';
 import { simulatedEnv } from '../../testing/simulated-env.ts';
 import { type IndexedDbOptions, indexeddb } from './index.ts';
@@ -122,6 +124,23 @@ describe('deletes', () => {
     const start = await store.cursor();
     expect(await changesAfter(store, 'start')).toMatchObject([{ key: 'after' }, { key: 'k999' }]);
     expect(start).toBe(await store.cursor());
+  });
+
+  it('forgotten ahead of a reader that stands within their commit end its read', async () => {
+    const env = simulatedEnv();
+    const name = fresh();
+    const store = open({ name, env, logBytes: 0, tombstoneBytes: 500 });
+    const keys = Array.from({ length: 200 }, (_, n) => `k${n}`);
+    await store.setMany(keys.map((key, n) => [key, n]));
+    const { feed } = primitivesOf(store);
+    const call = Call.background(env, 'watch');
+    const { head } = (await feed?.state(call)) ?? {};
+    await store.deleteMany(keys);
+    const pages = feed?.read(head, call)[Symbol.asyncIterator]();
+    expect((await pages?.next())?.value.end).toBeUndefined();
+    await env.advance(2_000);
+    await vi.waitFor(async () => expect(await count(name, 'tombstones')).toBeLessThan(10));
+    await expect(pages?.next()).rejects.toMatchObject({ code: 'cursor-expired' });
   });
 
   it('that are undone again and again are not counted for ever', async () => {

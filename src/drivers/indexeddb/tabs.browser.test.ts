@@ -1,9 +1,11 @@
 import { deleteDB, openDB } from 'idb';
 import { afterEach, describe, expect, it } from 'vitest';
+import { Call } from '../../store/call.ts';
 import type { Commit } from '../../store/entry.ts';
 import { isStrataError } from '../../store/errors.ts';
 import { primitivesOf } from '../../store/internals.ts';
 import type { Store } from '../../store/store.ts';
+import { systemEnv } from '../../store/system-env.ts';
 import { type IndexedDbOptions, indexeddb } from './index.ts';
 
 /** Another thread with a store of its own, as another tab has it; it can be ended like one. */
@@ -81,6 +83,8 @@ async function next(steps: AsyncIterator<Commit<number>>): Promise<Commit<number
   return value;
 }
 
+const background = (): Call => Call.background(systemEnv, 'watch');
+
 const failureOf = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
     (value) => value,
@@ -118,6 +122,18 @@ describe('two tabs', () => {
     }
     expect(state).toEqual(new Map([45, 46, 47, 48, 49].map((n) => [`k${n % 5}`, n])));
     await steps.return?.();
+  });
+
+  it('miss no ring that comes before they wait', async () => {
+    const name = fresh();
+    const store = open(name, { pollMs: 60_000 });
+    const { feed } = primitivesOf(store);
+    const { head } = (await feed?.state(background())) ?? {};
+    await open(name).set('a', 1);
+    // The ring has come and gone by now.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await feed?.wait(head, background());
+    expect((await feed?.state(background()))?.head.rev).toBe(1);
   });
 
   it('hear of commits even where nothing announces them', async () => {
