@@ -4,6 +4,7 @@ import { memory } from '../drivers/memory/index.ts';
 import type { Entry } from '../store/entry.ts';
 import { StrataError } from '../store/errors.ts';
 import {
+  type Capabilities,
   type CommitOutcome,
   defineStore,
   type Feed,
@@ -212,6 +213,23 @@ describe('the conformance suite', () => {
     expect(new Set(skipped)).toEqual(
       new Set(['the store offers no feed', 'the store offers no blocking']),
     );
+  });
+
+  it.each<Partial<Capabilities>>([
+    { conditional: 'none', ttl: false, feed: false, atomic: 'key' },
+    { conditional: 'absent', feed: false },
+    { conditional: 'set', ttl: false },
+  ])('finds nothing wrong in a store that is right and offers less: %j', async (less) => {
+    const create = (): Store<unknown> => {
+      const { feed, blocking: _, peek: __, ...good } = primitivesOf(memory({ env }));
+      const capabilities = { ...good.capabilities, blocking: false, ...less };
+      return defineStore({
+        ...good,
+        ...(less.feed !== false && feed && { feed }),
+        capabilities: Object.freeze(capabilities),
+      });
+    };
+    expect(await failures(create, false)).toEqual([]);
   });
 
   it('refuses a store that is capable of less than is required', async () => {

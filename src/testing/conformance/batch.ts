@@ -1,5 +1,6 @@
 import type { BatchWrite } from '../../store/operations.ts';
 import { defined, equal, fails, ok } from '../assert.ts';
+import { settled } from '../settled.ts';
 import { type Case, collect } from './case.ts';
 
 /** Ordered writes that happen together. */
@@ -159,7 +160,7 @@ export const batch: readonly Case[] = [
           const seen = [...(await store.getEntries(keys)).values()];
           const versions = new Set(seen.map(({ rev }) => rev));
           ok(versions.size <= 1, `keys written together have one revision: ${[...versions]}`);
-          await Promise.resolve();
+          await settled();
         }
       };
       await Promise.all([write(), read()]);

@@ -6,6 +6,7 @@ import { bounds } from './bounds.ts';
 import type { Case } from './case.ts';
 import { closed } from './closed.ts';
 import { conditional } from './conditional.ts';
+import { door } from './door.ts';
 import { durability } from './durability.ts';
 import { expiry } from './expiry.ts';
 import { feed } from './feed.ts';
@@ -38,6 +39,7 @@ export const themes: Readonly<Record<string, readonly Case[]>> = {
   options,
   closing: closed,
   'synchronous view': blocking,
+  'internal door': door,
   reopening: durability,
   'two handles': handles,
 };
