@@ -1,0 +1,286 @@
+import { FORGET, PRELUDE } from './prelude.ts';
+
+/*
+ * Applies a group of commits, each whole or not at all and each with its own revision and outcome.
+ * A commit whose condition fails leaves no trace, and the others of its group go on. The decisions
+ * are those of `planCommit`.
+ *
+ *   ARGV[1]      now, ms since 1970
+ *   ARGV[2]      bytes after which the log takes the place of the old log
+ *   ARGV[3]      commits of which the ids are kept
+ *   ARGV[4, 5]   bytes and ms for which tombstones are kept
+ *   ARGV[6]      channel of the doorbell
+ *   ARGV[7, 8]   number of commits, number of writes in all
+ *   then         the key of every write, in order
+ *   then         for each commit: a header (its id and one letter a write), and for each write
+ *                  s  kind .. expiry .. version, envelope
+ *                  d  nothing
+ *                  S, D  as s, d, after the condition: 'a' for absent, '=' .. version
+ *
+ * Replies { done, epoch, head, results } with two items a commit in results:
+ *   revision, 'C' .. flags                     committed
+ *   revision it would have had, 'N' .. flags   nothing to change
+ *   index of the write, 'X' .. why .. version  refused: a, v (condition) or i (immutable)
+ * Flags tell for each write whether the key existed ('0', '1') or that an immutable entry was
+ * repeated ('='); then the text is the first item of a list and head and envelope of each such
+ * entry follow.
+ */
+export const COMMIT: string = `${PRELUDE}${FORGET}
+local A = ARGV
+local now, logCap, commitCap = tonumber(A[1]), tonumber(A[2]), tonumber(A[3])
+local tombCap, tombMs, channel = tonumber(A[4]), tonumber(A[5]), A[6]
+local commits, writes = tonumber(A[7]), tonumber(A[8])
+
+-- First everything that can fail, and only then the first write: Redis does not roll back.
+local state = meta()
+if not state then return STALE end
+local ordered, indexed, buried = call('ZCARD', ORDER), call('ZCARD', INDEX), call('ZCARD', TOMBS)
+if indexed ~= ordered + buried or call('HLEN', DATA) ~= 2 * ordered + buried then
+  return DAMAGED
+end
+call('ZCARD', EXPIRY)
+local known = call('LLEN', COMMITS)
+local rev, seq = state.rev, state.seq
+-- The log only saves work: one that somebody removed is begun again.
+local logLost = call('LLEN', LOG) ~= state.log2 - state.log1
+call('LLEN', OLDLOG)
+
+-- What stands under each key: false, or a head. Follows the commits of the group.
+local heads = {}
+do
+  local found = {}
+  readAll('h', A, 9, 8 + writes, found)
+  for i = 9, 8 + writes do heads[A[i]] = found[i] end
+end
+
+-- What the group does, to be applied by a few commands with many arguments.
+local put, puts = {}, 0           -- DATA: field, value ...
+local moved, moves = {}, 0        -- INDEX: number, key ...
+local logged, logs = {}, 0        -- LOG: key, envelope ...
+local records, recorded = {}, 0   -- COMMITS
+-- By key, as it is at the end of the group.
+local order, expiry, tombs, erased, envelopes = {}, {}, {}, {}, {}
+local buries = 0
+
+-- Where the value begins in an envelope.
+local function valueAt(envelope)
+  local flags, at = byte(envelope, 6), 39
+  if flags % 2 == 1 then at = at + 6 end
+  if floor(flags / 2) % 2 == 1 then at = at + 4 + struct.unpack('>I4', envelope, at) end
+  if floor(flags / 4) % 2 == 1 then at = at + 2 + struct.unpack('>I2', envelope, at) end
+  return at
+end
+
+local function envelopeOf(key)
+  return envelopes[key] or call('HGET', DATA, 'v' .. key)
+end
+
+local function sameValue(one, other)
+  return sub(one, valueAt(one)) == sub(other, valueAt(other))
+end
+
+-- Bookkeeping of one change: which keys have an entry, an expiry, a tombstone.
+local function account(key, before, expiresAt, deleted)
+  local stood = before and byte(before, 7)
+  if deleted then
+    order[key], tombs[key], erased[key] = false, now, true
+    state.tombBytes = state.tombBytes + tombstoneBytes(key)
+    buries = buries + 1
+  else
+    if not stood then order[key] = true end
+    if stood == TOMBSTONE then
+      order[key], tombs[key] = true, false
+      state.tombBytes = state.tombBytes - tombstoneBytes(key)
+    end
+    erased[key] = nil
+  end
+  if expiresAt then
+    expiry[key] = expiresAt
+  elseif stood and stood ~= TOMBSTONE and stood % 2 == 1 then
+    expiry[key] = false
+  end
+end
+
+local SKIP = { [115] = 2, [83] = 3, [100] = 0, [68] = 1 }  -- s S d D
+local results, first, at = {}, 8, 9 + writes
+
+-- Decides one commit of n writes: gives the flags, the heads that it leaves by key, the last
+-- change of each key and where its arguments are; or the index of the refused write and why.
+local function plan(header, n, revBytes)
+  local over, last, args, flags, repeated = {}, {}, {}, {}, nil
+  for w = 1, n do
+    local key, op = A[first + w], byte(header, ID + w)
+    local head = over[key]
+    local standing = head == nil
+    if standing then head = heads[key] end
+    local live = alive(head, now)
+    if op < 97 then
+      local wanted = A[at]
+      at = at + 1
+      if wanted == 'a' then
+        if live then return w, 'Xa' .. versionOf(head) end
+      elseif not live then
+        return w, 'Xv'
+      elseif wanted ~= '=' .. versionOf(head) then
+        return w, 'Xv' .. versionOf(head)
+      end
+      op = op + 32
+    end
+    if op == 100 then
+      if live then over[key], last[key] = false, w end
+      flags[w] = live and '1' or '0'
+    else
+      local described, envelope = A[at], A[at + 1]
+      local kind = byte(described)
+      -- Content under its own name: writing it again is no change, other content is a mistake.
+      if live and byte(head, 7) >= 56 and floor((kind - 48) / 4) % 2 == 0 then
+        local stored = standing and envelopeOf(key) or A[args[last[key]] + 1]
+        if kind < 56 or not sameValue(stored, envelope) then
+          return w, 'Xi' .. versionOf(head)
+        end
+        repeated = repeated or {}
+        repeated[#repeated + 1] = head
+        repeated[#repeated + 1] = stored
+        flags[w] = '='
+      else
+        over[key], last[key], args[w] = revBytes .. described, w, at
+        flags[w] = live and '1' or '0'
+      end
+      at = at + 2
+    end
+  end
+  return nil, table.concat(flags), over, last, args, repeated
+end
+
+-- Adds one change to those of the group; \`envelope\` is empty for a delete.
+local function change(key, before, head, envelope)
+  local kind = byte(head, 7)
+  if kind == TOMBSTONE then
+    account(key, before, nil, true)
+  else
+    put[puts + 1], put[puts + 2], puts = 'v' .. key, envelope, puts + 2
+    local expiresAt = kind % 2 == 1 and tonumber(sub(head, 8, 22))
+    -- A plain entry in place of a plain one changes nothing but itself.
+    if expiresAt or not before or byte(before, 7) % 2 == 1 or byte(before, 7) == TOMBSTONE then
+      account(key, before, expiresAt, false)
+    end
+    if kind >= 56 then envelopes[key] = envelope end
+  end
+  seq = seq + 1
+  heads[key] = head
+  put[puts + 1], put[puts + 2], puts = 'h' .. key, head, puts + 2
+  moved[moves + 1], moved[moves + 2], moves = seq, key, moves + 2
+  logged[logs + 1], logged[logs + 2], logs = key, envelope, logs + 2
+  state.logged = state.logged + #key + #envelope + 32
+end
+
+-- Adds the changes of a planned commit to those of the group.
+local function collect(n, revBytes, over, last, args)
+  for w = 1, n do
+    local key = A[first + w]
+    if last[key] == w then
+      local head, before = over[key], heads[key]
+      if head then
+        change(key, before, head, A[args[w] + 1])
+      elseif alive(before, now) then
+        -- A key that this commit both made and removed leaves nothing behind.
+        change(key, before, revBytes .. 'd', '')
+      end
+    end
+  end
+end
+
+for c = 1, commits do
+  local header = A[at]
+  at = at + 1
+  local n = #header - ID
+  local revBytes = struct.pack('>I6', rev + 1)
+  local logsBefore, loggedBefore, flags, refused, repeated = logs, state.logged, nil, nil, nil
+  local key = A[first + 1]
+  local before = heads[key]
+  if n == 1 and byte(header, ID + 1) == 115 and not (before and byte(before, 7) >= 56) then
+    -- By far the most frequent, in short: one set without a condition, over nothing immutable.
+    flags = alive(before, now) and '1' or '0'
+    change(key, before, revBytes .. A[at], A[at + 1])
+    at = at + 2
+  else
+    local start, over, last, args = at, nil, nil, nil
+    refused, flags, over, last, args, repeated = plan(header, n, revBytes)
+    if refused then
+      at = start
+      for w = 1, n do at = at + SKIP[byte(header, ID + w)] end
+    else
+      collect(n, revBytes, over, last, args)
+    end
+  end
+  if refused then
+    results[2 * c - 1], results[2 * c] = refused - 1, flags
+  else
+    local sign = 'N'
+    if logs > logsBefore then
+      sign, rev, recorded = 'C', rev + 1, recorded + 1
+      -- One commit alone must not fill the log: its part stays empty, and readers use the index.
+      if state.logged - loggedBefore > logCap then logs, state.logged = logsBefore, loggedBefore end
+      records[recorded] = sub(header, 1, ID) .. struct.pack('>I6I6', seq, state.log2 + logs)
+    end
+    results[2 * c - 1] = sign == 'C' and rev or rev + 1
+    results[2 * c] = sign .. flags
+    if repeated then
+      table.insert(repeated, 1, sign .. flags)
+      results[2 * c] = repeated
+    end
+  end
+  first = first + n
+end
+if recorded == 0 then return { DONE, state.epoch, rev, results } end
+
+-- From here on nothing may fail.
+callAll('HSET', DATA, put, puts)
+callAll('ZADD', INDEX, moved, moves)
+local function applyMap(map, key, scored)
+  local added, adds, removed, removes = {}, 0, {}, 0
+  for member, value in pairs(map) do
+    if value then
+      added[adds + 1], added[adds + 2], adds = scored and value or 0, member, adds + 2
+    else
+      removes = removes + 1
+      removed[removes] = member
+    end
+  end
+  callAll('ZADD', key, added, adds)
+  callAll('ZREM', key, removed, removes)
+end
+applyMap(order, ORDER, false)
+applyMap(expiry, EXPIRY, true)
+applyMap(tombs, TOMBS, true)
+do
+  local fields, count = {}, 0
+  for key in pairs(erased) do
+    count = count + 1
+    fields[count] = 'v' .. key
+  end
+  callAll('HDEL', DATA, fields, count)
+end
+
+callAll('RPUSH', COMMITS, records, recorded)
+if known + recorded > commitCap then call('LTRIM', COMMITS, -commitCap, -1) end
+if logLost then
+  call('UNLINK', LOG, OLDLOG)
+  state.log0, state.log1 = state.log2 + logs, state.log2 + logs
+  state.log2, state.logged = state.log2 + logs, 0
+else
+  callAll('RPUSH', LOG, logged, logs)
+  state.log2 = state.log2 + logs
+  if state.logged > logCap then
+    call('UNLINK', OLDLOG)
+    call('RENAME', LOG, OLDLOG)
+    state.log0, state.log1, state.logged = state.log1, state.log2, 0
+  end
+end
+if state.tombBytes > tombCap then forget(state, now, tombCap, tombMs, 256 + buries) end
+call('HSET', META, 'rev', rev, 'id', sub(records[recorded], 1, ID), 'seq', seq, 'floor', state.floor,
+  'log0', state.log0, 'log1', state.log1, 'log2', state.log2, 'logged', state.logged,
+  'tombBytes', state.tombBytes)
+call('PUBLISH', channel, rev)
+return { DONE, state.epoch, rev, results }
+`;
