@@ -1,6 +1,11 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { simulatedEnv } from '../testing/index.ts';
 import { Call } from './call.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const never = (): Promise<never> => new Promise(() => {});
 
@@ -183,10 +188,13 @@ describe('deadlines', () => {
     const env = simulatedEnv();
     let latest = Promise.resolve();
     let go = (): void => {};
+    let done: WeakRef<object> | undefined;
     // One call is always under way, so that the queue never runs empty.
     for (let i = 0; i < 50_000; i++) {
       const [before, release] = [latest, go];
-      latest = new Call(env, 'get', undefined, { timeoutMs: 3_600_000 }).guard(
+      const call = new Call(env, 'get', undefined, { timeoutMs: 3_600_000 });
+      if (i === 1_000) done = new WeakRef(call);
+      latest = call.guard(
         new Promise<void>((resolve) => {
           go = resolve;
         }),
@@ -194,6 +202,10 @@ describe('deadlines', () => {
       release();
       await before;
     }
+    // A weak reference holds its object until this turn of the loop ends.
+    await env.advance(0);
+    collectGarbage();
+    expect(done?.deref()).toBeUndefined();
     go();
     await latest;
     expect(env.pendingTimers).toBe(0);

@@ -14,6 +14,13 @@ const isVersion = (v: unknown): boolean =>
   typeof (v as { version?: unknown }).version === 'string' &&
   Object.keys(v).length === 1;
 
+/** A date or a map would pass for an object, and be stored as something else. */
+const isPlainObject = (v: unknown): boolean => {
+  if (typeof v !== 'object' || v === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(v);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+};
+
 const WRITE_RULES: OptionRules = {
   if: { expected: "'absent' or { version }", accepts: (v) => v === 'absent' || isVersion(v) },
   ttlMs: is.durationMs,
@@ -21,7 +28,7 @@ const WRITE_RULES: OptionRules = {
   immutable: is.boolean,
   meta: {
     expected: 'an object of JSON data',
-    accepts: (v) => typeof v === 'object' && v !== null && !Array.isArray(v),
+    accepts: isPlainObject,
   },
 };
 

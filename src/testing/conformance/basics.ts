@@ -129,6 +129,40 @@ export const basics: readonly Case[] = [
     },
   },
   {
+    name: 'writes, reads and deletes thousands at once',
+    run: async ({ store, value }) => {
+      const pairs = Array.from({ length: 4_000 }, (_, n) => [`key ${n}`, value(n % 9)] as const);
+      const all = pairs.map(([key]) => key);
+      await store.setMany(pairs);
+      equal(await store.getMany(all), new Map(pairs), 'getMany');
+      equal((await store.getEntries(all)).size, 4_000, 'getEntries');
+      equal(await store.hasMany([...all, 'none']), new Set(all), 'hasMany');
+      equal(await store.deleteMany(all), 4_000, 'deleteMany');
+      equal(await collect(store.keys()), [], 'keys');
+    },
+  },
+  {
+    name: 'takes the last of pairs with one key',
+    run: async ({ store, value }) => {
+      const { results } = await store.setMany([
+        ['a', value(1)],
+        ['b', value(2)],
+        ['a', value(3)],
+      ]);
+      equal(
+        results.map(({ key, existed }) => [key, existed]),
+        [
+          ['a', false],
+          ['b', false],
+          ['a', true],
+        ],
+        'the results',
+      );
+      equal(await store.get('a'), value(3), 'the value');
+      equal(await store.deleteMany(['a', 'a', 'b']), 2, 'deleteMany counts a key once');
+    },
+  },
+  {
     name: 'clears everything, or what begins with a prefix',
     run: async ({ store, value }) => {
       await store.setMany(

@@ -91,6 +91,28 @@ export const blocking: readonly Case[] = [
     },
   },
   {
+    name: 'lists every key although each is deleted or written as it is seen',
+    needs: ['blocking'],
+    run: async (t) => {
+      const { value } = t;
+      const sync = view(t);
+      const keys = Array.from({ length: 600 }, (_, n) => `k${String(n).padStart(4, '0')}`);
+      sync.setMany(keys.map((key, n) => [key, value(n)] as const));
+      const seen: string[] = [];
+      for (const { key } of sync.list()) {
+        seen.push(key);
+        if (seen.length % 2 === 0) sync.delete(key);
+        else sync.set(key, value(1));
+      }
+      equal(seen, keys, 'the keys');
+      equal([...sync.keys()].length, 300, 'keys left');
+      // Left early, it holds nothing that a later write would wait for.
+      for (const key of sync.keys()) if (key > 'k0100') break;
+      sync.set('after', value(2));
+      equal(sync.get('after'), value(2), 'a later value');
+    },
+  },
+  {
     name: 'updates, and loads what is missing',
     needs: ['blocking', 'conditional'],
     run: async (t) => {

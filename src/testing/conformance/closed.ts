@@ -101,6 +101,17 @@ export const closed: readonly Case[] = [
     },
   },
   {
+    name: 'does not mind iterables that were never begun',
+    run: async ({ store, value }) => {
+      await store.set('a', value(1));
+      const { feed } = store.capabilities;
+      const idle = [store.list(), store.keys(), ...(feed ? [store.watch()] : [])];
+      await store.close();
+      for (const one of idle)
+        await fails(() => one[Symbol.asyncIterator]().next(), 'closed', 'a first step');
+    },
+  },
+  {
     name: 'can be closed twice, at once and later, and by await using',
     run: async ({ store, another }) => {
       await Promise.all([store.close(), store.close()]);

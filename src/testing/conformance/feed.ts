@@ -104,6 +104,9 @@ export const feed: readonly Case[] = [
         'conflict',
         'a condition',
       );
+      const half = { type: 'set', key: 'b', value: value(1) } as const;
+      const failing = { type: 'delete', key: 'b', if: { version: 'x' } } as const;
+      await fails(() => store.batch([half, failing]), 'conflict', 'a batch');
       equal(await store.cursor(), cursor, 'the head');
       await quiet(t, steps);
     },

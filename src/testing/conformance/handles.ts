@@ -66,6 +66,22 @@ export const handles: readonly Case[] = [
     },
   },
   {
+    name: 'gives both the value that was stored first, when both load one',
+    needs: ['conditional'],
+    factory: 'second',
+    run: async (t) => {
+      const { store, value, second } = t;
+      const other = await second(store);
+      for (let round = 0; round < 5; round++) {
+        const key = `k${round}`;
+        const loading = [store, other].map((one, n) => one.getOrSet(key, async () => value(n)));
+        const got = await settles(t, Promise.all(loading), 'the loads');
+        equal(got[0], got[1], 'what both are given');
+        equal(got[0], await store.get(key), 'what is stored');
+      }
+    },
+  },
+  {
     name: 'gives every commit of both one revision and version of its own',
     factory: 'second',
     run: async ({ store, value, second }) => {

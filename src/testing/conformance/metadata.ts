@@ -63,7 +63,18 @@ export const metadata: readonly Case[] = [
     run: async ({ store, value }) => {
       const cyclic: Record<string, unknown> = {};
       cyclic.self = cyclic;
-      const bad = ['x', 1, true, null, [1], { big: 1n }, cyclic, { text: 'x'.repeat(16 * 1024) }];
+      const bad = [
+        'x',
+        1,
+        true,
+        null,
+        [1],
+        new Map(),
+        new Date(0),
+        { big: 1n },
+        cyclic,
+        { text: 'x'.repeat(16 * 1024) },
+      ];
       for (const meta of bad) {
         const options = { meta } as object;
         await fails(() => store.set('a', value(1), options), 'invalid-argument', 'set');

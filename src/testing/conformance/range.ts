@@ -126,6 +126,30 @@ export const range: readonly Case[] = [
     },
   },
   {
+    name: 'iterates twice at once',
+    run: async ({ store, value }) => {
+      await filled(store, value);
+      const all = store.keys();
+      const [one, two] = await Promise.all([collect(all), collect(all)]);
+      equal(one, KEYS, 'the first');
+      equal(two, KEYS, 'the second');
+    },
+  },
+  {
+    name: 'lists every key although each is deleted as it is seen',
+    run: async ({ store, value }) => {
+      const keys = Array.from({ length: 700 }, (_, n) => `k${String(n).padStart(4, '0')}`);
+      await store.setMany(keys.map((key, n) => [key, value(n)] as const));
+      const seen: string[] = [];
+      for await (const { key } of store.list()) {
+        seen.push(key);
+        await store.delete(key);
+      }
+      equal(seen, keys, 'the keys');
+      equal(await collect(store.keys()), [], 'keys left');
+    },
+  },
+  {
     name: 'lists what stays, exactly once, while others come and go',
     run: async ({ store, value }) => {
       const stay = Array.from({ length: 900 }, (_, n) => `k${String(n).padStart(4, '0')}`);

@@ -104,6 +104,33 @@ export const resume: readonly Case[] = [
     },
   },
   {
+    name: 'goes on from the cursors of a watch of a prefix',
+    needs: ['feed'],
+    run: async (t) => {
+      const { store, value } = t;
+      const prefix = 'a:';
+      const first = new Follower(t, store, { after: await store.cursor(), prefix });
+      for (let n = 0; n < 12; n++) {
+        await store.set(`a:${n % 5}`, value(n));
+        await store.set(`b:${n}`, value(n));
+        if (n % 4 === 3) await store.delete(`a:${n % 5}`);
+      }
+      const last = await store.set('a:last', value(1));
+      const stops: [Cursor, State][] = [];
+      while ((first.commits.at(-1)?.to ?? 0) < (last.rev ?? 0)) {
+        const { cursor } = await first.step();
+        stops.push([cursor, new Map(first.state)]);
+      }
+      await first.stop();
+      for (const [after, state] of stops.slice(0, -1)) {
+        const again = new Follower(t, store, { after, prefix }, state);
+        while ((again.commits.at(-1)?.to ?? 0) < (last.rev ?? 0)) await again.step();
+        sameState(again.state, first.state, 'the state');
+        await again.stop();
+      }
+    },
+  },
+  {
     name: 'waits at the head',
     needs: ['feed'],
     run: async (t) => {
