@@ -11,7 +11,7 @@ class SystemTimer implements Timer {
       const delay = Math.min(leftMs, MAX_DELAY_MS);
       this.#handle = setTimeout(() => (leftMs > delay ? step(leftMs - delay) : fn()), delay);
       // Browsers give a number, which holds nothing alive.
-      if (background && typeof this.#handle === 'object') this.#handle.unref();
+      if (background) (this.#handle as unknown as { unref?(): void }).unref?.();
     };
     step(Math.max(0, delayMs));
   }
