@@ -1,7 +1,7 @@
 import { StrataError, type StrataErrorCode } from '../store/errors.ts';
 import type { Position, Write } from '../store/primitives.ts';
 import type { Group } from './apply-group.ts';
-import { readOperations, type ValueTaker } from './operations.ts';
+import { readOperations, type ValueTaker } from './batch-operations.ts';
 import { Pieces } from './pieces.ts';
 import {
   decodeMessage,

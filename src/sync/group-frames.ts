@@ -1,7 +1,7 @@
 import type { Call } from '../store/call.ts';
 import type { Change } from '../store/entry.ts';
 import type { Position } from '../store/primitives.ts';
-import { OperationsWriter } from './operations.ts';
+import { OperationsWriter } from './batch-operations.ts';
 import { encodeMessage, MAX_PIECE_BYTES } from './protocol.ts';
 import type { Scope } from './scope.ts';
 import type { SourceSide } from './sides.ts';

@@ -9,7 +9,7 @@ import { ByteReader, ByteWriter, CLOSE, ProtocolError } from './wire.ts';
  *   flag      one byte, 0 or 1
  *   text      length in bytes (uint), UTF-8
  *   position  flag; where set: epoch (text), rev (uint), id of that commit (text)
- *   rest      bytes to the end of the frame: `operations.ts`, `writes.ts`, or a value's own
+ *   rest      bytes to the end of the frame: `batch-operations.ts`, `writes.ts`, or a value's own
  *
  * Whoever changes what is here or in those two files raises PROTOCOL_VERSION: a test holds a hash
  * of the forms and of sample frames against it.

@@ -1,7 +1,12 @@
 import { Call } from '../store/call.ts';
 import { MAX_KEY_BYTES } from '../store/capabilities.ts';
 import type { Env, Timer } from '../store/env.ts';
-import { invalidArgument, isStrataError, StrataError } from '../store/errors.ts';
+import {
+  invalidArgument,
+  isStrataError,
+  StrataError,
+  type StrataErrorCode,
+} from '../store/errors.ts';
 import { utf8Length } from '../store/keys.ts';
 import type { Position } from '../store/primitives.ts';
 import type { GroupFrame, GroupSource } from './group-frames.ts';
@@ -301,7 +306,7 @@ export class ServerConnection implements Member {
   }
 }
 
-function refusal(code: 'denied' | 'invalid-argument' | 'overloaded', message: string): StrataError {
+function refusal(code: StrataErrorCode, message: string): StrataError {
   return new StrataError(code, `subscribe: ${message}`, { operation: 'subscribe' });
 }
 

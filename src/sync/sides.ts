@@ -5,7 +5,7 @@ import { primitivesOf } from '../store/internals.ts';
 import type { BatchResult, BatchWrite } from '../store/operations.ts';
 import type { Feed, Primitives } from '../store/primitives.ts';
 import type { Store } from '../store/store.ts';
-import type { ValueTaker } from './operations.ts';
+import type { ValueTaker } from './batch-operations.ts';
 import type { WireWrite } from './writes.ts';
 
 /*
@@ -38,14 +38,14 @@ export function sourceSide<V>(store: Store<V>, codec: Codec<V> | undefined): Sou
       `publish: ${primitives.shape.type} stores have no feed; wrap the store in watchable()`,
       { operation: 'publish' },
     );
-  const encode = undecoded === undefined ? known?.encode.bind(known) : undefined;
+  const encode = undecoded === undefined ? known : undefined;
   const target = known === undefined && undecoded !== undefined ? defineStore(undecoded) : store;
   const decode = known?.decode.bind(known);
   return {
     primitives: primitives as unknown as Primitives<unknown>,
     feed,
     codecName: known?.name ?? 'raw',
-    toBytes: (key, value) => toBytes('publish', key, value, encode),
+    toBytes: (key, value) => toBytes('publish', key, value as V, encode),
     batch: (writes) =>
       (target as Store<unknown>).batch(decode === undefined ? writes : decoded(writes, decode)),
   };
@@ -75,9 +75,9 @@ function toBytes<V>(
   operation: string,
   key: string,
   value: V,
-  encode: ((value: V) => Uint8Array) | undefined,
+  codec: Codec<V> | undefined,
 ): Uint8Array {
-  if (encode !== undefined) return encode(value);
+  if (codec !== undefined) return codec.encode(value);
   if (value instanceof Uint8Array) return value;
   throw invalidArgument(operation, `the value of ${JSON.stringify(key)}`, value, NO_CODEC, key);
 }
@@ -115,7 +115,7 @@ export function localSide<V>(store: Store<V>, codec: Codec<V> | undefined): Loca
       if (undecoded !== undefined && known !== undefined) return known.decode(stored as Uint8Array);
       return (guard === undefined ? stored : guard(stored)) as V;
     },
-    toBytes: (key, value) => toBytes('write', key, value, known?.encode.bind(known)),
+    toBytes: (key, value) => toBytes('write', key, value, known),
     holdText: (text) => (coded === undefined ? new TextEncoder().encode(text) : text),
     readText: (stored) =>
       stored instanceof Uint8Array
@@ -141,17 +141,17 @@ const POOL_BYTES = 4_096;
  */
 function pooledValues(): ValueTaker<Uint8Array> {
   let source: Uint8Array | undefined;
-  let pool = new Uint8Array(0);
+  let pool = new ArrayBuffer(0);
   let poolStart = 0;
   return {
     take(frame, start, end) {
       if (end - start > POOLED_BYTES) return frame.slice(start, end);
-      if (source !== frame || start < poolStart || end > poolStart + pool.length) {
+      if (source !== frame || start < poolStart || end > poolStart + pool.byteLength) {
         source = frame;
         poolStart = start;
-        pool = frame.slice(start, Math.max(end, start + POOL_BYTES));
+        pool = frame.slice(start, Math.max(end, start + POOL_BYTES)).buffer as ArrayBuffer;
       }
-      return pool.subarray(start - poolStart, end - poolStart);
+      return new Uint8Array(pool, start - poolStart, end - start);
     },
   };
 }
