@@ -82,6 +82,10 @@ describe('messagePack', () => {
     expect(first).toEqual(kept);
   });
 
+  it.each([undefined, () => 1, Symbol('s'), 10n ** 30n])('refuses %s', (value) => {
+    expect(() => codec.encode(value)).toThrow(refused);
+  });
+
   it('takes what it cannot read for damage', () => {
     expect(() => codec.decode(new Uint8Array(0))).toThrow(corrupt);
     expect(() => codec.decode(Uint8Array.of(0x93, 1))).toThrow(corrupt);

@@ -95,6 +95,9 @@ export function messagePack<V = unknown>(module: MessagePackModule): Codec<V> {
   return {
     name: 'messagepack',
     encode(value) {
+      // Packed as nothing, it would be written and never read.
+      if (value === undefined || typeof value === 'function')
+        throw refuse(value, 'a value that MessagePack can carry');
       try {
         return Uint8Array.from(module.pack(value));
       } catch (cause) {

@@ -1,18 +1,25 @@
 import * as fc from 'fast-check';
+import * as msgpackr from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { memory } from '../drivers/memory/index.ts';
 import type { Entry } from '../store/entry.ts';
 import { StrataError } from '../store/errors.ts';
 import {
   type Capabilities,
+  type Codec,
   type CommitOutcome,
   defineStore,
   type Feed,
+  json,
+  messagePack,
   type Primitives,
   primitivesOf,
+  raw,
   type Store,
+  text,
   type Write,
 } from '../store/index.ts';
+import { withCodec } from '../store/with-codec.ts';
 import { type CaseFunction, conformance, modelTest, simulatedEnv } from './index.ts';
 
 const env = simulatedEnv(7);
@@ -242,6 +249,35 @@ describe('the conformance suite', () => {
   });
 });
 
+describe('sample values', () => {
+  it.each([
+    ['json', json()],
+    ['text', text() as Codec<unknown>],
+    ['bytes', raw() as Codec<unknown>],
+    ['json', messagePack(msgpackr)],
+  ])('%s are found to fit a codec, and every case holds with them', async (_, codec) => {
+    const create = (): Store<unknown> => {
+      const { blocking: __, peek: ___, ...primitives } = primitivesOf(memory<Uint8Array>({ env }));
+      const capabilities = Object.freeze({ ...primitives.capabilities, blocking: false });
+      return defineStore(withCodec({ ...primitives, capabilities }, codec));
+    };
+    expect(await failures(create, false)).toEqual([]);
+  });
+});
+
+describe('options', () => {
+  it.each<[string, object]>([
+    ['unknown option "tests"', { tests: it, factory: memory }],
+    ['the option factory is missing', { test: it }],
+    ['the option test is an object', { test: { describe }, factory: memory }],
+    ['unknown option "reopens"', { test: it, factory: { create: memory, reopens: memory } }],
+    ['the option create is missing', { test: it, factory: {} }],
+  ])('are refused: %s', (why, options) => {
+    expect(() => conformance(options as never)).toThrow(why);
+    expect(() => modelTest({ fc, ...options } as never)).toThrow(why);
+  });
+});
+
 describe('the model test', () => {
   const run = (create: () => Store<unknown>): Promise<unknown> => {
     let property: CaseFunction = async () => {};
@@ -253,7 +289,7 @@ describe('the model test', () => {
       factory: { env, create },
       runs: 300,
       seed: 5,
-      timeLimitMs: 3_000,
+      timeLimitMs: 1_000,
     });
     return property();
   };

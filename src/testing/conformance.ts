@@ -1,9 +1,17 @@
 import type { Capabilities } from '../store/capabilities.ts';
+import { checkOptions, is } from '../store/options.ts';
 import type { Store } from '../store/store.ts';
 import type { Case, Need, StoreFactory } from './conformance/case.ts';
+import { checkFactory, FACTORY_RULE } from './conformance/factory.ts';
 import { themes } from './conformance/themes.ts';
 import { World } from './conformance/world.ts';
-import { type CaseFunction, declareGroups, skipCase, type TestRunner } from './runner.ts';
+import {
+  type CaseFunction,
+  declareGroups,
+  RUNNER_RULE,
+  skipCase,
+  type TestRunner,
+} from './runner.ts';
 import { fittingValues, type SampleValues } from './values.ts';
 
 /** What `conformance` runs, and on what. */
@@ -16,6 +24,8 @@ export interface ConformanceOptions<V> {
   readonly name?: string;
 }
 
+const RULES = { test: RUNNER_RULE, factory: FACTORY_RULE, name: is.text };
+
 /**
  * Declares the cases of the store contract for one kind of store: every promise of `Store`, chosen
  * by its capabilities; what it does not offer must be refused as `unsupported`.
@@ -26,10 +36,10 @@ export interface ConformanceOptions<V> {
  * ```
  */
 export function conformance<V>(options: ConformanceOptions<V>): void {
-  const given = options.factory;
-  const factory: StoreFactory<V> = typeof given === 'function' ? { create: given } : given;
+  checkOptions('conformance', options, RULES, ['test', 'factory']);
+  const factory = checkFactory('conformance', options.factory);
   const group = declareGroups(options.test);
-  const session = new Session(factory as StoreFactory<unknown>);
+  const session = new Session(factory);
   for (const [theme, all] of Object.entries(themes)) {
     const cases = all.filter((one) => session.offers(one));
     // Some runners take an empty group for a mistake.
@@ -58,7 +68,7 @@ class Session {
   }
 
   run(one: Case): CaseFunction {
-    return async (runner) => {
+    return async (...[runner]) => {
       const world = new World(this.#factory);
       try {
         const store = await world.create();

@@ -6,4 +6,10 @@ export type { FastCheck, FastCheckArbitrary, FastCheckProperty } from './model/c
 export { type ModelTestOptions, modelTest } from './model-test.ts';
 export type { CaseFunction, DeclareCase, TestRunner } from './runner.ts';
 export { type SimulatedEnv, simulatedEnv } from './simulated-env.ts';
-export { byteValues, jsonValues, type SampleValues, structuredValues } from './values.ts';
+export {
+  byteValues,
+  jsonValues,
+  type SampleValues,
+  structuredValues,
+  textValues,
+} from './values.ts';

@@ -1,10 +1,12 @@
+import { checkOptions, is } from '../store/options.ts';
 import type { Store } from '../store/store.ts';
 import { ConformanceError } from './assert.ts';
 import type { StoreFactory } from './conformance/case.ts';
+import { checkFactory, FACTORY_RULE } from './conformance/factory.ts';
 import { World } from './conformance/world.ts';
 import { type Command, commandsOf, type FastCheck, showCommand } from './model/commands.ts';
 import { ModelRun } from './model/run.ts';
-import { declareGroups, type TestRunner } from './runner.ts';
+import { declareGroups, RUNNER_RULE, type TestRunner } from './runner.ts';
 import { fittingValues, type SampleValues } from './values.ts';
 
 /** What `modelTest` runs, how often, and on what. */
@@ -29,6 +31,18 @@ export interface ModelTestOptions<V> {
   readonly seed?: number;
 }
 
+const RULES = {
+  fc: is.object,
+  test: RUNNER_RULE,
+  factory: FACTORY_RULE,
+  name: is.text,
+  runs: is.positive,
+  maxCommands: is.positive,
+  timeLimitMs: is.durationMs,
+  forgetful: is.boolean,
+  seed: { expected: 'a number', accepts: (seed: unknown) => typeof seed === 'number' },
+};
+
 /**
  * Declares one case: random runs of writes, reads, time, reopenings and watches, on a store and on
  * a plain map side by side. They must agree after every command, and a copy that follows the feed
@@ -36,11 +50,9 @@ export interface ModelTestOptions<V> {
  * that matter.
  */
 export function modelTest<V>(options: ModelTestOptions<V>): void {
+  checkOptions('modelTest', options, RULES, ['fc', 'test', 'factory']);
   const { fc, runs = 100, maxCommands = 40, timeLimitMs = 15_000, seed } = options;
-  const given = options.factory;
-  const factory = (
-    typeof given === 'function' ? { create: given } : given
-  ) as StoreFactory<unknown>;
+  const factory = checkFactory('modelTest', options.factory);
   let values: SampleValues | undefined = factory.values;
   const run = async (commands: Command[]): Promise<void> => {
     const world = new World(factory);

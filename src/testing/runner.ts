@@ -1,5 +1,7 @@
-/** Runs one case; what a runner passes to it may offer `skip`. */
-export type CaseFunction = (context?: unknown) => Promise<void>;
+import type { OptionRule } from '../store/options.ts';
+
+/** Runs one case; the first thing that a runner passes to it may offer `skip`. Declares no parameters, which some runners take for a callback. */
+export type CaseFunction = (...context: unknown[]) => Promise<void>;
 
 /** Declares one case: `test` or `it` of Vitest, Jest, Mocha, Bun, `node:test` … */
 export type DeclareCase = (name: string, run: CaseFunction) => unknown;
@@ -13,15 +15,23 @@ export type TestRunner =
       readonly test?: DeclareCase;
     };
 
+/** What the option `test` must be. */
+export const RUNNER_RULE: OptionRule = {
+  expected: 'a function that declares a case, or an object with it or test',
+  accepts: (runner) =>
+    typeof runner === 'function' ||
+    ['it', 'test'].some(
+      (name) => typeof (runner as Record<string, unknown>)?.[name] === 'function',
+    ),
+};
+
 /** Any runner in one form: declares a named group of cases. */
 export type DeclareGroup = (name: string, cases: (declare: DeclareCase) => void) => void;
 
 /** Brings a runner into one form; without `describe` the group's name goes into each case's. */
 export function declareGroups(runner: TestRunner): DeclareGroup {
   if (typeof runner === 'function') return named(runner);
-  const declare = runner.it ?? runner.test;
-  if (declare === undefined)
-    throw new TypeError('conformance: the option test has neither it nor test; expected one');
+  const declare = (runner.it ?? runner.test) as DeclareCase;
   const { describe } = runner;
   if (describe === undefined) return named(declare);
   return (name, cases) => {

@@ -1,6 +1,6 @@
 import { isStrataError } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
-import { sameData } from './assert.ts';
+import { ConformanceError, sameData } from './assert.ts';
 
 /** Values to try a store with. */
 export interface SampleValues<V = unknown> {
@@ -71,7 +71,7 @@ export const jsonValues: SampleValues<unknown> = {
   name: 'json',
   nth: numbered,
   special: jsonSpecial,
-  refused: [() => 1, Symbol('s'), 1n],
+  refused: [() => 1, Symbol('s')],
   spoil: spoilObject,
 };
 
@@ -97,18 +97,32 @@ export const structuredValues: SampleValues<unknown> = {
   spoil: spoilObject,
 };
 
+/** For stores whose codec is plain text. */
+export const textValues: SampleValues<string> = {
+  name: 'text',
+  nth: (n) => `value ${n}`,
+  special: () => jsonSpecial().filter((value) => typeof value === 'string'),
+  refused: [1, null, true, {}, ['x'], Uint8Array.of(97), () => 'x', 'a lone \ud800'],
+};
+
+/** Sample values from the richest to the poorest, each with a value that the ones before cannot have. */
+const KINDS: readonly (readonly [values: SampleValues, probe: unknown])[] = [
+  [structuredValues, new Map([['a', new Date(0)]])],
+  [jsonValues, { a: [null] }],
+  [byteValues as SampleValues, Uint8Array.of(0, 255)],
+  [textValues as SampleValues, 'text'],
+];
+
 /** The richest sample values that a store takes, found by trying. */
 export async function fittingValues(store: Store<unknown>): Promise<SampleValues> {
-  const key = 'probe';
-  for (const values of [structuredValues, jsonValues] as const) {
-    const probe = values === structuredValues ? new Map([['a', new Date(0)]]) : { a: [null] };
+  for (const [values, probe] of KINDS) {
     try {
-      await store.set(key, probe);
+      await store.set('probe', probe);
     } catch (error) {
       if (isStrataError(error, 'invalid-argument')) continue;
       throw error;
     }
-    if (sameData(await store.get(key), probe)) return values;
+    if (sameData(await store.get('probe'), probe)) return values;
   }
-  return byteValues as SampleValues;
+  throw new ConformanceError('the store takes none of the sample values; give the factory its own');
 }
