@@ -1,11 +1,13 @@
 import type { Command } from './command.ts';
 import { copyCommand } from './commands/copy.ts';
 import { deleteCommand } from './commands/delete.ts';
+import { demoCommand } from './commands/demo.ts';
 import { exportCommand } from './commands/export.ts';
 import { getCommand } from './commands/get.ts';
 import { importCommand } from './commands/import.ts';
 import { infoCommand } from './commands/info.ts';
 import { listCommand } from './commands/list.ts';
+import { serveCommand } from './commands/serve.ts';
 import { setCommand } from './commands/set.ts';
 import { watchCommand } from './commands/watch.ts';
 
@@ -20,4 +22,6 @@ export const COMMANDS: readonly Command[] = [
   exportCommand,
   copyCommand,
   infoCommand,
+  serveCommand,
+  demoCommand,
 ];

@@ -1,21 +1,16 @@
+import { StrataError } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
 import type { COMMON_FLAGS } from './command.ts';
 import type { FlagValues } from './flags.ts';
 import { Interrupt } from './interrupt.ts';
-import { openStore } from './stores/open-store.ts';
+import { type OpenedStore, type OpenStoreOptions, openStore } from './stores/open-store.ts';
 import { Output } from './terminal/output.ts';
+import { oneLine } from './terminal/printable.ts';
 import { Progress } from './terminal/progress.ts';
 import { type Style, styleFor } from './terminal/style.ts';
 
 /** How a command opens a store. */
-export interface OpenOptions {
-  /** Makes the store where there is none; else a missing path is refused. Default false. */
-  readonly create?: boolean;
-  /** The part of the store that the command looks at; a remote one is copied no further. Default all. */
-  readonly prefix?: string;
-  /** Whether the command only writes: a remote store is then not copied at all. Default false. */
-  readonly writeOnly?: boolean;
-}
+export type OpenOptions = Pick<OpenStoreOptions, 'create' | 'prefix' | 'withoutCopy'>;
 
 /** What a command works with: the terminal, the wish to stop, and the stores it opened. */
 export class Context {
@@ -43,6 +38,12 @@ export class Context {
     return this.interrupt.signal;
   }
 
+  /** Fails with `aborted` once the user wants to stop. */
+  throwIfStopped(operation: string): void {
+    if (this.signal.aborted)
+      throw new StrataError('aborted', `${operation}: stopped`, { operation });
+  }
+
   /** Bounds for each call: the user's timeout and wish to stop. */
   get bounds(): { readonly signal: AbortSignal; readonly timeoutMs?: number } {
     const { timeout } = this.flags;
@@ -51,6 +52,11 @@ export class Context {
 
   /** Opens a store named by URL or by the configuration; it is closed when the command ends. */
   async open(name: string, options: OpenOptions = {}): Promise<Store<Uint8Array>> {
+    return (await this.openSource(name, options)).store;
+  }
+
+  /** As `open`, with the store's own values beside their bytes. */
+  async openSource(name: string, options: OpenOptions = {}): Promise<OpenedStore> {
     const { config, local, 'token-file': tokenFile, timeout } = this.flags;
     const opened = await openStore(name, {
       ...options,
@@ -60,9 +66,22 @@ export class Context {
       ...(local !== undefined && { local }),
       ...(tokenFile !== undefined && { tokenFile }),
       ...(timeout !== undefined && { timeoutMs: timeout }),
+      onTrouble: (error, final) => this.#trouble(error, final),
     });
     this.onClose(() => opened.close());
-    return opened.store;
+    return opened;
+  }
+
+  /** What ended the work from outside, such as a right that was taken back. */
+  failure: Error | undefined;
+
+  #trouble(error: Error, final: boolean): void {
+    if (!final) {
+      this.note(this.errStyle.dim(`${oneLine(error.message)}; trying again`));
+      return;
+    }
+    this.failure ??= error;
+    this.interrupt.stop();
   }
 
   /** Has something closed when the command ends; last opened, first closed. */

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { StrataError } from '../store/errors.ts';
 import type { Command } from './command.ts';
 import { COMMANDS } from './commands.ts';
@@ -8,6 +7,7 @@ import { parseFlags, usageError } from './flags.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { nearest } from './nearest.ts';
 import { oneLine } from './terminal/printable.ts';
+import { version } from './version.ts';
 
 /** Runs `stratakv` with the arguments after its name; resolves with the exit code. */
 export async function runCli(argv: readonly string[]): Promise<ExitCode> {
@@ -17,8 +17,9 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
   let code: ExitCode;
   try {
     code = await dispatch(context, argv);
+    if (context.failure !== undefined) throw context.failure;
   } catch (error) {
-    code = await fail(context, error);
+    code = await fail(context, context.failure ?? error);
   }
   try {
     await context.close();
@@ -72,13 +73,6 @@ function findCommand(word: string): Command {
   );
   const hint = near === undefined ? 'see stratakv --help' : `did you mean ${near}?`;
   throw usageError('stratakv', `unknown command ${JSON.stringify(word)}; ${hint}`);
-}
-
-function version(): string {
-  const manifest: { version: string } = JSON.parse(
-    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-  );
-  return manifest.version;
 }
 
 /** Says what went wrong, on one line; as an object with `--json`. */

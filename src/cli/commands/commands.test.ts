@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CliResult, runCli, startCli } from '../../../test/support/cli-process.ts';
+import { describeWithEngine, freePort, redisUrl } from '../../../test/support/engines.ts';
 import { styleFor } from '../terminal/style.ts';
 import { drawShape } from './info.ts';
 
@@ -205,4 +206,30 @@ test('a composition is drawn as a tree', () => {
     '   ├─ front: memory',
     '   └─ back: lmdb  path ./d',
   ]);
+});
+
+describeWithEngine('redis', 'on redis', () => {
+  test('a prefix of a server is a store', async () => {
+    const prefix = `cli-${process.pid}`;
+    const store = `${redisUrl()}/${prefix}`;
+    expect(await run('set', store, 'k', '{"n":1}', '--json')).toMatchObject({ code: 0 });
+    expect(await run('get', store, 'k')).toMatchObject({ code: 0, out: '{"n":1}' });
+    expect(await json('info', store)).toMatchObject({
+      shape: { type: 'redis', details: { prefix } },
+    });
+    expect(await run('copy', store, 'sqlite:./from-redis.db')).toMatchObject({ code: 0 });
+    expect(await run('get', 'sqlite:./from-redis.db', 'k')).toMatchObject({ out: '{"n":1}' });
+    expect(await run('delete', store, 'k')).toMatchObject({ code: 0 });
+  });
+});
+
+test('a server that is not there is unavailable', async () => {
+  const done = await run(
+    'get',
+    `redis://127.0.0.1:${await freePort()}/x`,
+    'k',
+    '--timeout',
+    '300ms',
+  );
+  expect(done).toMatchObject({ code: 4, out: '' });
 });

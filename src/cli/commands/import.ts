@@ -29,7 +29,7 @@ export const importCommand: Command = defineCommand({
   async run(context, { flags, args }) {
     const [name = '', path = '-'] = args;
     const input = openInput('import', path, context.signal);
-    const store = await context.open(name, { create: true, writeOnly: true });
+    const store = await context.open(name, { create: true, withoutCopy: true });
     const whole = flags.atomic === true;
     if (whole && store.capabilities.atomic !== 'batch')
       throw new StrataError('unsupported', 'import: this store has no atomic batches', {
@@ -56,8 +56,7 @@ async function importAll(
       progress.advance(1, endsAt - before, endsAt);
       before = endsAt;
     }
-    if (context.signal.aborted)
-      throw new StrataError('aborted', 'import: stopped', { operation: 'import' });
+    context.throwIfStopped('import');
     await writer.finish();
   } catch (error) {
     throw await ended(writer, whole, error);

@@ -24,7 +24,7 @@ export const infoCommand: Command = defineCommand({
     ['stratakv info redis://127.0.0.1:6379/app --json', 'the same for a program'],
   ],
   async run(context, { flags, args }) {
-    const store = await context.open(args[0] ?? '');
+    const store = await context.open(args[0] ?? '', { withoutCopy: flags.count !== true });
     const { capabilities } = store;
     const shape = describeStore(store);
     const cursor = capabilities.feed ? await store.cursor(context.bounds) : undefined;

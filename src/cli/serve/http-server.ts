@@ -19,6 +19,8 @@ export interface HttpServer {
   readonly port: number;
   /** `http://127.0.0.1:8080/`, without a token. */
   readonly url: string;
+  /** `ws://127.0.0.1:8080/` */
+  readonly socketUrl: string;
   /** Whether a `Host` header means this server. */
   readonly isOwnHost: (header: string | undefined) => boolean;
   close(): Promise<void>;
@@ -52,6 +54,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     server,
     port,
     url: `http://${urlHost(options.host)}:${port}/`,
+    socketUrl: `ws://${urlHost(options.host)}:${port}/`,
     isOwnHost,
     close: () => closeServer(server),
   };

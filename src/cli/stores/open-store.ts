@@ -2,25 +2,36 @@ import { existsSync } from 'node:fs';
 import { memory } from '../../drivers/memory/index.ts';
 import { StrataError, show } from '../../store/errors.ts';
 import type { Store } from '../../store/store.ts';
+import { readToken } from '../serve/token.ts';
 import { byteView } from './byte-view.ts';
 import { configuredStore } from './config.ts';
 import { isStoreUrl, parseStoreUrl, type StoreUrl } from './store-url.ts';
 
 /** How a store is opened, with what the environment and the common flags say. */
 export interface OpenStoreOptions {
+  /** Makes the store where there is none; else a missing path is refused. Default false. */
   readonly create?: boolean;
+  /** The part of the store that is looked at; of a remote one no more is copied. Default all. */
   readonly prefix?: string;
-  readonly writeOnly?: boolean;
+  /** Whether nothing of it is read: a remote store is then not copied. Default false. */
+  readonly withoutCopy?: boolean;
   readonly environment: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
+  /** The configuration that names stores. */
   readonly config?: string;
+  /** The local copy of a remote store; default in memory. */
   readonly local?: string;
   readonly tokenFile?: string;
   readonly timeoutMs?: number;
+  /** Hears of what goes wrong with a remote store later; `final` when it cannot go on. */
+  onTrouble(error: Error, final: boolean): void;
 }
 
 export interface OpenedStore {
+  /** The store's values as bytes. */
   readonly store: Store<Uint8Array>;
+  /** The store itself, with its own values. */
+  readonly source: Store<unknown>;
   close(): Promise<void>;
 }
 
@@ -33,7 +44,7 @@ export async function openStore(name: string, options: OpenStoreOptions): Promis
   if (isStoreUrl(name)) return openUrl(parseStoreUrl(name), options);
   const found = await configuredStore(name, options.config);
   if (typeof found === 'string') return openUrl(parseStoreUrl(found), options);
-  return { store: byteView(found), close: () => found.close() };
+  return { store: byteView(found), source: found, close: () => found.close() };
 }
 
 async function openUrl(url: StoreUrl, options: OpenStoreOptions): Promise<OpenedStore> {
@@ -45,23 +56,60 @@ async function openUrl(url: StoreUrl, options: OpenStoreOptions): Promise<Opened
       const { sqlite } = await import('../../drivers/sqlite/index.ts');
       return owned(sqlite({ path: url.path }));
     }
+    case 'redis': {
+      const { redis } = await import('../../drivers/redis/index.ts');
+      const { prefix } = url;
+      return owned(redis({ url: url.url, ...(prefix !== undefined && { prefix }) }));
+    }
+    case 'ws':
+      return openSubscriber(url.url, options);
     default:
       throw new StrataError('unsupported', `open: ${url.scheme}: stores`, { operation: 'open' });
   }
 }
 
 function owned(store: Store<Uint8Array>): OpenedStore {
-  return { store, close: () => store.close() };
+  return { store, source: store as Store<unknown>, close: () => store.close() };
+}
+
+async function openSubscriber(url: string, options: OpenStoreOptions): Promise<OpenedStore> {
+  const { local, prefix, tokenFile, environment, signal, timeoutMs, onTrouble } = options;
+  const token = tokenFile === undefined ? environment.STRATAKV_TOKEN : readToken('open', tokenFile);
+  const copy = await openCopy(options);
+  const { openRemote } = await import('./open-remote.ts');
+  try {
+    const store = await openRemote(url, copy.store, {
+      token,
+      signal,
+      onTrouble,
+      withoutCopy: local === undefined && options.withoutCopy === true,
+      // A copy that is kept is one of everything, whatever this command looks at.
+      ...(local === undefined && prefix !== undefined && { prefix }),
+      ...(timeoutMs !== undefined && { timeoutMs }),
+    });
+    const close = async (): Promise<void> => {
+      await store.close();
+      await copy.close();
+    };
+    return { store, source: store as Store<unknown>, close };
+  } catch (error) {
+    await copy.close();
+    throw error;
+  }
+}
+
+function openCopy({ local, ...options }: OpenStoreOptions): Promise<OpenedStore> {
+  return local === undefined
+    ? Promise.resolve(owned(memory<Uint8Array>()))
+    : openStore(local, { ...options, create: true });
 }
 
 /** A mistyped path must not become a new, empty store. */
-export function checkExists(scheme: string, path: string, options: OpenStoreOptions): void {
+function checkExists(scheme: string, path: string, options: OpenStoreOptions): void {
   if (options.create === true || existsSync(path)) return;
   throw new StrataError(
     'invalid-argument',
     `open: there is no store at ${show(`${scheme}:${path}`)}`,
-    {
-      operation: 'open',
-    },
+    { operation: 'open' },
   );
 }

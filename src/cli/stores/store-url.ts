@@ -5,7 +5,7 @@ import { nearest } from '../nearest.ts';
 export type StoreUrl =
   | { readonly scheme: 'memory' }
   | { readonly scheme: 'lmdb' | 'sqlite'; readonly path: string }
-  | { readonly scheme: 'redis'; readonly url: string; readonly prefix: string }
+  | { readonly scheme: 'redis'; readonly url: string; readonly prefix?: string }
   | { readonly scheme: 'ws'; readonly url: string };
 
 const FORMS: Readonly<Record<string, string>> = {
@@ -69,14 +69,16 @@ function parseRedis(text: string): StoreUrl {
   if (url === null || url.hostname === '')
     throw refuse(text, 'one such as redis://host:6379/prefix');
   if (url.search !== '' || url.hash !== '') throw refuse(text, 'no query and no fragment');
+  // A leading number is the database, as everywhere; the rest is ours.
+  const [, database = '', rest = ''] = /^\/?(\d+(?=\/|$))?\/?(.*)$/.exec(url.pathname) ?? [];
   let prefix: string;
   try {
-    prefix = decodeURIComponent(url.pathname.slice(1));
+    prefix = decodeURIComponent(rest);
   } catch {
     throw refuse(text, 'a well-formed address');
   }
-  url.pathname = '';
-  return { scheme: 'redis', url: url.href, prefix };
+  url.pathname = database;
+  return { scheme: 'redis', url: url.href, ...(prefix !== '' && { prefix }) };
 }
 
 function parseSocket(text: string): StoreUrl {
