@@ -92,7 +92,7 @@ describe('a full disk', () => {
 describe('a lost connection', () => {
   it('is opened anew; what the browser deleted with it comes back empty, in a new epoch', async () => {
     const databaseName = fresh();
-    const store = open<number>(databaseName);
+    const store = open<number>(databaseName, { pollMs: 60_000 });
     await store.set('a', 1);
     const before = await store.cursor();
     const failure = store

@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Call } from '../../store/call.ts';
 import type { Commit } from '../../store/entry.ts';
 import { primitivesOf } from '../../store/internals.ts';
 import type { BatchWrite } from '../../store/operations.ts';
 import type { Store } from '../../store/store.ts';
+import { systemEnv } from '../../store/system-env.ts';
 import { simulatedEnv } from '../../testing/index.ts';
 import { type IndexedDbOptions, indexeddb } from './index.ts';
 
@@ -164,6 +166,21 @@ describe('groups', () => {
     await steps.return?.();
   });
 
+  it('answers also a caller that gave up while its turn had come', async () => {
+    const store = open<number>(fresh());
+    await store.get('open');
+    const call = Call.background(systemEnv, 'set');
+    const outcome = Promise.resolve(
+      primitivesOf(store).commit([{ type: 'set', key: 'a', value: 1 }], call),
+    );
+    const failure = outcome.catch((error: unknown) => error);
+    await Promise.resolve();
+    await Promise.resolve();
+    call.end('timeout');
+    expect(await failure).toMatchObject({ code: 'timeout' });
+    expect(await store.has('a')).toBe(false);
+  });
+
   it('drops a commit whose caller gave up before its turn', async () => {
     const store = open<number>(fresh());
     await store.get('open');
@@ -299,9 +316,11 @@ describe('the feed', () => {
 
   it('keeps what it shows apart from what it shows to others', async () => {
     const store = open<{ n: number }>(fresh());
-    const after = await store.cursor();
+    const start = await store.cursor();
     await store.set('a', { n: 1 });
-    for (let reader = 0; reader < 2; reader++) {
+    const middle = await store.cursor();
+    await store.set('a', { n: 1 });
+    for (const after of [start, start, middle, middle]) {
       const steps = store.watch({ after })[Symbol.asyncIterator]();
       const [change] = (await next(steps)).writes;
       if (change?.type !== 'set') throw new Error('no set');
@@ -365,6 +384,20 @@ describe('durability', () => {
     await store.set('a', 4);
     expect(seen[4]).toBe('readwrite strict');
   });
+});
+
+it('sets the mark of relaxed commits again when another tab took it off', async () => {
+  const name = fresh();
+  // Its time stands still: it never finds that it is quiet.
+  const store = open<number>(name, { durability: 'relaxed', env: simulatedEnv() });
+  await store.set('a', 1);
+  const other = open<number>(name, { durability: 'relaxed' });
+  await other.set('a', 2);
+  await other.close();
+  const seen = watchTransactions();
+  await store.set('a', 3);
+  await store.set('a', 4);
+  expect(seen).toEqual(['readwrite relaxed', 'readwrite strict', 'readwrite relaxed']);
 });
 
 it('refuses options that are none', () => {

@@ -279,7 +279,7 @@ async function released(name: string): Promise<void> {
 describe('a database that others change', () => {
   it('comes back empty, in a new epoch, when it is deleted while in use', async () => {
     const name = fresh();
-    const store = open(name);
+    const store = open(name, { pollMs: 60_000 });
     await store.set('a', 1);
     const before = await store.cursor();
     const step = failureOf(next(store.watch()[Symbol.asyncIterator]()));
@@ -296,7 +296,7 @@ describe('a database that others change', () => {
 
   it('does not stand in the way of an upgrade, and then says what to do', async () => {
     const name = fresh();
-    const store = open(name);
+    const store = open(name, { pollMs: 60_000 });
     await store.set('a', 1);
     const step = failureOf(next(store.watch()[Symbol.asyncIterator]()));
     await store.get('a');
