@@ -10,16 +10,21 @@ import { appliedNothing, type Door } from './parts.ts';
 export class CopyState<V> extends KeyState {
   /** The front may hold something older than the back. */
   fenced = false;
-  /** Writes of the back whose consequence for the front is not decided yet. */
-  undecided = 0;
+  /** How often it has been fenced: a write of the front that began before lifts no fence. */
+  fences = 0;
   /** The write of the front under way; its result never rejects. */
   frontWrite: Promise<unknown> | undefined = undefined;
-  /** The read of the back that those who ask now may share. */
+  /** A read of the back. Those who ask now may share it, unless a write is under way: it may have begun before that took effect. */
   load: Promise<Entry<V> | undefined> | undefined = undefined;
+  /** The read that begins after this one, for those who may not share it. */
+  nextLoad: Promise<Entry<V> | undefined> | undefined = undefined;
+
+  /** Reads of the back whose result is not dealt with yet: they must meet the writes of their time here. */
+  readings = 0;
 
   override get idle(): boolean {
     return (
-      this.writers === 0 && !this.fenced && this.frontWrite === undefined && this.load === undefined
+      this.writers === 0 && this.readings === 0 && !this.fenced && this.frontWrite === undefined
     );
   }
 }
@@ -93,6 +98,7 @@ export class FrontCopies<V> {
   #write(door: Door<V>, steps: readonly Step<V>[], last = false): Awaitable<boolean> {
     if (steps.length === 0) return true;
     const call = this.#newCall();
+    const fences = steps.map(({ state }) => state.fences);
     return attempt(
       () => {
         const writing = door.commit(
@@ -102,7 +108,9 @@ export class FrontCopies<V> {
         return writing instanceof Promise ? call.guard(this.#track(writing, steps)) : writing;
       },
       () => {
-        for (const { state, doubtful = false } of steps) state.fenced = doubtful;
+        steps.forEach(({ state, doubtful = false }, i) => {
+          if (state.fences === fences[i]) state.fenced = doubtful;
+        });
         return true;
       },
       (error) => {
@@ -147,7 +155,11 @@ export function removal<V>(key: string): Write<V> {
   return { type: 'delete', key };
 }
 
-function fence<V>(steps: readonly Step<V>[]): boolean {
-  for (const { state } of steps) state.fenced = true;
+/** Keeps keys from being served from the front; gives false, for the front does not hold what it should. */
+export function fence<V>(steps: readonly Pick<Step<V>, 'state'>[]): boolean {
+  for (const { state } of steps) {
+    state.fenced = true;
+    state.fences++;
+  }
   return steps.length === 0;
 }

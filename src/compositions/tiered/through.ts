@@ -5,7 +5,7 @@ import type { Env, Timer } from '../../store/env.ts';
 import { isStrataError } from '../../store/errors.ts';
 import type { Awaitable, CommitOutcome, Write } from '../../store/primitives.ts';
 import { fromCopy, type Source, toCopy } from './copies.ts';
-import { type CopyState, type FrontCopies, removal, type Step } from './front-copies.ts';
+import { type CopyState, type FrontCopies, fence, removal, type Step } from './front-copies.ts';
 import { appliedNothing, backError, type Door, Sending } from './parts.ts';
 import type { SourceName } from './source.ts';
 
@@ -63,7 +63,8 @@ export class Through<V> {
   readMany(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
     const { copies, frontOnly } = this.#setup;
     const resting = keys.filter((key) => copies.states.get(key) === undefined);
-    const asked = copies.asked(() => this.#front.readMany(resting, call));
+    const asked =
+      resting.length === 0 ? [] : copies.asked(() => this.#front.readMany(resting, call));
     return chain(asked, (answers) => {
       const found = new Map<string, Entry<V> | undefined>();
       resting.forEach((key, i) => {
@@ -120,7 +121,6 @@ export class Through<V> {
 
   #begin(key: string): CopyState<V> {
     const state = this.#setup.copies.states.beginWrite(key);
-    state.undecided++;
     state.load = undefined;
     return state;
   }
@@ -158,17 +158,16 @@ export class Through<V> {
     const { frontOnly } = this.#setup;
     const steps: Step<V>[] = [];
     for (const state of states) {
-      // Of writes that overlap the last one decides; which of them won in the back is not known.
-      if (--state.undecided > 0) continue;
       const consequence = decide(state);
       if (consequence === 'none' && !state.overlapped) continue;
       const write = typeof consequence === 'string' ? undefined : consequence;
+      // Of writes that overlap it is not known which one the back took last.
       const doubtful = state.overlapped || write === undefined;
       if (!doubtful) steps.push({ state, write });
       else if (!frontOnly) steps.push({ state, write: removal(state.key) });
       else if (write !== undefined) steps.push({ state, write, doubtful });
       // Nobody would bring back a copy that is taken out: the next read looks it up instead.
-      else state.fenced = true;
+      else fence([{ state }]);
     }
     return steps;
   }
@@ -216,9 +215,8 @@ export class Through<V> {
 
   /** Reads a key from the back, once for all who ask meanwhile, and keeps a copy where that is safe. */
   #load(key: string, call: Call): Awaitable<Entry<V> | undefined> {
-    const { states } = this.#setup.copies;
-    const running = states.get(key)?.load;
-    if (running !== undefined && !this.#back.blocking) return running;
+    const joined = this.#join(key, call);
+    if (joined !== undefined) return joined;
     const answer = this.#askForAll(call, key, (part) => this.#back.readOne(key, part));
     const reading = this.#beginReading([key]);
     if (!(answer instanceof Promise)) {
@@ -234,13 +232,11 @@ export class Through<V> {
   }
 
   #loadMany(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
-    const { states } = this.#setup.copies;
     const loads = new Map<string, Promise<Entry<V> | undefined>>();
-    if (!this.#back.blocking)
-      for (const key of keys) {
-        const load = states.get(key)?.load;
-        if (load !== undefined) loads.set(key, load);
-      }
+    for (const key of keys) {
+      const load = this.#join(key, call);
+      if (load !== undefined) loads.set(key, load);
+    }
     const rest = keys.filter((key) => !loads.has(key));
     const answer =
       rest.length === 0
@@ -263,11 +259,35 @@ export class Through<V> {
     return Promise.all(keys.map((key) => loads.get(key)));
   }
 
+  /** A read of the back under way whose result is new enough for who asks now. */
+  #join(key: string, call: Call): Promise<Entry<V> | undefined> | undefined {
+    const state = this.#setup.copies.states.get(key);
+    const running = state?.load;
+    if (state === undefined || running === undefined || this.#back.blocking) return undefined;
+    if (state.writers === 0) return running;
+    const begin = async (): Promise<Entry<V> | undefined> => {
+      state.nextLoad = undefined;
+      if (state.load === running) state.load = undefined;
+      return this.#load(key, call);
+    };
+    state.nextLoad ??= running.then(begin, begin);
+    return state.nextLoad;
+  }
+
   #beginReading(keys: readonly string[]): Reading<V>[] {
     return keys.map((key) => {
       const state = this.#setup.copies.states.open(key);
+      state.readings++;
       return { state, generation: state.generation };
     });
+  }
+
+  #endReading(reading: readonly Reading<V>[]): void {
+    for (const { state, shared } of reading) {
+      if (shared !== undefined && state.load === shared) state.load = undefined;
+      state.readings--;
+      this.#setup.copies.states.release(state);
+    }
   }
 
   /** Lets others join what is being read, until its copy is stored or a write makes it old. */
@@ -276,18 +296,16 @@ export class Through<V> {
     answer: Promise<readonly (Entry<V> | undefined)[]>,
     each: readonly Promise<Entry<V> | undefined>[],
   ): void {
-    const finish = (): void => {
-      reading.forEach(({ state }, i) => {
-        if (state.load === each[i]) state.load = undefined;
-        this.#setup.copies.states.release(state);
-      });
-    };
-    reading.forEach(({ state }, i) => {
-      state.load = each[i];
+    reading.forEach((one, i) => {
+      one.shared = each[i];
+      one.state.load = each[i];
     });
     // Who asked hears of a failure; here it only ends the sharing.
     for (const load of each) load.catch(() => {});
-    answer.then((entries) => this.#keep(reading, entries)).then(finish, finish);
+    answer.then(
+      (entries) => this.#keep(reading, entries),
+      () => this.#endReading(reading),
+    );
   }
 
   /** Stores copies of what was read, where nothing was written meanwhile. */
@@ -311,9 +329,7 @@ export class Through<V> {
     const stored = chain(this.#source(), (named) =>
       copies.apply(this.#front, states, () => stepsFrom(named)),
     );
-    return chain(stored, () => {
-      for (const state of states) copies.states.release(state);
-    });
+    return chain(stored, () => this.#endReading(reading));
   }
 
   #source(): Awaitable<Source> {
@@ -350,4 +366,6 @@ type Consequence<V> = Write<V> | 'none' | 'doubt';
 interface Reading<V> {
   readonly state: CopyState<V>;
   readonly generation: number;
+  /** What others may join. */
+  shared?: Promise<Entry<V> | undefined> | undefined;
 }

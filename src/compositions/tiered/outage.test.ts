@@ -1,0 +1,333 @@
+/** A tiered store while parts are slow or away, what its copies carry, and its options. */
+import { describe, expect, it } from 'vitest';
+import { lateStore } from '../../../test/support/late-store.ts';
+import { memory } from '../../drivers/memory/index.ts';
+import { describeStore } from '../../store/index.ts';
+import { primitivesOf } from '../../store/internals.ts';
+import { FaultPlan, faulty, simulatedEnv } from '../../testing/index.ts';
+import { settled } from '../../testing/settled.ts';
+import { type TieredOptions, tiered } from './index.ts';
+
+type Options = Partial<Omit<TieredOptions<unknown>, 'front' | 'back'>>;
+
+function world(options: Options = {}) {
+  const env = simulatedEnv();
+  const [inFront, inBack] = [memory({ env }), memory({ env })];
+  const [frontPlan, backPlan] = [new FaultPlan(), new FaultPlan()];
+  const front = faulty(inFront, frontPlan);
+  const back = faulty(inBack, backPlan);
+  const store = tiered({ front, back, ...options });
+  return { env, inFront, inBack, frontPlan, backPlan, front, back, store };
+}
+
+const codeOf = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => 'no error',
+    (error: { code: string }) => error.code,
+  );
+
+describe('single flight', () => {
+  it('a thousand gets of a cold key make one read of the back', async () => {
+    const { env, store, inBack, backPlan } = world();
+    await inBack.set('k', 1);
+    backPlan.delay('read', 10);
+    const gets = Array.from({ length: 1_000 }, () => store.get('k'));
+    const many = store.getMany(['k']);
+    await env.advance(10);
+    expect(new Set(await Promise.all(gets))).toEqual(new Set([1]));
+    expect((await many).get('k')).toBe(1);
+    expect(backPlan.calls('read')).toBe(1);
+  });
+
+  it('goes on while the copy is being stored', async () => {
+    const { env, store, inBack, backPlan, frontPlan } = world();
+    await inBack.set('k', 1);
+    frontPlan.delay('commit', 50);
+    backPlan.delay('read', 10);
+    const first = store.get('k');
+    await env.advance(10);
+    await first;
+    expect(await store.get('k')).toBe(1);
+    await env.advance(50);
+    expect(await store.get('k')).toBe(1);
+    expect(backPlan.calls('read')).toBe(1);
+  });
+
+  it('one caller that gives up does not end it for the others', async () => {
+    const { env, store, inBack, backPlan } = world();
+    await inBack.set('k', 1);
+    backPlan.delay('read', 100);
+    const impatient = codeOf(store.get('k', { timeoutMs: 10 }));
+    const patient = store.get('k');
+    await env.advance(100);
+    expect(await impatient).toBe('timeout');
+    expect(await patient).toBe(1);
+  });
+});
+
+describe('a back that is away', () => {
+  it('costs a bounded wait, then unavailable; hits go on', async () => {
+    const { env, store, backPlan } = world({ backTimeoutMs: 200 });
+    await store.set('hot', 1);
+    backPlan.hangNext('read', { times: Number.POSITIVE_INFINITY });
+    backPlan.hangNext('commit', { times: Number.POSITIVE_INFINITY });
+    backPlan.hangNext('scan', { times: Number.POSITIVE_INFINITY });
+    const failing = [
+      store.get('cold'),
+      store.getMany(['hot', 'cold']),
+      store.set('hot', 2),
+      store.delete('hot'),
+      store.update('hot', () => 3),
+      store.keys()[Symbol.asyncIterator]().next(),
+    ].map(codeOf);
+    await env.advance(200);
+    expect(await Promise.all(failing)).toEqual(Array.from({ length: 6 }, () => 'unavailable'));
+    backPlan.heal();
+    await settled();
+    expect(await store.get('hot')).toBe(1);
+    expect(await store.get('cold')).toBeUndefined();
+  });
+
+  it('keeps copies in use when it refuses a write', async () => {
+    const { store, backPlan } = world();
+    await store.set('hot', 1);
+    backPlan.failNext('commit', 'unavailable');
+    expect(await codeOf(store.set('hot', 2))).toBe('unavailable');
+    backPlan.failNext('read', 'unavailable');
+    expect(await store.get('hot')).toBe(1);
+  });
+
+  it('a write that may have been applied is looked up again', async () => {
+    const { env, store, inFront, backPlan } = world();
+    await store.set('k', 'old');
+    backPlan.failNext('commit', 'unknown-outcome', { applied: true });
+    expect(await codeOf(store.set('k', 'new'))).toBe('unknown-outcome');
+    expect(await store.get('k')).toBe('new');
+    // It might still land later: no copy is made until it no longer can.
+    expect(await inFront.get('k')).toBe('old');
+    await env.advance(60_000);
+    expect(await inFront.get('k')).toBeUndefined();
+    expect(await store.get('k')).toBe('new');
+    expect(await inFront.get('k')).toBe('new');
+  });
+
+  it('a write whose answer never came is not hidden by a copy when it lands', async () => {
+    const { env, store, inBack, backPlan } = world({ backTimeoutMs: 100 });
+    await store.set('k', 'old');
+    backPlan.hangNext('commit', { applied: true });
+    const writing = codeOf(store.set('k', 'new'));
+    await env.advance(100);
+    expect(await writing).toBe('unknown-outcome');
+    expect(await store.get('k')).toBe(await inBack.get('k'));
+    await inBack.set('k', 'landed');
+    backPlan.release();
+    await settled();
+    expect(await store.get('k')).toBe('landed');
+  });
+
+  it('a conflict drops the copy that led to it', async () => {
+    const { store, inBack } = world();
+    await store.set('k', 1);
+    await inBack.set('k', 2);
+    const { version } = (await store.getEntry('k')) as { version: string };
+    expect(await codeOf(store.set('k', 3, { if: { version } }))).toBe('conflict');
+    expect(await store.get('k')).toBe(2);
+  });
+});
+
+describe('what a copy carries', () => {
+  it('is all that the back knows of the entry', async () => {
+    const { env, store, inBack, backPlan } = world();
+    const expiresAt = env.now() + 1_000;
+    await inBack.set('k', 1, { expiresAt, meta: { a: [1] }, immutable: true });
+    const origin = { store: 'far', epoch: 'e', rev: 7, version: 'v' };
+    const write = { type: 'set', key: 'copied', value: 2, origin, modifiedAt: 5 } as const;
+    primitivesOf(inBack).blocking?.commit([write]);
+    for (const key of ['k', 'copied']) {
+      const truth = await inBack.getEntry(key);
+      expect(await store.getEntry(key)).toEqual(truth);
+      expect(await store.getEntry(key)).toEqual(truth);
+      expect((await store.getEntries([key])).get(key)).toEqual(truth);
+      expect(store.blocking.getEntry(key)).toEqual(truth);
+    }
+    expect(backPlan.calls('read')).toBe(2);
+  });
+
+  it('serves in conditional writes that go to the back', async () => {
+    const { store } = world();
+    await store.set('k', 1);
+    const { version } = (await store.getEntry('k')) as { version: string };
+    const head = await store.set('k', 2, { if: { version } });
+    expect((await store.getEntry('k'))?.version).toBe(head.version);
+    expect(await store.delete('k', { if: { version: head.version } })).toBe(true);
+    expect(await store.get('k')).toBeUndefined();
+  });
+
+  it('never outlives its source', async () => {
+    const { env, store, inBack } = world();
+    await inBack.set('k', 1, { ttlMs: 100 });
+    expect(await store.get('k')).toBe(1);
+    await env.advance(99);
+    expect(await store.get('k')).toBe(1);
+    await env.advance(1);
+    expect(await store.get('k')).toBeUndefined();
+    expect(store.blocking.get('k')).toBeUndefined();
+  });
+});
+
+describe('options', () => {
+  it('refuses what is no two stores', () => {
+    const store = memory();
+    const other = memory();
+    const make = tiered as (options: unknown) => unknown;
+    for (const options of [
+      undefined,
+      { front: store },
+      { front: store, back: store },
+      { front: store, back: {} },
+      { front: store, back: other, wriet: 'through' },
+      { front: store, back: other, read: 'back-first' },
+      { front: store, back: other, backTimeoutMs: 0 },
+    ])
+      expect(() => make(options)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+    expect(() => make({ front: store, back: other, write: 'behind' })).toThrow(
+      expect.objectContaining({ code: 'unsupported' }),
+    );
+  });
+
+  it('closes its parts, unless told to leave them', async () => {
+    const first = world();
+    await first.store.close();
+    expect(await codeOf(first.front.get('k'))).toBe('closed');
+    expect(await codeOf(first.back.get('k'))).toBe('closed');
+    const second = world({ closeParts: false });
+    await second.store.close();
+    expect(await codeOf(second.store.get('k'))).toBe('closed');
+    expect(await second.front.get('k')).toBeUndefined();
+  });
+
+  it('leaves no timer behind', async () => {
+    const { env, store, backPlan } = world();
+    await store.set('k', 1);
+    backPlan.failNext('commit', 'unknown-outcome');
+    await codeOf(store.set('k', 2));
+    await store.get('cold');
+    await store.close();
+    expect(env.pendingTimers).toBe(0);
+  });
+});
+
+describe('a front that outlives the process', () => {
+  it('holds no copy that a crash in the middle of a write would leave older than the back', async () => {
+    const env = simulatedEnv();
+    const [inFront, inBack] = [memory({ env }), memory({ env })];
+    const frontPlan = new FaultPlan();
+    const front = lateStore(faulty(inFront, frontPlan));
+    const store = tiered({ front, back: inBack });
+    await store.set('k', 'old');
+    expect(await inFront.get('k')).toBe('old');
+    // The first write of the front takes the copy out, the second brings the new one: here the crash.
+    frontPlan.hangNext('commit', { after: 1 });
+    const writing = store.set('k', 'new');
+    await settled();
+    expect(await inBack.get('k')).toBe('new');
+    const reopened = tiered({ front: lateStore(inFront), back: inBack });
+    expect(await reopened.get('k')).toBe('new');
+    frontPlan.release();
+    await writing;
+  });
+});
+
+describe('reads from the front only', () => {
+  it('miss what the front does not have, and see every write', async () => {
+    const { store, inBack, backPlan } = world({ read: 'front-only' });
+    await inBack.set('cold', 1);
+    expect(await store.get('cold')).toBeUndefined();
+    expect((await store.getMany(['cold'])).size).toBe(0);
+    await store.set('k', 1);
+    expect(await store.get('k')).toBe(1);
+    expect(await Array.fromAsync(store.keys())).toEqual(['k']);
+    expect(backPlan.calls('read')).toBe(0);
+    // An update starts from the truth all the same.
+    await store.update('cold', (n) => (n as number) + 1);
+    expect(await inBack.get('cold')).toBe(2);
+    expect(await store.get('cold')).toBe(2);
+  });
+
+  it('look a key up in the back when its copy is in doubt', async () => {
+    const { store, frontPlan, backPlan } = world({ read: 'front-only' });
+    await store.set('k', 1);
+    frontPlan.failNext('commit', 'unavailable', { times: 2 });
+    await store.set('k', 2);
+    const listed = await Array.fromAsync(store.list());
+    expect(listed).toMatchObject([{ key: 'k', value: 2 }]);
+    expect(await store.get('k')).toBe(2);
+    expect(backPlan.calls('read')).toBe(1);
+  });
+
+  it('keep a key in the front when writes of it overlap', async () => {
+    const { store, inBack, backPlan } = world({ read: 'front-only' });
+    backPlan.hangNext('commit', { applied: true });
+    const first = store.set('k', 1);
+    await settled();
+    await store.set('k', 2);
+    backPlan.release();
+    await first;
+    expect(await inBack.get('k')).toBe(2);
+    expect(await Array.fromAsync(store.list())).toMatchObject([{ key: 'k', value: 2 }]);
+    expect(await store.get('k')).toBe(2);
+  });
+});
+
+describe('three tiers', () => {
+  it('read through and fill every front, and write to all', async () => {
+    const env = simulatedEnv();
+    const [near, middle, far] = [memory({ env }), memory({ env }), memory({ env })];
+    const store = tiered({ front: near, back: tiered({ front: middle, back: far }) });
+    const truth = async (key: string) => far.getEntry(key);
+    await far.set('k', 1, { meta: { from: 'far' } });
+    expect(await store.getEntry('k')).toEqual(await truth('k'));
+    expect([await near.get('k'), await middle.get('k')]).toEqual([1, 1]);
+    expect(await store.getEntry('k')).toEqual(await truth('k'));
+    const head = await store.set('k', 2);
+    expect(head.version).toBe((await truth('k'))?.version);
+    for (const part of [near, middle, far]) expect(await part.get('k')).toBe(2);
+    await store.set('k', 3, { if: { version: (await store.getEntry('k'))?.version as string } });
+    await store.delete('k');
+    for (const part of [near, middle, far]) expect(await part.get('k')).toBeUndefined();
+  });
+
+  it('keep the version of the truth through a front that is tiered itself', async () => {
+    const env = simulatedEnv();
+    const far = memory({ env });
+    const front = tiered({ front: memory({ env }), back: memory({ env }) });
+    const store = tiered({ front, back: far });
+    await far.set('k', 1);
+    await store.get('k');
+    expect(await store.getEntry('k')).toEqual(await far.getEntry('k'));
+    await store.set('k', 2);
+    expect(await store.getEntry('k')).toEqual(await far.getEntry('k'));
+    expect(await front.get('k')).toBe(2);
+  });
+
+  it('are drawn with their parts', () => {
+    const store = tiered({ front: memory(), back: tiered({ front: memory(), back: memory() }) });
+    expect(describeStore(store)).toMatchObject({
+      type: 'tiered',
+      details: { write: 'through', read: 'front-first' },
+      parts: { front: { type: 'memory' }, back: { type: 'tiered' } },
+    });
+  });
+});
+
+describe('capabilities', () => {
+  it('are those of the store that counts', () => {
+    const back = lateStore(memory());
+    expect(tiered({ front: memory(), back }).capabilities).toEqual(back.capabilities);
+    expect(tiered({ front: memory(), back, write: 'front-only' }).capabilities).toEqual({
+      ...memory().capabilities,
+      blocking: false,
+    });
+    expect(tiered({ front: memory(), back: memory() }).capabilities.blocking).toBe(true);
+  });
+});
