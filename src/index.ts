@@ -1,5 +1,19 @@
 export { type TieredOptions, tiered } from './compositions/tiered/index.ts';
 export { type MemoryOptions, memory } from './drivers/memory/index.ts';
+export { type EncodedOptions, encoded, type StandardSchema } from './layers/encoded/index.ts';
+export {
+  type EventPublisher,
+  type ObservedHooks,
+  type ObservedOptions,
+  type ObservedStats,
+  type OperationEnd,
+  type OperationStart,
+  type OperationStats,
+  observed,
+  observedStats,
+} from './layers/observed/index.ts';
+export { type PrefixedOptions, prefixed } from './layers/prefixed.ts';
+export { type ReadonlyOptions, readonly } from './layers/readonly.ts';
 export type * from './store/index.ts';
 export {
   defineStore,
@@ -12,3 +26,4 @@ export {
   systemEnv,
   text,
 } from './store/index.ts';
+export type { ReadonlyStore, ReadonlyStoreWithBlocking } from './store/readonly-store.ts';

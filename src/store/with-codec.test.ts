@@ -1,6 +1,7 @@
 import * as msgpackr from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { memory } from '../drivers/memory/index.ts';
+import { Call } from './call.ts';
 import { type Codec, json, messagePack, raw, text } from './codec.ts';
 import { defineStore } from './define-store.ts';
 import type { Commit } from './entry.ts';
@@ -75,6 +76,18 @@ describe('withCodec', () => {
     await expect(Array.fromAsync(store.list())).rejects.toMatchObject(corrupt);
     expect(() => store.blocking.get('k')).toThrow(expect.objectContaining(corrupt));
     expect(await store.delete('k')).toBe(true);
+  });
+
+  it('follows its feed past reserved keys that others keep among the bytes', async () => {
+    const { store, inner } = open(messagePack(msgpackr));
+    const bytes = primitivesOf(inner);
+    const note = { type: 'set', key: '\u0000note', value: new Uint8Array([0x7b, 0x7d]) } as const;
+    await bytes.commit([note], Call.background(bytes.env, 'test'));
+    await store.set('k', 1);
+    for await (const { writes } of store.watch({ after: 'start' })) {
+      expect(writes).toMatchObject([{ key: 'k', value: 1 }]);
+      break;
+    }
   });
 
   it('takes the errors of a codec of any make for a refusal or for damage', async () => {

@@ -1,6 +1,7 @@
 import type { Codec } from './codec.ts';
 import type { Change, Entry } from './entry.ts';
 import { isStrataError, StrataError } from './errors.ts';
+import { RESERVED_PREFIX } from './keys.ts';
 import type {
   Awaitable,
   BlockingPrimitives,
@@ -65,7 +66,7 @@ function codedFeed<V>(feed: Feed<Uint8Array>, values: CodedValues<V>): Feed<V> {
     async *read(after, call): AsyncGenerator<FeedPage<V>> {
       for await (const { changes, end } of feed.read(after, call))
         yield {
-          changes: changes.map((change) => values.change(call.operation, change)),
+          changes: values.changes(call.operation, changes),
           ...(end !== undefined && { end }),
         };
     },
@@ -128,10 +129,20 @@ class CodedValues<V> {
     return { ...entry, value: this.#decode(operation, entry.key, entry.value) };
   }
 
-  change(operation: string, change: Change<Uint8Array>): Change<V> {
-    return change.type === 'delete'
-      ? change
-      : { ...change, value: this.#decode(operation, change.key, change.value) };
+  /** Without reserved keys that hold no value of this codec: what replication keeps among the bytes. */
+  changes(operation: string, changes: readonly Change<Uint8Array>[]): Change<V>[] {
+    const decoded: Change<V>[] = [];
+    for (const change of changes) {
+      const { key } = change;
+      if (change.type === 'delete') decoded.push(change);
+      else
+        try {
+          decoded.push({ ...change, value: this.#decode(operation, key, change.value) });
+        } catch (error) {
+          if (!key.startsWith(RESERVED_PREFIX)) throw error;
+        }
+    }
+    return decoded;
   }
 
   #encode(operation: string, key: string, value: V): Uint8Array {
