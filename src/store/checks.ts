@@ -5,6 +5,8 @@ import type { BatchWrite, Range, SetOptions, WatchOptions } from './operations.t
 import { CALL_RULES, checkOptions, is, type OptionRules } from './options.ts';
 import type { Primitives, SetWrite, Write } from './primitives.ts';
 
+/** Later ends are taken for this one, the last that an envelope holds: about the year 10889. */
+const MAX_EXPIRES_AT = 2 ** 48 - 1;
 /** Largest metadata of an entry, in bytes of JSON. */
 export const MAX_META_BYTES: number = 16 * 1024;
 
@@ -234,7 +236,7 @@ export function toSetWrite<V>(
     value: owned,
     ...(options.if !== undefined && { if: options.if }),
     ...(expiresAt !== undefined &&
-      Number.isFinite(expiresAt) && { expiresAt: Math.ceil(expiresAt) }),
+      Number.isFinite(expiresAt) && { expiresAt: Math.min(Math.ceil(expiresAt), MAX_EXPIRES_AT) }),
     ...(options.immutable === true && { immutable: true as const }),
     ...(options.meta !== undefined && { meta: checkMeta(operation, key, options.meta) }),
   };

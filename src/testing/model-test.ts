@@ -1,7 +1,7 @@
 import { checkOptions, is } from '../store/options.ts';
 import type { Store } from '../store/store.ts';
 import { ConformanceError } from './assert.ts';
-import type { StoreFactory } from './conformance/case.ts';
+import { type StoreFactory, within } from './conformance/case.ts';
 import { checkFactory, FACTORY_RULE } from './conformance/factory.ts';
 import { World } from './conformance/world.ts';
 import { type Command, commandsOf, type FastCheck, showCommand } from './model/commands.ts';
@@ -30,6 +30,9 @@ export interface ModelTestOptions<V> {
   /** Makes the runs repeatable; default random, and told on a failure. */
   readonly seed?: number;
 }
+
+/** Far more than a command takes: one that hangs is a failure, and not the end of all runs. */
+const COMMAND_MS = 5_000;
 
 const RULES = {
   fc: is.object,
@@ -93,10 +96,10 @@ async function runCommands(
     await run.begin();
     for (const command of commands) {
       done.push(showCommand(command));
-      await run.do(command);
+      await within(COMMAND_MS, run.do(command), 'a command that does not end');
     }
     done.push('the end');
-    await run.end();
+    await within(COMMAND_MS, run.end(), 'a comparison that does not end');
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ConformanceError(`${why}\nafter:\n  ${done.join('\n  ')}`, done, undefined, cause);

@@ -33,6 +33,25 @@ export const expiry: readonly Case[] = [
     },
   },
   {
+    name: 'takes ends that are far away, or in parts of a ms',
+    needs: ['ttl'],
+    run: async ({ store, value }) => {
+      const far = [
+        { ttlMs: 1e15 },
+        { expiresAt: 1e18 },
+        { expiresAt: 4e12 + 0.5 },
+        { ttlMs: 1e9 / 7 },
+      ];
+      for (const [n, options] of far.entries()) {
+        const head = await store.set(`k${n}`, value(n), options);
+        ok(Number.isSafeInteger(head.expiresAt), 'the end is a whole number');
+        equal((await store.getEntry(`k${n}`))?.expiresAt, head.expiresAt, 'the end of the entry');
+      }
+      await store.set('ever', value(1), { ttlMs: Number.POSITIVE_INFINITY });
+      equal((await store.getEntry('ever'))?.expiresAt, undefined, 'an infinite life has no end');
+    },
+  },
+  {
     name: 'hides expired entries in every way of reading',
     needs: ['ttl'],
     run: async ({ store, value, pass }) => {

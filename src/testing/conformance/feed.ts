@@ -20,8 +20,6 @@ export const feed: readonly Case[] = [
       const { store, value } = t;
       await store.set('before', value(0));
       const steps = store.watch()[Symbol.asyncIterator]();
-      // The head is taken at the call; a store that must ask for it has begun to.
-      await store.cursor();
       const head = await store.set('a', value(1), { meta: { n: 1 } });
       const { value: commit } = await next(t, steps);
       equal(commit.writes, [{ ...head, type: 'set', value: value(1) }], 'the writes');

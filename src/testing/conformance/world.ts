@@ -1,7 +1,9 @@
 import type { Store } from '../../store/store.ts';
 import { ok } from '../assert.ts';
 import type { SampleValues } from '../values.ts';
-import { type CaseContext, passTime, type StoreFactory } from './case.ts';
+import { type CaseContext, passTime, type StoreFactory, within } from './case.ts';
+
+const CLOSE_MS = 10_000;
 
 /** The stores of one case. */
 export class World {
@@ -38,7 +40,7 @@ export class World {
   }
 
   async end(): Promise<void> {
-    for (const store of this.#stores) await store.close();
+    for (const store of this.#stores) await within(CLOSE_MS, store.close(), 'the close of a store');
     for (const store of this.#stores) await this.#factory.destroy?.(store);
   }
 
