@@ -29,6 +29,9 @@ export function isReply(error: unknown): error is Error {
   return error instanceof Error && REPLY.test(error.message);
 }
 
+/** What clients say of a command that they did not send. */
+const UNSENT = /isn't writeable|client is (offline|closed)/;
+
 /** Whether a connection that says so is of no more use: another one may reach the right server. */
 export function isMisplaced(error: unknown): boolean {
   return error instanceof Error && /\b(READONLY|MASTERDOWN|NOAUTH|NOPERM)\b/.test(error.message);
@@ -73,6 +76,8 @@ export function readFailure(error: unknown, operation: string, key?: string): St
 /** Why a commit that was sent has no outcome. */
 export function commitFailure(error: unknown, { operation, key }: Call): StrataError {
   if (isReply(error)) return replyFailure(error, operation, key);
+  if (error instanceof Error && UNSENT.test(error.message))
+    return readFailure(error, operation, key);
   return new StrataError(
     'unknown-outcome',
     `${operation}: the connection to Redis ended before its answer, and the write may have been applied`,

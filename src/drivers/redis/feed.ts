@@ -1,44 +1,29 @@
 import type { Call } from '../../store/call.ts';
 import type { Change } from '../../store/entry.ts';
 import type { Timer } from '../../store/env.ts';
-import { checkPosition, cursorExpired, toCursor } from '../../store/feed/cursor.ts';
+import { checkPosition, cursorExpired } from '../../store/feed/cursor.ts';
 import { Doorbell } from '../../store/feed/doorbell.ts';
 import type { Feed, FeedPage, FeedState, Position } from '../../store/primitives.ts';
 import { systemEnv } from '../../store/system-env.ts';
 import type { RedisEngine } from './engine.ts';
 import { closedStore } from './failures.ts';
+import { type FeedReply, type IndexPage, toFeedReply } from './feed-reply.ts';
 import type { RedisPort } from './port.ts';
-import { changeOf, entryOf, isExpired, isTombstone, revOf } from './records.ts';
+import { ReadAhead } from './read-ahead.ts';
+import { entryOf, isExpired, isTombstone, revOf } from './records.ts';
 import { SCRIPTS } from './script.ts';
 
 const PAGE_KEYS = '1000';
 const PAGE_BYTES = String(1024 * 1024);
 const LOG_CHANGES = '1000';
-/** Bound of commits read ahead. */
-const AHEAD_BYTES = 2 * 1024 * 1024;
 /** A message may be lost with its connection: watchers then look by themselves so often. */
 const LOOK_EVERY_MS = 3_000;
-
-interface Facts {
-  readonly head: Position;
-  readonly floor: number;
-  /** Id of the commit of the position asked about. */
-  readonly id: string | undefined;
-}
-
-/** A commit as the log gives it: key and envelope of each change, decoded anew for every reader. */
-interface LoggedCommit {
-  readonly end: Position;
-  readonly words: readonly Buffer[];
-}
 
 /** The change feed of a store in Redis. */
 export class RedisFeed implements Feed<Uint8Array> {
   readonly #engine: RedisEngine;
   readonly #bell = new Doorbell();
-  /** Commits of the log that were read before they were asked for, by the position that they follow. */
-  readonly #ahead = new Map<string, LoggedCommit>();
-  #aheadBytes = 0;
+  readonly #ahead = new ReadAhead();
   #rings = 0;
   /** What the last ring was for. */
   #rung = 0;
@@ -66,59 +51,25 @@ export class RedisFeed implements Feed<Uint8Array> {
 
   async *read(after: Position | undefined, call: Call): AsyncGenerator<FeedPage<Uint8Array>> {
     if (after === undefined) {
-      yield* this.#readIndex({ rev: 0 }, undefined, undefined, call);
+      const first = await this.#read('-1', '0', call);
+      if (first.head.rev > 0) yield* this.#readIndex(first, true, call);
       return;
     }
-    const ahead = this.#ahead.get(toCursor(after));
+    const ahead = this.#ahead.after(after);
     if (ahead !== undefined) {
-      yield pageOf(ahead);
+      yield ahead;
       return;
     }
-    const reply = await this.#read(String(after.rev), '', call);
-    const facts = factsOf(reply);
-    checkPosition(call.operation, after, {
-      head: facts.head,
-      floor: facts.floor,
-      idOf: () => facts.id,
-    });
-    if (reply[6] === undefined) return;
-    if (Array.isArray(reply[7])) yield pageOf(this.#keepAhead(after, facts.head.epoch, reply));
-    else yield* this.#readIndex(after, facts, reply, call);
+    const first = await this.#read(String(after.rev), '', call);
+    const { head, floor, id, log, page } = first;
+    checkPosition(call.operation, after, { head, floor, idOf: () => id });
+    if (log !== undefined) yield this.#ahead.take(after, head.epoch, log);
+    else if (page !== undefined) yield* this.#readIndex(first, false, call);
   }
 
-  #read(rev: string, seq: string, call: Call): Promise<unknown[]> {
+  async #read(rev: string, seq: string, call: Call): Promise<FeedReply> {
     const args = [rev, seq, PAGE_KEYS, PAGE_BYTES, LOG_CHANGES];
-    return this.#engine.run(SCRIPTS.read, args, call);
-  }
-
-  /** Takes the reply's commits of the log apart: gives the first and keeps the others for who comes next. */
-  #keepAhead(after: Position, epoch: string, reply: readonly unknown[]): LoggedCommit {
-    const commits = reply[6] as unknown[];
-    const words = reply[7] as Buffer[];
-    let at = 0;
-    let position = after;
-    let first: LoggedCommit | undefined;
-    for (let i = 0; i < commits.length; i += 2) {
-      const end = { epoch, rev: position.rev + 1, id: String(commits[i]) };
-      const next = at + 2 * Number(commits[i + 1]);
-      const commit = { end, words: words.slice(at, next) };
-      if (first === undefined) first = commit;
-      else this.#keep(toCursor(position), commit);
-      at = next;
-      position = end;
-    }
-    return first as LoggedCommit;
-  }
-
-  #keep(cursor: string, commit: LoggedCommit): void {
-    if (this.#ahead.has(cursor)) return;
-    this.#ahead.set(cursor, commit);
-    this.#aheadBytes += bytesOf(commit);
-    for (const [oldest, held] of this.#ahead) {
-      if (this.#aheadBytes <= AHEAD_BYTES) break;
-      this.#ahead.delete(oldest);
-      this.#aheadBytes -= bytesOf(held);
-    }
+    return toFeedReply(await this.#engine.run(SCRIPTS.read, args, call));
   }
 
   /**
@@ -127,53 +78,42 @@ export class RedisFeed implements Feed<Uint8Array> {
    * the head, so that the whole is exactly the head's state.
    */
   async *#readIndex(
-    after: Position | { readonly rev: 0 },
-    known: Facts | undefined,
-    firstReply: unknown[] | undefined,
+    first: FeedReply,
+    fresh: boolean,
     call: Call,
   ): AsyncGenerator<FeedPage<Uint8Array>> {
-    const fresh = known === undefined;
-    let reply = firstReply ?? (await this.#read('-1', '0', call));
-    const start = factsOf(reply).head;
-    if (fresh && start.rev === 0) return;
-    let lastRev = after.rev;
-    for (;;) {
-      call.throwIfEnded();
-      const { head, floor } = factsOf(reply);
-      if (head.epoch !== start.epoch)
-        throw cursorExpired(call.operation, start, 'a new epoch began while it was read');
-      // A delete forgotten ahead of this reader would leave its key standing.
-      if (floor > Math.max(lastRev, fresh ? start.rev : 0))
-        throw cursorExpired(call.operation, start, 'deletes were forgotten while it was read');
-      const page = this.#indexPage(reply, fresh ? start.rev : 0);
-      lastRev = Math.max(lastRev, page.lastRev);
-      if (String(reply[7]) === '0') {
-        yield { changes: page.changes, end: head };
+    const { head: start, headSeq } = first;
+    for (let reply = first; ; ) {
+      const { lastSeq, more, ...entries } = reply.page as IndexPage;
+      const changes = this.#changesOf(entries, fresh ? start.rev : 0);
+      if (!more) {
+        yield { changes, end: reply.head };
         return;
       }
-      yield { changes: page.changes };
-      reply = await this.#read('-1', String(reply[6]), call);
+      yield { changes };
+      reply = await this.#read('-1', String(lastSeq), call);
+      if (reply.head.epoch !== start.epoch)
+        throw cursorExpired(call.operation, start, 'a new epoch began while it was read');
+      // A delete forgotten ahead of this reader would leave its key standing.
+      if (reply.floorSeq > Math.max(lastSeq, fresh ? headSeq : 0))
+        throw cursorExpired(call.operation, start, 'deletes were forgotten while it was read');
     }
   }
 
-  /** Who starts from nothing needs no deletes but those of keys that this read may have given: `skipDeletes` says up to where. */
-  #indexPage(
-    reply: readonly unknown[],
-    skipDeletes: number,
-  ): { readonly changes: Change<Uint8Array>[]; readonly lastRev: number } {
-    const [keys, heads, envelopes] = reply.slice(8) as [unknown[], unknown[], unknown[]];
+  /** Who starts from nothing needs no deletes but those of keys that the same read may have given: those after `skipUpTo`. */
+  #changesOf(
+    { keys, heads, envelopes }: Omit<IndexPage, 'lastSeq' | 'more'>,
+    skipUpTo: number,
+  ): Change<Uint8Array>[] {
     const nowMs = this.#engine.env.now();
     const changes: Change<Uint8Array>[] = [];
-    let lastRev = 0;
-    for (let i = 0; i < keys.length; i++) {
-      const key = String(keys[i]);
+    for (const [i, key] of keys.entries()) {
       const rev = revOf(key, heads[i]);
-      lastRev = rev;
       const entry = isTombstone(heads[i]) ? undefined : entryOf(key, heads[i], envelopes[i]);
       if (entry !== undefined && !isExpired(entry, nowMs)) changes.push({ type: 'set', ...entry });
-      else if (rev > skipDeletes) changes.push({ type: 'delete', key, rev });
+      else if (rev > skipUpTo) changes.push({ type: 'delete', key, rev });
     }
-    return { changes, lastRev };
+    return changes;
   }
 
   async wait(after: Position | undefined, call: Call): Promise<void> {
@@ -250,24 +190,4 @@ export class RedisFeed implements Feed<Uint8Array> {
     this.#bell.fail(closedStore('watch'));
     this.#ahead.clear();
   }
-}
-
-function factsOf(reply: readonly unknown[]): Facts {
-  const [, epoch, rev, id, floor, known] = reply;
-  return {
-    head: { epoch: String(epoch), rev: Number(rev), id: String(id) },
-    floor: Number(floor),
-    id: String(known) === '' ? undefined : String(known),
-  };
-}
-
-function pageOf({ end, words }: LoggedCommit): FeedPage<Uint8Array> {
-  const changes: Change<Uint8Array>[] = [];
-  for (let i = 0; i < words.length; i += 2)
-    changes.push(changeOf(String(words[i]), end.rev, words[i + 1] as Buffer));
-  return { changes, end };
-}
-
-function bytesOf({ words }: LoggedCommit): number {
-  return words.reduce((sum, word) => sum + word.length + 64, 0);
 }

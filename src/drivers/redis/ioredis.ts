@@ -58,13 +58,14 @@ export function ioRedisPorts(client: IoRedisClient): RedisPorts {
 
 class IoRedisPort implements RedisPort {
   readonly #client: Duplicate;
+  #ended = false;
 
   constructor(client: Duplicate) {
     this.#client = client;
   }
 
   get ready(): boolean {
-    return this.#client.status === 'ready';
+    return !this.#ended && this.#client.status === 'ready';
   }
 
   send(words: readonly RedisWord[]): Promise<unknown> {
@@ -83,6 +84,7 @@ class IoRedisPort implements RedisPort {
   }
 
   disconnect(): void {
+    this.#ended = true;
     this.#client.disconnect();
   }
 }

@@ -131,7 +131,7 @@ function living(
   envelope: unknown,
   nowMs: number,
 ): Entry<Uint8Array> | undefined {
-  if (head === null || isTombstone(head)) return undefined;
+  if ((head === null && envelope === null) || isTombstone(head)) return undefined;
   const entry = entryOf(key, head, envelope);
   return isExpired(entry, nowMs) ? undefined : entry;
 }

@@ -278,7 +278,7 @@ else
   end
 end
 if state.tombBytes > tombCap then forget(state, now, tombCap, tombMs, 256 + buries) end
-call('HSET', META, 'rev', rev, 'id', sub(records[recorded], 1, ID), 'seq', seq, 'floor', state.floor,
+call('HSET', META, 'rev', rev, 'id', sub(records[recorded], 1, ID), 'seq', seq, 'floor', state.floor, 'floorSeq', state.floorSeq,
   'log0', state.log0, 'log1', state.log1, 'log2', state.log2, 'logged', state.logged,
   'tombBytes', state.tombBytes)
 call('PUBLISH', channel, rev)

@@ -48,15 +48,23 @@ local function replicationId()
   return string.match(call('INFO', 'replication'), 'master_replid:(%x+)')
 end
 
+-- Whether the server still has the history in which the store was last opened. A replica holds
+-- that of its master, and can note nothing else.
+local function sameHistory(id)
+  local info = call('INFO', 'replication')
+  return string.find(info, 'master_replid:' .. id, 1, true) or string.find(info, 'role:slave', 1, true)
+end
+
 -- What the store says of itself, or nil when it is not the one that clients know: never made,
 -- lost, of another format, or moved to another history. They then open it anew.
 local function meta()
   local m = call('HMGET', META, 'format', 'replid', 'epoch', 'rev', 'id', 'seq', 'floor',
-    'log0', 'log1', 'log2', 'logged', 'tombBytes')
-  if m[1] ~= '${STORE_FORMAT}' or m[2] ~= replicationId() then return nil end
-  for i = 6, 12 do m[i] = tonumber(m[i]) end
+    'log0', 'log1', 'log2', 'logged', 'tombBytes', 'floorSeq')
+  if m[1] ~= '${STORE_FORMAT}' or not sameHistory(m[2]) then return nil end
+  for i = 6, 13 do m[i] = tonumber(m[i]) end
   return { epoch = m[3], rev = tonumber(m[4]), id = m[5], seq = m[6], floor = m[7],
-    log0 = m[8], log1 = m[9], log2 = m[10], logged = m[11], tombBytes = m[12] }
+    log0 = m[8], log1 = m[9], log2 = m[10], logged = m[11], tombBytes = m[12],
+    floorSeq = m[13] }
 end
 
 -- Whether a head is that of an entry that has not expired.
@@ -90,7 +98,7 @@ local function readAll(prefix, keys, from, to, into)
 end
 `;
 
-/** Forgets deletes, oldest first. A reader from before one of them can then not go on: the floor rises. */
+/** Forgets deletes, oldest first. A reader from before one of them can then not go on: the floor rises, as revision and as place in the index. */
 export const FORGET: string = `
 local function tombstoneBytes(key) return 96 + #key end
 
@@ -100,8 +108,9 @@ local function forget(state, now, capBytes, keepMs, limit)
   for i = 1, #oldest, 2 do
     local key, made = oldest[i], tonumber(oldest[i + 1])
     if state.tombBytes <= capBytes and made > now - keepMs then break end
-    local head = call('HGET', DATA, 'h' .. key)
+    local head, place = call('HGET', DATA, 'h' .. key), call('ZSCORE', INDEX, key)
     if head then state.floor = math.max(state.floor, (struct.unpack('>I6', head))) end
+    if place then state.floorSeq = math.max(state.floorSeq, tonumber(place)) end
     state.tombBytes = state.tombBytes - tombstoneBytes(key)
     call('HDEL', DATA, 'h' .. key)
     call('ZREM', INDEX, key)

@@ -75,10 +75,11 @@ return { last, keys }
  *   ARGV[4]  bytes after which a page ends
  *   ARGV[5]  changes taken from the log, at most (but a whole commit)
  *
- * Replies { done, epoch, head, id of the head, floor, id of the position's commit, … }, then
+ * Replies { done, epoch, head, id of the head, floor, id of the position's commit, number of the
+ * last change, number of the last change that was forgotten, … }, then
  *   nothing                                 at the head, or the position is unknown
  *   { id, changes, id, changes … }, { key, envelope … }          commits of the log
- *   last change, whether more follow ('1'), keys, heads, envelopes   a page of the index
+ *   last change, whether more follow (1), keys, heads, envelopes   a page of the index
  */
 export const READ: string = `${PRELUDE}${READ_ENTRIES}
 local state = meta()
@@ -108,7 +109,7 @@ local function fromLog(from)
   return commits, changes
 end
 
-local reply = { DONE, state.epoch, state.rev, state.id, state.floor, '' }
+local reply = { DONE, state.epoch, state.rev, state.id, state.floor, '', state.seq, state.floorSeq }
 if rev >= 0 then
   if rev > state.rev then return reply end
   seq = 0
@@ -121,7 +122,7 @@ if rev >= 0 then
   if rev == state.rev then return reply end
   local commits, changes = fromLog(logEnd)
   if commits then
-    reply[7], reply[8] = commits, changes
+    reply[9], reply[10] = commits, changes
     return reply
   end
   seq = string.format('%.0f', seq)
@@ -133,7 +134,7 @@ for i = 1, #found, 2 do keys[#keys + 1] = found[i] end
 local heads, envelopes, count = readEntries(keys, tonumber(ARGV[4]))
 local more = count < #keys or #keys == limit
 for i = count + 1, #keys do keys[i] = nil end
-reply[7], reply[8] = count > 0 and found[2 * count] or seq, more and '1' or '0'
-reply[9], reply[10], reply[11] = keys, heads, envelopes
+reply[9], reply[10] = tonumber(count > 0 and found[2 * count] or seq), more and 1 or 0
+reply[11], reply[12], reply[13] = keys, heads, envelopes
 return reply
 `;

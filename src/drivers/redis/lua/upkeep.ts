@@ -19,7 +19,7 @@ if not format then
   end
   local epoch = ARGV[2]
   call('HSET', META, 'format', '${STORE_FORMAT}', 'store', ARGV[1], 'replid', replicationId(),
-    'epoch', epoch, 'epochs', '1 ' .. epoch, 'rev', 0, 'id', '', 'seq', 0, 'floor', 0,
+    'epoch', epoch, 'epochs', '1 ' .. epoch, 'rev', 0, 'id', '', 'seq', 0, 'floor', 0, 'floorSeq', 0,
     'log0', 0, 'log1', 0, 'log2', 0, 'logged', 0, 'tombBytes', 0)
   return { DONE, ARGV[1], epoch, '1 ' .. epoch, 0 }
 end
@@ -27,14 +27,14 @@ if format ~= '${STORE_FORMAT}' then
   return 'its format is ' .. format .. '; this version reads ${STORE_FORMAT}'
 end
 local m = call('HMGET', META, 'store', 'epoch', 'epochs', 'replid', 'rev')
-local epoch, epochs, id = m[2], m[3], replicationId()
-if m[4] ~= id then
+local epoch, epochs = m[2], m[3]
+if not sameHistory(m[4]) then
   epoch = ARGV[2]
   local kept = {}
   for word in string.gmatch(epochs, '[^,]+') do kept[#kept + 1] = word end
   kept[#kept + 1] = string.format('%.0f', tonumber(m[5]) + 1) .. ' ' .. epoch
   epochs = table.concat(kept, ',', math.max(1, #kept - MAX_EPOCHS + 1))
-  call('HSET', META, 'replid', id, 'epoch', epoch, 'epochs', epochs)
+  call('HSET', META, 'replid', replicationId(), 'epoch', epoch, 'epochs', epochs)
 end
 return { DONE, m[1], epoch, epochs, call('ZCARD', EXPIRY) }
 `;
@@ -67,7 +67,7 @@ for _, key in ipairs(due) do
 end
 local forgotten = forget(state, now, tonumber(ARGV[2]), tonumber(ARGV[3]), limit)
 if #due > 0 or forgotten > 0 then
-  call('HSET', META, 'floor', state.floor, 'tombBytes', state.tombBytes)
+  call('HSET', META, 'floor', state.floor, 'floorSeq', state.floorSeq, 'tombBytes', state.tombBytes)
 end
 return { DONE, #due, forgotten }
 `;
