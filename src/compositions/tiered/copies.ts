@@ -1,4 +1,4 @@
-import type { Entry, Meta, Origin } from '../../store/entry.ts';
+import type { Entry, EntryHead, Meta, Origin } from '../../store/entry.ts';
 import type { SetWrite } from '../../store/primitives.ts';
 
 /** Name in the front's metadata under which a copy keeps what the front has no other place for. */
@@ -14,34 +14,41 @@ export interface Source {
  * The front's copy of an entry of the back. The back's stamp stands in `origin`; an origin that the
  * entry itself has goes into the metadata, from where `fromCopy` takes it again.
  */
-export function toCopy<V>(entry: Entry<V>, source: Source): SetWrite<V> {
-  const { meta, origin } = entry;
+export function toCopy<V>(head: EntryHead, value: V, source: Source): SetWrite<V> {
+  const { meta, origin } = head;
   const wraps = origin !== undefined || (meta !== undefined && Object.hasOwn(meta, WRAPPED));
-  return write(entry, stampOf(entry, source), wraps ? { [WRAPPED]: wrap(meta, origin) } : meta);
+  const kept = wraps ? { [WRAPPED]: wrap(meta, origin) } : meta;
+  return copyOf(head, value, stampOf(head, source), kept);
 }
 
 /** A copy for a front that is not asked for the back's version: the entry keeps its own origin. */
-export function toPlainCopy<V>(entry: Entry<V>, source: Source): SetWrite<V> {
-  return write(entry, entry.origin ?? stampOf(entry, source), entry.meta);
+export function toPlainCopy<V>(head: EntryHead, value: V, source: Source): SetWrite<V> {
+  return copyOf(head, value, head.origin ?? stampOf(head, source), head.meta);
 }
 
-function stampOf<V>({ version, rev }: Entry<V>, source: Source): Origin {
+function stampOf({ version, rev }: EntryHead, source: Source): Origin {
   const epoch = rev === undefined ? '' : source.epochOf(rev);
   return { store: source.id, epoch, rev: rev ?? 0, version };
 }
 
-function write<V>(entry: Entry<V>, origin: Origin, meta: Meta | undefined): SetWrite<V> {
-  const { key, value, modifiedAt, expiresAt, immutable } = entry;
-  return {
+/** Built member by member: this runs at every write and every miss. */
+function copyOf<V>(
+  { key, modifiedAt, expiresAt, immutable }: EntryHead,
+  value: V,
+  origin: Origin,
+  meta: Meta | undefined,
+): SetWrite<V> {
+  const copy: { -readonly [K in keyof SetWrite<V>]: SetWrite<V>[K] } = {
     type: 'set',
     key,
     value,
     modifiedAt,
     origin,
-    ...(expiresAt !== undefined && { expiresAt }),
-    ...(immutable && { immutable }),
-    ...(meta !== undefined && { meta }),
   };
+  if (expiresAt !== undefined) copy.expiresAt = expiresAt;
+  if (immutable) copy.immutable = true;
+  if (meta !== undefined) copy.meta = meta;
+  return copy;
 }
 
 /** The entry of the back that a copy stands for. An entry that is no copy stands for itself. */

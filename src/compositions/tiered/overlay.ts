@@ -7,7 +7,7 @@ import { RESERVED_PREFIX } from '../../store/keys.ts';
 import type { Awaitable, CommitOutcome, Write } from '../../store/primitives.ts';
 import { toPlainCopy } from './copies.ts';
 import { OverlayBatch, type View } from './overlay-batch.ts';
-import { backError, type Door, Sending } from './parts.ts';
+import { BackCall, backError, type Door } from './parts.ts';
 import type { SourceName } from './source.ts';
 
 /** Under this and the key stands a delete mark: the back's entry is hidden. */
@@ -164,7 +164,7 @@ export class Overlay<V> {
     const source = this.#back.blocking ? this.#setup.source.now() : this.#setup.source.get();
     return chain(source, (named) => {
       const writes = found.flatMap((entry): Write<V>[] => [
-        { ...toPlainCopy(entry, named), if: 'absent' },
+        { ...toPlainCopy(entry, entry.value, named), if: 'absent' },
         { type: 'delete', key: MARK + entry.key, if: 'absent' },
       ]);
       return attempt(
@@ -201,7 +201,7 @@ export class Overlay<V> {
 
   #ask<T>(call: Call, work: (part: Call) => Awaitable<T>): Awaitable<T> {
     return attempt(
-      () => new Sending(call, this.#setup.backTimeoutMs).run(work),
+      () => new BackCall(call, this.#setup.backTimeoutMs).run(work),
       (result) => result,
       (error) => {
         throw backError(error);

@@ -63,12 +63,17 @@ export function atHand<T>(result: Awaitable<T>): T {
   return result;
 }
 
-/** A call's part that goes to the back, with a bound of its own; what is sent for the part is sent for the whole. */
-class PartCall extends Call {
+/**
+ * The part of a call that goes to the back, with a bound of its own. The caller waits no longer than
+ * that; the work itself may go on. What is sent for the part is sent for the whole call.
+ */
+export class BackCall extends Call {
+  /** The work, where it goes on although nobody waits for it. */
+  pending: Promise<unknown> | undefined = undefined;
   readonly #whole: Call;
 
   constructor(whole: Call, timeoutMs: number) {
-    super(whole.env, whole.operation, whole.key, { timeoutMs });
+    super(whole.env, whole.operation, whole.key, undefined, timeoutMs);
     this.#whole = whole;
   }
 
@@ -76,31 +81,18 @@ class PartCall extends Call {
     super.markSent();
     this.#whole.markSent();
   }
-}
 
-/** Work of the back for a caller, who waits no longer than a bound; the work itself may go on. */
-export class Sending {
-  /** The work, where it goes on although nobody waits for it. */
-  pending: Promise<unknown> | undefined;
-  readonly #whole: Call;
-  readonly #part: PartCall;
-
-  constructor(whole: Call, timeoutMs: number) {
-    this.#whole = whole;
-    this.#part = new PartCall(whole, timeoutMs);
-  }
-
-  run<T>(work: (part: Call) => Awaitable<T>): Awaitable<T> {
+  run<T>(work: (call: Call) => Awaitable<T>): Awaitable<T> {
     this.#whole.throwIfEnded();
-    const result = work(this.#part);
+    const result = work(this);
     if (!(result instanceof Promise)) return result;
     this.pending = result;
     const done = (): void => {
       this.pending = undefined;
     };
     result.then(done, done);
-    const forget = this.#whole.onEnd(() => this.#part.end('aborted'));
-    return this.#part.guard(result).finally(forget);
+    const forget = this.#whole.onEnd(() => this.end('aborted'));
+    return this.guard(result).finally(forget);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Timer } from '../../store/env.ts';
 import type { KeyRange } from '../../store/keys.ts';
 import type { Awaitable, BlockingPrimitives, Primitives } from '../../store/primitives.ts';
 import { FrontCopies } from './front-copies.ts';
-import { atHand, backError, Sending } from './parts.ts';
+import { atHand, BackCall, backError } from './parts.ts';
 import { SourceName } from './source.ts';
 import { Through, type ThroughSetup } from './through.ts';
 import { closeAll, commonOf, openDoors, type TieredParts } from './tiered-parts.ts';
@@ -34,13 +34,13 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
   const blocking = doors.blocking && new Through(setup, doors.blocking.front, doors.blocking.back);
   const underWay = new Set<Promise<unknown>>();
   const { states } = copies;
-  const { peek } = front;
+  const peek = front.peek?.bind(front);
   return {
     ...commonOf(parts),
     capabilities: capabilitiesOf(parts),
     ...(back.checkValue !== undefined && { checkValue: back.checkValue.bind(back) }),
     ...(peek !== undefined && {
-      peek: (key) => (states.get(key) === undefined ? peek.call(front, key) : undefined),
+      peek: (key) => (states.get(key) === undefined ? peek(key) : undefined),
     }),
     readOne: (key, call) => through.readOne(key, call),
     readMany: (keys, call) => through.readMany(keys, call),
@@ -97,7 +97,7 @@ async function* bounded<T>(
   let whole = false;
   try {
     for (;;) {
-      const step = await new Sending(call, timeoutMs).run(() => steps.next());
+      const step = await new BackCall(call, timeoutMs).run(() => steps.next());
       whole = step.done === true;
       if (step.done === true) return;
       yield step.value;

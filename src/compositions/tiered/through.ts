@@ -6,7 +6,7 @@ import { isStrataError } from '../../store/errors.ts';
 import type { Awaitable, CommitOutcome, Write } from '../../store/primitives.ts';
 import { fromCopy, type Source, toCopy } from './copies.ts';
 import { type CopyState, type FrontCopies, fence, removal, type Step } from './front-copies.ts';
-import { appliedNothing, backError, type Door, Sending } from './parts.ts';
+import { appliedNothing, BackCall, backError, type Door } from './parts.ts';
 import type { SourceName } from './source.ts';
 
 /** How `Through` is to behave; shared by its asynchronous and its blocking half. */
@@ -98,22 +98,20 @@ export class Through<V> {
   }
 
   commit(writes: readonly Write<V>[], call: Call): Awaitable<CommitOutcome> {
-    const last = new Map<string, number>();
-    for (let at = 0; at < writes.length; at++) last.set((writes[at] as Write<V>).key, at);
-    const states = Array.from(last.keys(), (key) => this.#begin(key));
-    const sending = new Sending(call, this.#setup.backTimeoutMs);
+    const last = lastOf(writes);
+    const states = last.map((at) => this.#begin((writes[at] as Write<V>).key));
+    const part = new BackCall(call, this.#setup.backTimeoutMs);
     return attempt(
-      () =>
-        chain(this.#clear(states), () => sending.run((part) => this.#back.commit(writes, part))),
+      () => chain(this.#clear(states), () => part.run(() => this.#back.commit(writes, part))),
       (done) =>
         chain(this.#source(), (source) =>
-          this.#conclude(states, done, (state) => {
-            const at = last.get(state.key) as number;
+          this.#conclude(states, done, (i) => {
+            const at = last[i] as number;
             return this.#copyOf(writes[at] as Write<V>, done.outcomes[at]?.entry, source);
           }),
         ),
       (error) => {
-        this.#failed(states, error, sending.pending);
+        this.#failed(states, error, part.pending);
         throw backError(error);
       },
     );
@@ -137,7 +135,7 @@ export class Through<V> {
   #conclude<T>(
     states: readonly CopyState<V>[],
     result: T,
-    decide: (state: CopyState<V>) => Consequence<V>,
+    decide: (i: number) => Consequence<V>,
   ): Awaitable<T> {
     const { copies } = this.#setup;
     const applied = copies.apply(this.#front, states, () => this.#steps(states, decide));
@@ -151,14 +149,12 @@ export class Through<V> {
     });
   }
 
-  #steps(
-    states: readonly CopyState<V>[],
-    decide: (state: CopyState<V>) => Consequence<V>,
-  ): Step<V>[] {
+  #steps(states: readonly CopyState<V>[], decide: (i: number) => Consequence<V>): Step<V>[] {
     const { frontOnly } = this.#setup;
     const steps: Step<V>[] = [];
-    for (const state of states) {
-      const consequence = decide(state);
+    for (let i = 0; i < states.length; i++) {
+      const state = states[i] as CopyState<V>;
+      const consequence = decide(i);
       if (consequence === 'none' && !state.overlapped) continue;
       const write = typeof consequence === 'string' ? undefined : consequence;
       // Of writes that overlap it is not known which one the back took last.
@@ -206,7 +202,7 @@ export class Through<V> {
     const { around, frontTakesExpiry } = this.#setup;
     if (around || write.type === 'delete' || head === undefined) return removal(write.key);
     if (head.expiresAt !== undefined && !frontTakesExpiry) return removal(write.key);
-    return toCopy({ ...head, value: write.value }, source);
+    return toCopy(head, write.value, source);
   }
 
   #missed(key: string, call: Call): Awaitable<Entry<V> | undefined> {
@@ -322,7 +318,7 @@ export class Through<V> {
         if (!copied && !state.fenced) return [];
         // Another read of the same generation may be older than this one.
         state.generation++;
-        const write = copied ? toCopy(entry, named) : removal<V>(state.key);
+        const write = copied ? toCopy(entry, entry.value, named) : removal<V>(state.key);
         return [{ state, write, fresh: !state.fenced }];
       });
     const states = reading.map(({ state }) => state);
@@ -340,7 +336,7 @@ export class Through<V> {
   /** Asks the back for one caller. */
   #ask<T>(call: Call, work: (part: Call) => Awaitable<T>): Awaitable<T> {
     return attempt(
-      () => new Sending(call, this.#setup.backTimeoutMs).run(work),
+      () => new BackCall(call, this.#setup.backTimeoutMs).run(work),
       (result) => result,
       (error) => {
         throw backError(error);
@@ -357,6 +353,16 @@ export class Through<V> {
     const { env, backTimeoutMs } = this.#setup;
     return this.#ask(new Call(env, operation, key, { timeoutMs: backTimeoutMs }), work);
   }
+}
+
+/** Of each key the place of its last write. */
+function lastOf<V>(writes: readonly Write<V>[]): readonly number[] {
+  if (writes.length === 1) return [0];
+  const last = new Map<string, number>();
+  writes.forEach(({ key }, at) => {
+    last.set(key, at);
+  });
+  return [...last.values()];
 }
 
 /** What the end of a write means for the front's copy: a write of it, nothing, or that nobody knows. */
