@@ -33,3 +33,11 @@ modelTest({
   test: { describe, it },
   factory: { env, create: () => memory({ env, logBytes: 600 }) },
 });
+
+modelTest({
+  fc,
+  name: 'memory that forgets',
+  test: { describe, it },
+  factory: { env, create: () => memory({ env, logBytes: 0, tombstoneBytes: 400 }) },
+  forgetful: true,
+});
