@@ -42,8 +42,8 @@ export class GroupReader {
 
   /**
    * Reads what follows a position (`undefined`: the whole state) and gives it as the frames of one
-   * group: a commit of the log, or a larger step through the index, and more commits while they
-   * fit into the last frame. Gives nothing when nothing follows. Errors are those of `feed.read`.
+   * group: a large step through the index, or small commits while they fit into one frame, of
+   * each key the last. Gives nothing when nothing follows. Errors are those of `feed.read`.
    */
   async *read(after: Position | undefined, call: Call): AsyncGenerator<GroupFrame, void> {
     const { feed } = this.#source.side;
@@ -51,12 +51,13 @@ export class GroupReader {
     let at = after;
     for (;;) {
       let end: Position | undefined;
+      let isFirst = true;
       for await (const page of feed.read(at, call)) {
-        for (const change of page.changes) {
-          group.add(change);
-          if (group.ready.length > 0) yield* group.ready.splice(0);
-        }
         end = page.end;
+        if (isFirst && end !== undefined) group.merge(page.changes);
+        else for (const change of page.changes) group.add(change);
+        isFirst = false;
+        if (group.ready.length > 0) yield* group.ready.splice(0);
       }
       if (end === undefined && at !== undefined) break;
       // An empty store: its whole state is nothing, at its head.
@@ -64,7 +65,7 @@ export class GroupReader {
       group.reached(at);
       if (group.isFull) break;
     }
-    if (group.position !== undefined) yield group.finish(group.position);
+    if (group.position !== undefined) yield* group.finish(group.position);
   }
 }
 
@@ -76,6 +77,10 @@ class GroupEncoder {
   readonly #operations: OperationsWriter;
   /** Frames that are complete. */
   readonly ready: GroupFrame[] = [];
+  /** Changes of whole commits that are not yet encoded: of each key the last, in order. */
+  readonly #merged: Map<string, Change<unknown>> = new Map();
+  #mergedBytes = 0;
+  #commits = 0;
   #part = 0;
   #frames = 0;
   /** Where the changes added so far lead to, at the end of a commit. */
@@ -93,19 +98,52 @@ class GroupEncoder {
   /** Whether the group should end here rather than take in another commit. */
   get isFull(): boolean {
     const { batchBytes, batchKeys } = this.#source.limits;
-    const operations = this.#operations;
     return (
-      this.#frames > 0 || operations.bytes >= batchBytes / 2 || operations.count >= batchKeys / 2
+      this.#frames > 0 ||
+      this.#operations.bytes + this.#mergedBytes >= batchBytes / 2 ||
+      this.#operations.count + this.#merged.size >= batchKeys / 2 ||
+      this.#commits >= MAX_COMMITS
     );
   }
 
   reached(position: Position): void {
     this.position = position;
+    this.#commits++;
   }
 
+  /** Takes in a whole commit. */
+  merge(changes: readonly Change<unknown>[]): void {
+    const merged = this.#merged;
+    for (const change of changes) {
+      const { key } = change;
+      if (!this.#source.scope.accepts(key)) continue;
+      if (merged.delete(key)) this.#mergedBytes -= roughBytes(change);
+      merged.set(key, change);
+      this.#mergedBytes += roughBytes(change);
+    }
+  }
+
+  /** Takes in part of a commit that is too large to be held. */
   add(change: Change<unknown>): void {
-    const { side, storeId, scope, limits } = this.#source;
-    if (!scope.accepts(change.key)) return;
+    if (this.#merged.size > 0) this.#encodeMerged();
+    if (this.#source.scope.accepts(change.key)) this.#encode(change);
+  }
+
+  /** The last frames. */
+  finish(end: Position): GroupFrame[] {
+    this.#encodeMerged();
+    this.#close(end);
+    return this.ready;
+  }
+
+  #encodeMerged(): void {
+    for (const change of this.#merged.values()) this.#encode(change);
+    this.#merged.clear();
+    this.#mergedBytes = 0;
+  }
+
+  #encode(change: Change<unknown>): void {
+    const { side, storeId, limits } = this.#source;
     const operations = this.#operations;
     if (change.type === 'delete') operations.addDelete(change.key, change.rev);
     else {
@@ -123,12 +161,6 @@ class GroupEncoder {
       operations.isFull
     )
       this.#close(undefined);
-  }
-
-  /** The last frame. */
-  finish(end: Position): GroupFrame {
-    this.#close(end);
-    return this.ready.pop() as GroupFrame;
   }
 
   #addPieces(value: Uint8Array): void {
@@ -162,3 +194,13 @@ class GroupEncoder {
 }
 
 const NOTHING = new Uint8Array(0);
+/** So many commits at most are waited for before what they come to goes out. */
+const MAX_COMMITS = 4_096;
+/** Counted for a key beside its value, or for a value of unknown size. */
+const ROUGH_BYTES = 64;
+
+function roughBytes(change: Change<unknown>): number {
+  const size =
+    change.type === 'set' && change.value instanceof Uint8Array ? change.value.length : 0;
+  return ROUGH_BYTES + size;
+}

@@ -86,21 +86,26 @@ export class SubscriberStream {
 
   /** Reads one group, however large, as fast as the subscriber takes it. */
   async #readAlone(from: Position | undefined): Promise<Position | undefined> {
-    const reader = new GroupReader(this.#init.source);
+    const frames = new GroupReader(this.#init.source).read(from, this.#init.call);
     try {
-      for await (const frame of reader.read(from, this.#init.call)) {
-        if (!this.#init.mayGo()) await this.#room();
-        if (this.#ended) return from;
-        this.#send(frame);
-        if (frame.end === undefined) continue;
+      for (;;) {
+        // Room first: who does not read is not read for.
+        await this.#room();
+        const next = this.#ended ? undefined : await frames.next();
+        if (this.#ended || next === undefined) return from;
+        if (next.done === true) break;
+        this.#send(next.value);
+        if (next.value.end === undefined) continue;
         this.#freshStarts = 0;
-        return frame.end;
+        return next.value.end;
       }
     } catch (error) {
       if (this.#ended) return from;
       if (!isStrataError(error, 'cursor-expired')) throw error;
       if (from === undefined && ++this.#freshStarts >= MAX_FRESH_STARTS) throw error;
       return undefined;
+    } finally {
+      await frames.return();
     }
     // Nothing follows, yet the tail is somewhere else: it moves on when asked.
     await this.#more();
