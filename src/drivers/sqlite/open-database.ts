@@ -164,6 +164,7 @@ const FILE_SYSTEM_CODES: Readonly<Record<string, StrataErrorCode>> = {
   ENAMETOOLONG: 'invalid-argument',
   ELOOP: 'invalid-argument',
   ENOENT: 'invalid-argument',
+  ERR_INVALID_ARG_VALUE: 'invalid-argument',
 };
 
 function fromFileSystem(error: unknown, path: string): unknown {
@@ -172,7 +173,9 @@ function fromFileSystem(error: unknown, path: string): unknown {
   return failed(FILE_SYSTEM_CODES[code] ?? 'unavailable', `${path}: ${message}`, error);
 }
 
-function openError(error: unknown, path: string): unknown {
+/** What a failure while opening says of the path. */
+export function openError(error: unknown, path: string): unknown {
+  if (error instanceof StrataError) return error;
   if (isNoDatabase(error))
     return wasStore(path)
       ? failed('corrupt', `the store at ${path} is damaged: its first page is no SQLite`, error)

@@ -5,7 +5,7 @@ import { CommitQueue } from './commit-queue.ts';
 import { Commits } from './commits.ts';
 import { SqliteEngine } from './engine.ts';
 import { SqliteFeed } from './feed.ts';
-import { MEMORY_PATH, openDatabase } from './open-database.ts';
+import { MEMORY_PATH, openDatabase, openError } from './open-database.ts';
 import { isAlive } from './opener.ts';
 import { Tombstones } from './tombstones.ts';
 import { WriteLock } from './write-lock.ts';
@@ -64,7 +64,7 @@ export function openStore(options: OpenStoreOptions): SqliteStore {
     };
   } catch (error) {
     db.close();
-    throw error;
+    throw openError(error, path);
   }
 }
 
