@@ -2,6 +2,7 @@ import { openDB } from 'idb';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { cdp } from 'vitest/browser';
 import type { Store } from '../../store/store.ts';
+import { simulatedEnv } from '../../testing/index.ts';
 import { type IndexedDbOptions, indexeddb } from './index.ts';
 
 /** The browser's own tools, by its debugging protocol. */
@@ -92,7 +93,8 @@ describe('a full disk', () => {
 describe('a lost connection', () => {
   it('is opened anew; what the browser deleted with it comes back empty, in a new epoch', async () => {
     const databaseName = fresh();
-    const store = open<number>(databaseName, { pollMs: 60_000 });
+    // Nothing but the event tells the watch: no timer ever runs.
+    const store = open<number>(databaseName, { env: simulatedEnv() });
     await store.set('a', 1);
     const before = await store.cursor();
     const failure = store

@@ -168,6 +168,36 @@ describe('two tabs', () => {
     expect(await store.get('count')).toBe(80);
   });
 
+  it('wait for no longer than they are told while the other holds the database', async () => {
+    const name = fresh();
+    const store = open(name);
+    await store.set('a', 0);
+    const theirs = await openDB(name);
+    const tx = theirs.transaction('entries', 'readwrite');
+    let busy = true;
+    const holding = (async () => {
+      while (busy) await tx.store.get('none');
+      await tx.done;
+    })();
+    const first = failureOf(store.set('a', 1, { timeoutMs: 50 }));
+    // Not the public call alone: what waits behind the first is freed when it is given up.
+    const call = Call.background(systemEnv, 'set');
+    const write = { type: 'set', key: 'a', value: 2 } as const;
+    await Promise.resolve();
+    await Promise.resolve();
+    const second = failureOf(Promise.resolve(primitivesOf(store).commit([write], call)));
+    call.end('timeout');
+    expect(await second).toMatchObject({ code: 'timeout' });
+    expect(await first).toMatchObject({ code: 'timeout', operation: 'set', key: 'a' });
+    expect(await failureOf(store.get('a', { timeoutMs: 50 }))).toMatchObject({ code: 'timeout' });
+    busy = false;
+    await holding;
+    theirs.close();
+    expect(await store.get('a')).toBe(0);
+    await store.set('a', 3);
+    expect(await store.cursor()).toMatch(/\.2\./);
+  });
+
   it('find a batch whole or not at all when a tab ends while it writes', async () => {
     const name = fresh();
     const store = open(name);
