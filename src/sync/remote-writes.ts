@@ -13,6 +13,11 @@ const FRAME_BYTES: number = 128 * 1024;
 
 type Answer = MessageOf<'result'> | MessageOf<'error'>;
 
+interface Turn {
+  give(link: Link): void;
+  refuse(error: StrataError): void;
+}
+
 interface Link {
   send(frame: Uint8Array): void;
   readonly mayWrite: boolean;
@@ -27,14 +32,17 @@ export class RemoteWrites {
     number,
     { readonly answer: (answer: Answer) => void; readonly lost: () => void }
   > = new Map();
-  /** Those who wait for a connection, for room, or for the copy to come up. */
+  /** Those who wait for a connection and for room, in order. */
+  readonly #queue: Set<Turn> = new Set();
+  #inFlight = 0;
+  /** Those who wait for the copy to come up. */
   #waiting: Set<() => void> = new Set();
   #at: Position | undefined;
 
   /** A connection stands. */
   opened(link: Link): void {
     this.#link = link;
-    this.#wakeAll();
+    this.#giveTurns();
   }
 
   /** It is gone: what was asked may have been done or not. */
@@ -43,20 +51,21 @@ export class RemoteWrites {
     const asked = [...this.#asked.values()];
     this.#asked.clear();
     for (const { lost } of asked) lost();
-    this.#wakeAll();
   }
 
   /** The subscription is over. */
   end(error: StrataError): void {
     this.#ended = error;
     this.lost();
+    for (const { refuse } of this.#queue) refuse(error);
+    this.#queue.clear();
+    this.#wakeAll();
   }
 
   answered(answer: Answer): void {
     const asked = this.#asked.get(answer.id);
     this.#asked.delete(answer.id);
     asked?.answer(answer);
-    this.#wakeAll();
   }
 
   /** The local copy stands here now. */
@@ -73,18 +82,31 @@ export class RemoteWrites {
         `${call.operation}: ${writes.length} writes at once; expected at most ${MAX_WRITES}`,
         { operation: call.operation },
       );
-    const link = await this.#ready(call);
-    if (!link.mayWrite)
-      throw new StrataError('denied', `${call.operation}: this subscription may only read`, {
-        operation: call.operation,
-        key: writes[0]?.key,
-      });
-    const { epoch } = this.#at ?? {};
-    call.markSent();
-    const answer = await this.#ask(link, writes, call);
-    // Also who lost a condition waits: the next try must see what it lost to.
-    await this.#until(() => this.#has(answer.rev, epoch), call);
-    if (answer.type === 'error') throw asked(errorOf(answer), call.operation);
+    let link = await this.#turn(call);
+    // It may have gone in the moment between.
+    while (link !== this.#link) {
+      this.#inFlight--;
+      link = await this.#turn(call);
+    }
+    let epoch: string | undefined;
+    let answer: Answer;
+    try {
+      if (!link.mayWrite) throw readOnly(call, writes[0]?.key);
+      epoch = this.#at?.epoch;
+      call.markSent();
+      answer = await this.#ask(link, writes, call);
+    } finally {
+      this.#inFlight--;
+      this.#giveTurns();
+    }
+    const isUp = (): boolean => this.#has(answer.rev, epoch);
+    if (answer.type === 'error') {
+      const error = asked(errorOf(answer), call.operation);
+      // Who lost a condition must see at the next try what it lost to.
+      if (error.code === 'conflict') await this.#until(isUp, call).catch(() => undefined);
+      throw error;
+    }
+    await this.#until(isUp, call);
     const keys = writes.map((write) => write.key);
     const outcomes = readOutcomes(answer.outcomes, keys).map((outcome, i) => {
       const write = writes[i];
@@ -101,13 +123,27 @@ export class RemoteWrites {
     return rev === 0 || (at !== undefined && (at.rev >= rev || at.epoch !== (epoch ?? at.epoch)));
   }
 
-  async #ready(call: Call): Promise<Link> {
-    let link: Link | undefined;
-    await this.#until(() => {
-      link = this.#asked.size < MAX_IN_FLIGHT ? this.#link : undefined;
-      return link !== undefined;
-    }, call);
-    return link as Link;
+  /** Waits for a connection with room, behind those who came before. */
+  async #turn(call: Call): Promise<Link> {
+    if (this.#ended !== undefined) throw asked(this.#ended, call.operation);
+    const given = new Promise<Link>((give, refuse) => {
+      const turn: Turn = { give, refuse: (error) => refuse(asked(error, call.operation)) };
+      this.#queue.add(turn);
+      call.onEnd((error) => {
+        if (this.#queue.delete(turn)) refuse(error);
+      });
+    });
+    this.#giveTurns();
+    return given;
+  }
+
+  #giveTurns(): void {
+    for (const turn of this.#queue) {
+      if (this.#link === undefined || this.#inFlight >= MAX_IN_FLIGHT) return;
+      this.#inFlight++;
+      this.#queue.delete(turn);
+      turn.give(this.#link);
+    }
   }
 
   #ask(link: Link, writes: readonly WireWrite[], call: Call): Promise<Answer> {
@@ -160,6 +196,13 @@ function* writeFrames(id: number, writes: readonly WireWrite[]): Generator<Uint8
     putWrite(rows, write, pieced);
   }
   yield close(true);
+}
+
+function readOnly({ operation }: Call, key: string | undefined): StrataError {
+  return new StrataError('denied', `${operation}: this subscription may only read`, {
+    operation,
+    key,
+  });
 }
 
 function unknownOutcome({ operation, key }: Call): StrataError {

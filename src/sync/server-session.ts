@@ -263,10 +263,10 @@ export class ServerSession {
     if (!message.last) return [];
     this.#lastWriteId = id;
     this.#writing = undefined;
-    if (!this.#mayWrite) return refuseWrite(id, 'denied', 'this connection may not write');
+    if (!this.#mayWrite) return refuseWrite(id, 'denied', 'write: this connection may not write');
     const { pendingWrites, writeBytes } = this.#limits;
     if (this.#pending.size >= pendingWrites || this.#pendingBytes > writeBytes * 3)
-      return refuseWrite(id, 'overloaded', 'too many writes wait');
+      return refuseWrite(id, 'overloaded', 'write: too many writes wait');
     this.#pending.set(id, writing.bytes);
     this.#pendingBytes += writing.bytes;
     return [{ do: 'write', id, writes: writing.writes }];
