@@ -47,7 +47,7 @@ export function delegateBlocking<V>(inner: BlockingPrimitives<V>): BlockingPrimi
     ...(inner.readValue !== undefined && { readValue: (key) => inner.readValue?.(key) }),
     scan: (range) => inner.scan(range),
     scanKeys: (range) => inner.scanKeys(range),
-    commit: (writes) => inner.commit(writes),
+    commit: (writes, operation) => inner.commit(writes, operation),
     ...(state !== undefined && { state: () => state.call(inner) }),
   };
 }

@@ -102,7 +102,7 @@ describe('prefixed', () => {
       details: { version: head.version },
       message: expect.stringMatching(/^set: "k" exists/),
     });
-    expect(() => store.blocking.delete('k', { if: { version: 'x' } })).toThrow(/^commit: "k" has/);
+    expect(() => store.blocking.delete('k', { if: { version: 'x' } })).toThrow(/^delete: "k" has/);
   });
 
   it('gives the bytes beneath under the same keys', async () => {

@@ -160,7 +160,8 @@ function prefixedBlocking<V>(inner: BlockingPrimitives<V>, view: View): Blocking
         (entry) => view.entry(entry),
       ),
     scanKeys: (range) => view.each(() => inner.scanKeys(view.range(range)), toOuter),
-    commit: (writes) => view.runNow(() => view.outcome(inner.commit(view.writes(writes)))),
+    commit: (writes, operation) =>
+      view.runNow(() => view.outcome(inner.commit(view.writes(writes), operation))),
     ...(state !== undefined && { state: () => view.state(state.call(inner)) }),
   };
 }

@@ -21,7 +21,7 @@ import type { BatchResult, BatchWrite, DeleteOptions, Range, SetOptions } from '
 import { checkOptions } from './options.ts';
 import type { BlockingPrimitives, CommitOutcome, Primitives, Write } from './primitives.ts';
 import { handOutEntry, handOutValue, toBatchResult } from './results.ts';
-import { lostRace, updateWrite } from './update.ts';
+import { checkUpdates, lostRace, updateWrite } from './update.ts';
 
 const CLEAR_BATCH_KEYS = 1_000;
 
@@ -104,7 +104,7 @@ export class BlockingFacade<V> implements BlockingStore<V> {
     const write = toSetWrite(this.#primitives, 'getOrSet', key, value, options);
     const conditional = this.#primitives.capabilities.conditional !== 'none';
     try {
-      this.#blocking.commit([conditional ? { ...write, if: 'absent' } : write]);
+      this.#blocking.commit([conditional ? { ...write, if: 'absent' } : write], 'getOrSet');
     } catch (error) {
       // Another writer came first: its value is the one that everybody sees.
       if (!isStrataError(error, 'conflict')) throw error;
@@ -116,18 +116,16 @@ export class BlockingFacade<V> implements BlockingStore<V> {
   set(key: string, value: V, options?: SyncSetOptions): EntryHead {
     this.#begin('set', key);
     checkOptions('set', options, SET_RULES);
-    const { outcomes } = this.#blocking.commit([
-      toSetWrite(this.#primitives, 'set', key, value, options),
-    ]);
+    const write = toSetWrite(this.#primitives, 'set', key, value, options);
+    const { outcomes } = this.#blocking.commit([write], 'set');
     return { ...(outcomes[0]?.entry as EntryHead) };
   }
 
   delete(key: string, options?: Pick<DeleteOptions, 'if'>): boolean {
     this.#begin('delete', key);
     checkOptions('delete', options, DELETE_RULES);
-    const { outcomes } = this.#blocking.commit([
-      toDeleteWrite(this.#primitives, 'delete', key, options?.if),
-    ]);
+    const write = toDeleteWrite(this.#primitives, 'delete', key, options?.if);
+    const { outcomes } = this.#blocking.commit([write], 'delete');
     return outcomes[0]?.existed === true;
   }
 
@@ -138,6 +136,7 @@ export class BlockingFacade<V> implements BlockingStore<V> {
     this.#checkOpen('setMany');
     checkOptions('setMany', options, SET_UNCONDITIONAL_RULES);
     return this.#commit(
+      'setMany',
       checkPairs('setMany', pairs).map(([key, value]) =>
         toSetWrite(this.#primitives, 'setMany', key, value, options),
       ),
@@ -149,9 +148,7 @@ export class BlockingFacade<V> implements BlockingStore<V> {
     const writes = checkKeys(this.#primitives as Primitives<unknown>, 'deleteMany', keys).map(
       (key): Write<V> => ({ type: 'delete', key }),
     );
-    return writes.length === 0
-      ? 0
-      : this.#blocking.commit(writes).outcomes.filter((outcome) => outcome.existed).length;
+    return this.#remove('deleteMany', writes);
   }
 
   clear(options?: { readonly prefix?: string }): number {
@@ -163,8 +160,7 @@ export class BlockingFacade<V> implements BlockingStore<V> {
         this.#blocking.scanKeys(range),
         (key): Write<V> => ({ type: 'delete', key }),
       );
-      if (doomed.length > 0)
-        cleared += this.#blocking.commit(doomed).outcomes.filter(({ existed }) => existed).length;
+      cleared += this.#remove('clear', doomed);
       if (doomed.length < CLEAR_BATCH_KEYS) return cleared;
     }
   }
@@ -177,6 +173,7 @@ export class BlockingFacade<V> implements BlockingStore<V> {
     this.#begin('update', key);
     checkOptions('update', options, SET_UNCONDITIONAL_RULES);
     checkFunction('update', key, fn, 'a function from the old value to the new one');
+    checkUpdates(this.#primitives, key);
     for (;;) {
       const before = this.#blocking.readOne(key);
       const value = fn(
@@ -198,7 +195,7 @@ export class BlockingFacade<V> implements BlockingStore<V> {
 
   batch(writes: Iterable<BatchWrite<V>>): BatchResult {
     this.#checkOpen('batch');
-    return this.#commit(toWrites(this.#primitives, 'batch', writes));
+    return this.#commit('batch', toWrites(this.#primitives, 'batch', writes));
   }
 
   *list(range?: Range): Iterable<Entry<V>> {
@@ -239,17 +236,24 @@ export class BlockingFacade<V> implements BlockingStore<V> {
     );
   }
 
-  #commit(writes: readonly Write<V>[]): BatchResult {
+  #commit(operation: string, writes: readonly Write<V>[]): BatchResult {
     return toBatchResult(
       writes,
-      writes.length === 0 ? { outcomes: [] } : this.#blocking.commit(writes),
+      writes.length === 0 ? { outcomes: [] } : this.#blocking.commit(writes, operation),
     );
+  }
+
+  /** Applies deletes; gives the number of keys that existed. */
+  #remove(operation: string, writes: readonly Write<V>[]): number {
+    if (writes.length === 0) return 0;
+    const { outcomes } = this.#blocking.commit(writes, operation);
+    return outcomes.filter(({ existed }) => existed).length;
   }
 
   /** One try of an update; `undefined` when another writer came first. */
   #try(write: Write<V>, before: Entry<V> | undefined): CommitOutcome | undefined {
     try {
-      return this.#blocking.commit([write]);
+      return this.#blocking.commit([write], 'update');
     } catch (error) {
       if (!lostRace(error, before)) throw error;
       return undefined;

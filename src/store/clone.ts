@@ -12,8 +12,14 @@ export function cloneValue<V>(value: V): V {
 /** Deeper than this, or cyclic: left to `structuredClone`, which knows both. */
 const MAX_DEPTH = 64;
 
+/** More parts than this may be few parts reached over and over: left to `structuredClone`, which copies each once. */
+const MAX_PARTS = 100_000;
+
 class NotPlain extends Error {}
 const notPlain = new NotPlain();
+
+/** Parts that the copy under way may still have; copying is synchronous, so one counter serves all. */
+let partsLeft = 0;
 
 function clonePart(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null) {
@@ -22,6 +28,7 @@ function clonePart(value: unknown, depth: number): unknown {
     return value;
   }
   if (depth > 0) return clonePlain(value, depth);
+  partsLeft = MAX_PARTS;
   try {
     return clonePlain(value, 0);
   } catch (error) {
@@ -35,7 +42,7 @@ function clonePart(value: unknown, depth: number): unknown {
 }
 
 function clonePlain(value: object, depth: number): unknown {
-  if (depth > MAX_DEPTH) throw notPlain;
+  if (depth > MAX_DEPTH || --partsLeft < 0) throw notPlain;
   if (Array.isArray(value)) {
     const copy = new Array<unknown>(value.length);
     for (let i = 0; i < value.length; i++) {
@@ -53,7 +60,6 @@ function clonePlain(value: object, depth: number): unknown {
     }
     return copy;
   }
-
   // A Buffer comes back as the plain kind, as structuredClone would give it.
   if (value instanceof Uint8Array) return new Uint8Array(value);
   throw notPlain;

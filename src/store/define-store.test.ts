@@ -117,7 +117,7 @@ describe('a defined store', () => {
   it('never gives the value of a reserved key', async () => {
     const store = memory();
     const primitives = primitivesOf(store);
-    primitives.blocking?.commit([{ type: 'set', key: '\u0000own', value: 1 }]);
+    primitives.blocking?.commit([{ type: 'set', key: '\u0000own', value: 1 }], 'set');
     await expect(store.get('\u0000own')).rejects.toMatchObject({ code: 'invalid-argument' });
     const all: string[] = [];
     for await (const key of store.keys()) all.push(key);

@@ -37,7 +37,7 @@ import type { Awaitable, CommitOutcome, Feed, Primitives, Write } from './primit
 import { handOutEntry, handOutValue, toBatchResult } from './results.ts';
 import { SingleLoad } from './single-load.ts';
 import type { Store, StoreWithBlocking } from './store.ts';
-import { updateEntry } from './update.ts';
+import { checkUpdates, updateEntry } from './update.ts';
 
 /** Deletes of `clear` go in batches of so many keys. */
 const CLEAR_BATCH_KEYS = 1_000;
@@ -215,9 +215,7 @@ class DefinedStore<V> implements Store<V> {
   ): Promise<Entry<V> | undefined> {
     const call = this.#begin('update', key, options, SET_UNCONDITIONAL_RULES);
     checkFunction('update', key, fn, 'a function from the old value to the new one');
-    if (this.capabilities.conditional !== 'all') {
-      throw this.#unsupported('update', key, 'atomic updates');
-    }
+    checkUpdates(this.#primitives, key);
     return call.guard(updateEntry(this.#primitives, key, fn, options, call));
   }
 

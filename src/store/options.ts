@@ -29,6 +29,7 @@ interface Rules {
   readonly object: OptionRule;
   readonly anything: OptionRule;
   readonly store: OptionRule;
+  readonly codec: OptionRule;
   oneOf(...words: readonly string[]): OptionRule;
   either(...rules: readonly OptionRule[]): OptionRule;
 }
@@ -50,6 +51,10 @@ export const is: Rules = {
   object: rule('an object', (v) => typeof v === 'object' && v !== null),
   anything: rule('anything', () => true),
   store: rule('a store', (v) => typeof v === 'object' && v !== null && 'capabilities' in v),
+  codec: rule('a codec, such as json()', (v) => {
+    const { encode, decode } = (v ?? {}) as { encode?: unknown; decode?: unknown };
+    return typeof encode === 'function' && typeof decode === 'function';
+  }),
   oneOf: (...words) =>
     rule(`one of ${words.map((w) => `'${w}'`).join(', ')}`, (v) => words.includes(v as string)),
   either: (...rules) =>

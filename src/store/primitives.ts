@@ -93,7 +93,8 @@ export interface BlockingPrimitives<V> {
   readValue?(key: string): V | undefined;
   scan(range: KeyRange): Iterable<Entry<V>>;
   scanKeys(range: KeyRange): Iterable<string>;
-  commit(writes: readonly Write<V>[]): CommitOutcome;
+  /** `operation` names the public call in errors. */
+  commit(writes: readonly Write<V>[], operation: string): CommitOutcome;
   state?(): FeedState;
 }
 

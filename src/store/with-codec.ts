@@ -89,7 +89,7 @@ function codedBlocking<V>(
       for (const entry of blocking.scan(range)) yield values.decoded('list', entry);
     },
     scanKeys: (range) => blocking.scanKeys(range),
-    commit: (writes) => blocking.commit(values.writes('commit', writes)),
+    commit: (writes, operation) => blocking.commit(values.writes(operation, writes), operation),
     ...(state !== undefined && { state: () => state.call(blocking) }),
   };
 }

@@ -220,7 +220,8 @@ function faultyBlocking<V>(inner: BlockingPrimitives<V>, plan: FaultPlan): Block
     }),
     scan: (range) => plan.runBlocking('scan', () => inner.scan(range)),
     scanKeys: (range) => plan.runBlocking('scan', () => inner.scanKeys(range)),
-    commit: (writes) => plan.runBlocking('commit', () => inner.commit(writes)),
+    commit: (writes, operation) =>
+      plan.runBlocking('commit', () => inner.commit(writes, operation)),
     ...(state !== undefined && {
       state: () => plan.runBlocking('feed', () => state.call(inner)),
     }),

@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { lateStore } from '../../../test/support/late-store.ts';
 import { memory } from '../../drivers/memory/index.ts';
-import { describeStore } from '../../store/index.ts';
+import { defineStore, describeStore, json, type Store } from '../../store/index.ts';
 import { primitivesOf } from '../../store/internals.ts';
+import { withCodec } from '../../store/with-codec.ts';
 import { FaultPlan, faulty, simulatedEnv } from '../../testing/index.ts';
 import { settled } from '../../testing/settled.ts';
 import { type TieredOptions, tiered } from './index.ts';
@@ -19,6 +20,10 @@ function world(options: Options = {}) {
   const store = tiered({ front, back, ...options });
   return { env, inFront, inBack, frontPlan, backPlan, front, back, store };
 }
+
+/** A store that holds values as JSON, as those on disk do. */
+const withJson = (): Store<unknown> =>
+  defineStore(withCodec(primitivesOf(memory<Uint8Array>()), json()));
 
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
@@ -142,7 +147,7 @@ describe('what a copy carries', () => {
     await inBack.set('k', 1, { expiresAt, meta: { a: [1] }, immutable: true });
     const origin = { store: 'far', epoch: 'e', rev: 7, version: 'v' };
     const write = { type: 'set', key: 'copied', value: 2, origin, modifiedAt: 5 } as const;
-    primitivesOf(inBack).blocking?.commit([write]);
+    primitivesOf(inBack).blocking?.commit([write], 'set');
     for (const key of ['k', 'copied']) {
       const truth = await inBack.getEntry(key);
       expect(await store.getEntry(key)).toEqual(truth);
@@ -151,6 +156,24 @@ describe('what a copy carries', () => {
       expect(store.blocking.getEntry(key)).toEqual(truth);
     }
     expect(backPlan.calls('read')).toBe(2);
+  });
+
+  it('is what the back makes of a value, from the first hit on', async () => {
+    const back = withJson();
+    const store = tiered<unknown>({ front: memory(), back });
+    await store.set('k', { at: new Date(0), none: undefined });
+    expect(await store.get('k')).toEqual(await back.get('k'));
+    expect(await store.get('k')).toEqual({ at: '1970-01-01T00:00:00.000Z' });
+  });
+
+  it('shares nothing with the value that was written', async () => {
+    const front = memory<Uint8Array>({ zeroCopy: true });
+    const store = tiered({ front, back: lateStore(memory<Uint8Array>()) });
+    const bytes = Uint8Array.of(1, 2, 3);
+    const writing = store.set('k', bytes);
+    bytes.fill(9);
+    await writing;
+    expect(await store.get('k')).toEqual(Uint8Array.of(1, 2, 3));
   });
 
   it('serves in conditional writes that go to the back', async () => {

@@ -32,7 +32,7 @@ export function blockingDoor<V>(part: BlockingPrimitives<V>): Door<V> {
     blocking: true,
     readOne: (key) => part.readOne(key),
     readMany: (keys) => keys.map((key) => part.readOne(key)),
-    commit: (writes) => part.commit(writes),
+    commit: (writes, call) => part.commit(writes, call.operation),
   };
 }
 

@@ -1,5 +1,6 @@
 import { Call } from '../../store/call.ts';
 import type { Capabilities } from '../../store/capabilities.ts';
+import { cloneValue } from '../../store/clone.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { Timer } from '../../store/env.ts';
 import type { KeyRange } from '../../store/keys.ts';
@@ -24,6 +25,7 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
     around: parts.write === 'around',
     // A front that is never filled again keeps what it has, even if a crash makes it old.
     lasting: !frontOnly && !diesWithProcess(front.capabilities),
+    own: ownerOf(parts),
     frontTakesExpiry: front.capabilities.ttl,
     backIsAtomic: back.capabilities.atomic === 'batch',
     backTimeoutMs: parts.backTimeoutMs,
@@ -70,6 +72,20 @@ function capabilitiesOf<V>({ front, back }: TieredParts<V>): Capabilities {
     feed: feed !== undefined && back.capabilities.feed,
     blocking: front.blocking !== undefined && back.blocking !== undefined,
   });
+}
+
+/**
+ * How a written value becomes the front's: through the codec of a back that has one, since a value
+ * may come out of it as another (a date as text), and hits must give what misses give.
+ */
+function ownerOf<V>({ front, back }: TieredParts<V>): ((value: V) => V) | undefined {
+  const { codec } = back;
+  if (codec !== undefined) return (value) => codec.decode(codec.encode(value));
+  // The facade has copied it, or will copy it on its way out.
+  if (front.guard !== undefined) return undefined;
+  if (front.codec !== undefined) return cloneValue;
+  // Bytes are copied in any case; other values are shared because the front was made to share them.
+  return (value) => (value instanceof Uint8Array ? (new Uint8Array(value) as V) : value);
 }
 
 function diesWithProcess({ blocking, durability }: Capabilities): boolean {
@@ -134,7 +150,7 @@ function blockingPrimitives<V>(
       for (const entry of one.scan(range)) yield* atHand(through.settle([entry], call('list')));
     },
     scanKeys: (range) => (frontOnly ? one : two).scanKeys(range),
-    commit: (writes) => atHand(through.commit(writes, call('commit'))),
+    commit: (writes, operation) => atHand(through.commit(writes, call(operation))),
     ...(two.state !== undefined && { state: two.state.bind(two) }),
   };
 }

@@ -82,7 +82,7 @@ export function memory<V = unknown>(options: MemoryOptions<V> = {}): StoreWithBl
       readValue: (key) => engine.peek(key),
       scan: (range) => engine.scan(range),
       scanKeys: (range) => engine.scanKeys(range),
-      commit: (writes) => engine.commit('commit', writes),
+      commit: (writes, operation) => engine.commit(operation, writes),
       state: () => engine.state(),
     },
     close: async () => engine.close(),

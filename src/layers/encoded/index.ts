@@ -22,14 +22,11 @@ export interface EncodedOptions<V> {
   readonly closeInner?: boolean;
 }
 
-const isCodec = (value: unknown): boolean =>
-  typeof (value as Partial<Codec<unknown>> | null)?.encode === 'function' &&
-  typeof (value as Partial<Codec<unknown>>).decode === 'function';
 const isSchema = (value: unknown): boolean =>
   typeof (value as Partial<StandardSchema<unknown>> | null)?.['~standard']?.validate === 'function';
 
 const RULES: OptionRules = {
-  codec: { expected: 'a codec, such as json()', accepts: isCodec },
+  codec: is.codec,
   schema: { expected: 'a Standard Schema', accepts: isSchema },
   validateReads: is.boolean,
   closeInner: is.boolean,

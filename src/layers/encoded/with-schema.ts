@@ -93,8 +93,8 @@ function validatedBlocking<V>(
   checks: SchemaChecks<V>,
   reads: boolean,
 ): BlockingPrimitives<V> {
-  const commit: BlockingPrimitives<V>['commit'] = (writes) =>
-    inner.commit(now('commit', checks.writes('commit', writes)));
+  const commit: BlockingPrimitives<V>['commit'] = (writes, operation) =>
+    inner.commit(now(operation, checks.writes(operation, writes)), operation);
   if (!reads) return { ...delegateBlocking(inner), commit };
   return {
     ...delegateBlocking(inner),

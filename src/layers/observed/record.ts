@@ -78,15 +78,12 @@ export function recordBlocking<V>(
       recorder.items({ operation: 'keys', step: 'scan' }, inner.scanKeys(range), () => ({
         found: 1,
       })),
-    commit: (writes) => {
-      const [first, second] = writes;
-      const operation = second === undefined ? (first?.type ?? 'batch') : 'batch';
-      return now(
-        committing({ operation, key: first?.key }, writes),
-        () => inner.commit(writes),
+    commit: (writes, operation) =>
+      now(
+        committing({ operation, key: writes.length === 1 ? writes[0]?.key : undefined }, writes),
+        () => inner.commit(writes, operation),
         committed,
-      );
-    },
+      ),
   };
 }
 
