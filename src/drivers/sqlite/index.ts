@@ -44,7 +44,7 @@ export interface SqliteOptions {
 
 const RULES: OptionRules = {
   path: is.text,
-  codec: is.object,
+  codec: is.codec,
   durability: is.oneOf('os', 'disk'),
   readonly: is.boolean,
   maxBytes: is.positive,

@@ -67,7 +67,7 @@ describe('opening sqlite', () => {
     [{ path: 'x', durability: 'maybe' }, /the option durability is "maybe"/],
     [{ path: 'x', pollMS: 1 }, /unknown option "pollMS"/],
     [{ path: 'x', maxBytes: 0 }, /the option maxBytes is 0/],
-    [{ path: 'x', codec: 1 }, /the option codec is 1/],
+    [{ path: 'x', codec: {} }, /the option codec is an object/],
   ])('refuses the options %j', (options, message) => {
     const error = refusal(() => sqlite(options as never));
     expect(error).toMatchObject({ code: 'invalid-argument', operation: 'sqlite' });
