@@ -103,7 +103,7 @@ describe('a store that another process keeps locked', () => {
     expect(turns).toBeGreaterThan(10);
     expect(await store.get('k')).toBe(1);
     expect(() => store.blocking.set('k', 3)).toThrow(
-      expect.objectContaining({ code: 'timeout', operation: 'commit' }),
+      expect.objectContaining({ code: 'timeout', operation: 'set' }),
     );
     const patient = store.set('k', 4, { timeoutMs: 10_000 });
     await pause(20);

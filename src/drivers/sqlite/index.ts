@@ -149,7 +149,7 @@ function toBlocking(store: SqliteStore): BlockingPrimitives<Uint8Array> {
     *scanKeys(range) {
       for (const page of engine.scanKeys('keys', range)) yield* page;
     },
-    commit: (writes) => writer(store, 'commit').commits.runNow('commit', writes),
+    commit: (writes, operation) => writer(store, operation).commits.runNow(operation, writes),
     state: () => engine.state('cursor'),
   };
 }
