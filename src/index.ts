@@ -1,6 +1,12 @@
 export { type TieredOptions, tiered } from './compositions/tiered/index.ts';
 export { type MemoryOptions, memory } from './drivers/memory/index.ts';
-export { type EncodedOptions, encoded, type StandardSchema } from './layers/encoded/index.ts';
+export {
+  type EncodedOptions,
+  encoded,
+  type SchemaIssue,
+  type SchemaResult,
+  type StandardSchema,
+} from './layers/encoded/index.ts';
 export {
   type EventPublisher,
   type ObservedHooks,
