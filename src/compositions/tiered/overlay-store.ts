@@ -51,7 +51,7 @@ function blockingPrimitives<V>(
     readOne: (key) => atHand(overlay.readOne(key, call('get', key))),
     scan: (range) => inner.scan(range),
     scanKeys: (range) => inner.scanKeys(range),
-    commit: (writes) => atHand(overlay.commit(writes, call('commit'))),
+    commit: (writes, operation) => atHand(overlay.commit(writes, call(operation))),
     ...(inner.state !== undefined && { state: inner.state.bind(inner) }),
   };
 }

@@ -2,7 +2,7 @@ import { attempt, chain } from '../../kernel/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Entry, EntryHead } from '../../store/entry.ts';
 import type { Env, Timer } from '../../store/env.ts';
-import { isStrataError } from '../../store/errors.ts';
+import { isStrataError, StrataError } from '../../store/errors.ts';
 import type { Awaitable, CommitOutcome, Write } from '../../store/primitives.ts';
 import { fromCopy, type Source, toCopy } from './copies.ts';
 import { type CopyState, type FrontCopies, fence, removal, type Step } from './front-copies.ts';
@@ -22,6 +22,8 @@ export interface ThroughSetup<V> {
   /** Copies outlive this process: one that is about to become old is removed first. */
   readonly lasting: boolean;
   readonly frontTakesExpiry: boolean;
+  /** A written value as the back will give it, sharing nothing with the caller's; absent where it is that already. */
+  readonly own: ((value: V) => V) | undefined;
   readonly backIsAtomic: boolean;
   readonly backTimeoutMs: number;
   /** Timers of writes that may still land. */
@@ -97,7 +99,11 @@ export class Through<V> {
     });
   }
 
-  commit(writes: readonly Write<V>[], call: Call): Awaitable<CommitOutcome> {
+  commit(given: readonly Write<V>[], call: Call): Awaitable<CommitOutcome> {
+    const { own } = this.#setup;
+    // The copy is made when the caller may long have changed its value.
+    const writes =
+      own === undefined ? given : given.map((write) => owned(call.operation, write, own));
     const last = lastOf(writes);
     const states = last.map((at) => this.#begin((writes[at] as Write<V>).key));
     const part = new BackCall(call, this.#setup.backTimeoutMs);
@@ -352,6 +358,22 @@ export class Through<V> {
   ): Awaitable<T> {
     const { env, backTimeoutMs } = this.#setup;
     return this.#ask(new Call(env, operation, key, { timeoutMs: backTimeoutMs }), work);
+  }
+}
+
+function owned<V>(operation: string, write: Write<V>, own: (value: V) => V): Write<V> {
+  if (write.type === 'delete') return write;
+  const { key } = write;
+  try {
+    return { ...write, value: own(write.value) };
+  } catch (cause) {
+    const code = isStrataError(cause) ? cause.code : 'invalid-argument';
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StrataError(
+      code,
+      `${operation}: the value of ${JSON.stringify(key)} cannot be kept: ${why}`,
+      { operation, key, cause },
+    );
   }
 }
 
