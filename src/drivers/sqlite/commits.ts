@@ -9,7 +9,7 @@ import type { CommitOutcome, Position, Write } from '../../store/primitives.ts';
 import { randomId, WriteIds } from '../../store/version.ts';
 import type { PendingCommit } from './commit-queue.ts';
 import { ENVELOPES, type SqliteEngine } from './engine.ts';
-import { isBusy, toStrataError } from './sqlite-errors.ts';
+import { isBusy, isUnwritten, toStrataError } from './sqlite-errors.ts';
 import { TOMBSTONE_OVERHEAD_BYTES } from './tables.ts';
 import type { Tombstones } from './tombstones.ts';
 import type { WriteLock } from './write-lock.ts';
@@ -252,10 +252,10 @@ function buried(plan: CommitPlan<Uint8Array>, graves: ReadonlySet<string>): numb
   return bytes;
 }
 
-/** A transaction that failed at its very end: whether it comes back after a crash is known only for a full disk and a lock. */
+/** A transaction that failed at its very end. Where its last frame may have been written, it may come back after a crash. */
 function commitFailure(error: unknown, operation: string, path: string): unknown {
   const failure = toStrataError(error, operation, path);
-  if (!(failure instanceof StrataError) || failure.code === 'no-space' || isBusy(error))
-    return failure;
+  if (!(failure instanceof StrataError)) return failure;
+  if (failure.code === 'no-space' || isBusy(error) || isUnwritten(error)) return failure;
   return new StrataError('unknown-outcome', failure.message, { operation, cause: error });
 }

@@ -262,6 +262,37 @@ describe('a full store', () => {
     expect(await store.cursor()).toBeTypeOf('string');
   });
 
+  it('says no-space too where a limit on files ends its growth, and commits nothing of it', () => {
+    const path = newPath();
+    const script = `
+      import { sqlite } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
+      const store = sqlite({ path: ${JSON.stringify(path)} });
+      let failure;
+      let acknowledged = 0;
+      for (; failure === undefined && acknowledged < 1000; )
+        await store.set('k' + acknowledged, new Uint8Array(10_000)).then(
+          () => acknowledged++,
+          ({ code, message }) => { failure = { code, message }; },
+        );
+      const keys = await Array.fromAsync(store.keys());
+      console.log(JSON.stringify({ failure, acknowledged, keys: keys.length }));
+      // Without the room to close cleanly.
+      process.exit();
+    `;
+    const limited = 'ulimit -f 1000; exec "$0" "$@"';
+    const args = ['-c', limited, process.execPath, '--input-type=module', '-e', script];
+    const { stdout, stderr } = spawnSync('sh', args, { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    const { failure, acknowledged, keys } = JSON.parse(stdout);
+    expect(failure).toMatchObject({ code: 'no-space' });
+    expect(acknowledged).toBeGreaterThan(10);
+    expect(keys).toBe(acknowledged);
+    const store = sqlite({ path });
+    expect([...store.blocking.keys()]).toHaveLength(acknowledged);
+    expect(existsSync(`${path}-probe`)).toBe(false);
+    return store.close();
+  });
+
   it('fails only the commit that finds no room, of those that share a transaction', async () => {
     await using store = sqlite({ path: newPath(), durability: 'os', maxBytes: 200_000 });
     const outcomes = await Promise.allSettled([

@@ -1,4 +1,5 @@
 import { StrataError, type StrataErrorCode } from '../../store/errors.ts';
+import { isOutOfSpace } from './space-probe.ts';
 
 /** SQLite's result codes that mean something to a caller. */
 const BUSY = 5;
@@ -20,6 +21,8 @@ const CODES: Readonly<Record<number, StrataErrorCode>> = {
 };
 /** Extended codes of I/O errors that are damage: checksum and file system corruption. */
 const DAMAGED: ReadonlySet<number> = new Set([8_202, 8_458]);
+/** Extended codes of files that could not be written or grown: nothing was committed. */
+const UNWRITTEN: ReadonlySet<number> = new Set([778, 1_546, 4_874]);
 const RETRYABLE: ReadonlySet<number> = new Set([BUSY, 6, 15]);
 
 interface SqliteFailure extends Error {
@@ -35,6 +38,11 @@ export function isBusy(error: unknown): boolean {
   return isSqliteFailure(error) && (error.errcode & 0xff) === BUSY;
 }
 
+/** True when a commit failed before anything of it could count: its last frame was not written. */
+export function isUnwritten(error: unknown): boolean {
+  return isSqliteFailure(error) && UNWRITTEN.has(error.errcode);
+}
+
 /** True when the file is no SQLite database at all. */
 export function isNoDatabase(error: unknown): boolean {
   return isSqliteFailure(error) && (error.errcode & 0xff) === NOT_A_DATABASE;
@@ -45,7 +53,7 @@ export function toStrataError(error: unknown, operation: string, path: string): 
   if (error instanceof StrataError) return error;
   if (isSqliteFailure(error)) {
     const { errcode, message } = error;
-    const code = DAMAGED.has(errcode) ? 'corrupt' : (CODES[errcode & 0xff] ?? 'unavailable');
+    const code = codeOf(errcode, path);
     return new StrataError(code, `${operation}: SQLite says "${message}" (${errcode}) of ${path}`, {
       operation,
       cause: error,
@@ -59,4 +67,10 @@ export function toStrataError(error: unknown, operation: string, path: string): 
       cause: error,
     });
   return error;
+}
+
+function codeOf(errcode: number, path: string): StrataErrorCode {
+  if (DAMAGED.has(errcode)) return 'corrupt';
+  if (UNWRITTEN.has(errcode) && isOutOfSpace(path)) return 'no-space';
+  return CODES[errcode & 0xff] ?? 'unavailable';
 }
