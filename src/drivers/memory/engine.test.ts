@@ -111,3 +111,25 @@ describe('a commit', () => {
     expect(await store.has('b')).toBe(false);
   });
 });
+
+describe('a reader paused within a commit', () => {
+  it('is told when a delete further on in that commit was forgotten meanwhile', async () => {
+    const store = memory<number>({ logBytes: 0, tombstoneBytes: 300 });
+    const { feed, env } = primitivesOf(store);
+    await store.set('gone', 1);
+    const { head } = await (feed as NonNullable<typeof feed>).state(Call.background(env, 'test'));
+    const sets = Array.from({ length: 1_500 }, (_, i) => ({
+      type: 'set' as const,
+      key: `k${i}`,
+      value: i,
+    }));
+    await store.batch([...sets, { type: 'delete', key: 'gone' }]);
+    const pages = feed?.read(head, Call.background(env, 'test'))[Symbol.asyncIterator]();
+    const first = await pages?.next();
+    expect(first?.value?.end).toBeUndefined();
+    // These deletes push the one that the reader has yet to reach out of memory.
+    await store.deleteMany(['k0', 'k1', 'k2', 'k3']);
+    await expect(pages?.next()).rejects.toMatchObject({ code: 'cursor-expired' });
+    await store.close();
+  });
+});

@@ -164,11 +164,13 @@ export class MemoryEngine<V> implements Feed<V> {
   async *#readIndex(afterRev: number, fresh: boolean, call: Call): AsyncGenerator<FeedPage<V>> {
     const startRev = this.#rev;
     let last = this.#index.lastUpTo(afterRev);
+    // Up to this commit nothing is missing here; a page may end in the middle of the next.
+    let completeRev = fresh ? startRev : afterRev;
     for (;;) {
       call.throwIfEnded();
       this.#checkOpen();
       // A delete forgotten ahead of this reader would leave its key standing.
-      if (this.#index.floor > Math.max(last?.rev ?? afterRev, fresh ? startRev : 0))
+      if (this.#index.floor > completeRev)
         throw cursorExpired(
           call.operation,
           this.#position(afterRev),
@@ -190,6 +192,7 @@ export class MemoryEngine<V> implements Feed<V> {
         return;
       }
       yield { changes };
+      completeRev = Math.max(completeRev, (last?.rev ?? 0) - 1);
     }
   }
 
