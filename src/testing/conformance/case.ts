@@ -85,7 +85,11 @@ export async function settles<T>(
   promise.then(over, over);
   if (env !== undefined) {
     await env.advance(0);
-    for (let i = 0; i < 100 && pending; i++) await env.advance(20);
+    for (let i = 0; i < 150 && pending; i++) {
+      await env.advance(20);
+      // A store on a disk needs some real time too.
+      if (i >= 50) await passTime(undefined, 4);
+    }
   }
   return within(env === undefined ? 10_000 : 2_000, promise, what);
 }

@@ -1,0 +1,122 @@
+import type { IndexPlace } from '../../store/feed/plan.ts';
+import { mayBeCurrent } from './change-index.ts';
+import { PageCursor, PageMerger, type StoredPage } from './change-page.ts';
+import type { Group, Upkeep } from './group.ts';
+import type { Reader } from './reader.ts';
+import type { StaleMarks } from './stale-marks.ts';
+
+/** One step examines so many changes: with lookups it holds the thread for some milliseconds. */
+const STEP_MARKED = 20_000;
+const STEP_LOOKED_UP = 2_000;
+/** A page that keeps all its changes is joined with its neighbours when it is smaller. */
+const SMALL_PAGE_BYTES: number = 4 * 1024;
+
+/** A part of a pass through the index. */
+interface Step {
+  /** What it writes; absent where there is nothing to. */
+  readonly upkeep: Upkeep | undefined;
+  /** To be called once that is applied; true when the pass is over. */
+  finish(): boolean;
+}
+
+/** What a step does with the pages it examines. */
+interface Rewriting {
+  readonly old: readonly Buffer[];
+  readonly pages: readonly StoredPage[];
+  readonly removed: readonly IndexPlace[];
+  /** The last page examined, when there are more. */
+  readonly next: Buffer | undefined;
+}
+
+/**
+ * Takes changes out of the index that are no longer their key's last, and joins the pages that
+ * become small. It goes through the index in steps that each are one transaction; stopped
+ * anywhere, it leaves an index as good as before.
+ */
+export class Compactor {
+  readonly #reader: Reader;
+  readonly #marks: StaleMarks;
+  /** Key of the last page of the step before; a pass begins without. */
+  #after: Buffer | undefined;
+  /** All that is stale is marked: nothing need be looked up. */
+  #marked = false;
+  #removed = 0;
+
+  constructor(reader: Reader, marks: StaleMarks) {
+    this.#reader = reader;
+    this.#marks = marks;
+  }
+
+  /** Plans the next step upon a group's base, of whose stale changes so many are not in the tables yet. */
+  step({ base }: Group, staleOnTheWay: number): Step {
+    if (this.#after === undefined) {
+      this.#removed = 0;
+      this.#marked = this.#marks.size + staleOnTheWay === base.stale;
+      if (!this.#marked) this.#marks.clear();
+    }
+    const { old, pages, removed, next } = this.#examine();
+    const found = this.#removed + removed.length;
+    // Looked up everywhere and found nowhere: the count was of something else.
+    const miscounted = next === undefined && !this.#marked && found === 0;
+    const staleRemoved = miscounted ? base.stale - staleOnTheWay : removed.length;
+    const finish = (): boolean => {
+      for (const { rev, pos } of removed) this.#marks.delete(rev, pos);
+      this.#removed = found;
+      this.#after = next;
+      return next === undefined;
+    };
+    if (old.length === 0 && staleRemoved <= 0) return { upkeep: undefined, finish };
+    const upkeep: Upkeep = {
+      changesRemoved: removed.length,
+      staleRemoved,
+      write(tables) {
+        for (const key of old) void tables.changes.remove(key);
+        for (const { key, bytes } of pages) void tables.changes.put(key, bytes);
+      },
+    };
+    return { upkeep, finish };
+  }
+
+  /** Begins the next pass anew. */
+  reset(): void {
+    this.#after = undefined;
+  }
+
+  #examine(): Rewriting {
+    const merger = new PageMerger();
+    const old: Buffer[] = [];
+    const removed: IndexPlace[] = [];
+    const most = this.#marked ? STEP_MARKED : STEP_LOOKED_UP;
+    let examined = 0;
+    let last: Buffer | undefined;
+    const after = this.#after;
+    const range =
+      after === undefined ? { start: Buffer.of(0) } : { start: after, exclusiveStart: true };
+    for (const { key, value } of this.#reader.tables.changes.getRange(range)) {
+      if (examined >= most) {
+        merger.finish();
+        return { old, pages: merger.pages, removed, next: last };
+      }
+      const kept: Uint8Array[] = [];
+      const before = removed.length;
+      const cursor = new PageCursor(value);
+      for (; cursor.next(); examined++) {
+        if (this.#isStale(cursor)) removed.push({ rev: cursor.rev, pos: cursor.pos });
+        else kept.push(cursor.stored);
+      }
+      if (removed.length === before && value.length >= SMALL_PAGE_BYTES) merger.finish();
+      else {
+        old.push(key);
+        merger.add(key, kept);
+      }
+      last = key;
+    }
+    merger.finish();
+    return { old, pages: merger.pages, removed, next: undefined };
+  }
+
+  #isStale(change: PageCursor): boolean {
+    if (this.#marked) return this.#marks.has(change.rev, change.pos);
+    return !mayBeCurrent(this.#reader, change.key, change);
+  }
+}

@@ -1,0 +1,63 @@
+import { StrataError, type StrataErrorCode } from '../../store/errors.ts';
+
+/** LMDB's result codes and the system's, as numbers, that mean something to a caller. */
+const CODES: Readonly<Record<number, StrataErrorCode>> = {
+  1: 'denied',
+  13: 'denied',
+  28: 'no-space',
+  30: 'denied',
+  122: 'no-space',
+  [-30779]: 'corrupt',
+  [-30792]: 'no-space',
+  [-30793]: 'corrupt',
+  [-30794]: 'unsupported',
+  [-30796]: 'corrupt',
+  [-30797]: 'corrupt',
+};
+
+/** The file system's codes. */
+const FILE_CODES: Readonly<Record<string, StrataErrorCode>> = {
+  EACCES: 'denied',
+  EPERM: 'denied',
+  EROFS: 'denied',
+  ENOSPC: 'no-space',
+  EDQUOT: 'no-space',
+  ENOTDIR: 'invalid-argument',
+  EEXIST: 'invalid-argument',
+  ENAMETOOLONG: 'invalid-argument',
+  ELOOP: 'invalid-argument',
+  ENOENT: 'invalid-argument',
+};
+
+/** Any failure of LMDB or the file system as a `StrataError`; what is one already passes. */
+export function toStrataError(error: unknown, operation: string, path: string): StrataError {
+  if (error instanceof StrataError) return error;
+  const { message, code } = error as Error & { readonly code?: unknown };
+  if (/closed database|has been closed|Database is closed/.test(message))
+    return new StrataError('closed', `${operation}: the store is closed`, {
+      operation,
+      cause: error,
+    });
+  const known =
+    typeof code === 'number'
+      ? CODES[code]
+      : typeof code === 'string'
+        ? FILE_CODES[code]
+        : undefined;
+  return new StrataError(
+    known ?? 'unavailable',
+    `${operation}: LMDB says "${message}" of ${path}`,
+    // What the disk refused once it will not take for being asked again.
+    { operation, cause: error, retryable: false },
+  );
+}
+
+/** Why a transaction was given up: lmdb-js tells it apart from the refusal of each write. */
+export async function causeOf(error: unknown): Promise<unknown> {
+  const { commitError } = error as { readonly commitError?: Promise<never> };
+  if (commitError === undefined) return error;
+  return commitError.then(
+    () => error,
+    (cause: unknown) => cause,
+  );
+}
