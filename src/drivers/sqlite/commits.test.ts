@@ -77,6 +77,20 @@ describe('commits that arrive together', () => {
     expect(await store.get('k')).toEqual(new Uint8Array([1, 2, 3]));
   });
 
+  it("are each watcher's own: one that changes what it was given changes nothing for another", async () => {
+    await using store = sqlite({ path: newPath(), durability: 'os' });
+    const watches = [1, 2].map(() => store.watch()[Symbol.asyncIterator]());
+    await store.cursor();
+    await store.set('k', new Uint8Array([1, 2, 3]));
+    for (const watch of watches) {
+      const { value: commit } = await watch.next();
+      const [seen] = commit?.writes ?? [];
+      expect(seen).toMatchObject({ type: 'set', value: new Uint8Array([1, 2, 3]) });
+      if (seen?.type === 'set') seen.value.fill(9);
+    }
+    expect(await store.get('k')).toEqual(new Uint8Array([1, 2, 3]));
+  });
+
   it('are all settled when the store closes', async () => {
     const path = newPath();
     const store = open({ path });
