@@ -59,7 +59,10 @@ export async function applyGroup(
   let over = known;
   for (let tries = 1; ; tries++) {
     if (over !== undefined && over.record.sourceId !== origin.sourceId) throw otherSource();
-    if (isBehind(group, over)) return { record: over as StoredRecord, changes: lastWrites(group) };
+    if (over !== undefined && isBehind(group, over)) {
+      if (tries === 1) await doubtCopies(local, prefix, group, over, call);
+      return { record: over, changes: lastWrites(group) };
+    }
     if (!group.fresh && !follows(group, over)) return undefined;
     const plan = group.fresh
       ? await planFresh(local, prefix, group, origin, over, call)
@@ -80,9 +83,29 @@ export async function applyGroup(
 }
 
 /** Whether the copy is already at or beyond the end of the group. */
-function isBehind(group: Group, over: StoredRecord | undefined): boolean {
-  const at = over?.record.at;
-  return at !== undefined && at.epoch === group.to.epoch && at.rev >= group.to.rev;
+function isBehind(group: Group, { record: { at } }: StoredRecord): boolean {
+  return at.epoch === group.to.epoch && at.rev >= group.to.rev;
+}
+
+/**
+ * What another tab has applied may be older in a cache inside this store. A commit that must lose
+ * its condition makes such a cache drop the keys; nothing is applied.
+ */
+async function doubtCopies(
+  local: AnySide,
+  prefix: string,
+  group: Group,
+  over: StoredRecord,
+  call: Call,
+): Promise<void> {
+  const { shape, capabilities } = local.primitives;
+  if (shape.parts === undefined || capabilities.conditional !== 'all') return;
+  const lost = recordWrite(local, prefix, over.record, { ...over, version: 'never' });
+  try {
+    await local.primitives.commit([lost, ...lastWrites(group)], call);
+  } catch (error) {
+    if (!isStrataError(error, 'conflict')) throw error;
+  }
 }
 
 function follows(group: Group, over: StoredRecord | undefined): boolean {
