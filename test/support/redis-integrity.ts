@@ -14,7 +14,7 @@ export async function flawsOf(client: RedisClientType, prefix: string): Promise<
   const values = new Set<string>();
   for (const [field, content] of data) {
     const text = String(field);
-    if (text.startsWith('h')) heads.set(text.slice(1), content as Buffer);
+    if (text.startsWith('k')) heads.set(text, content as Buffer);
     else values.add(text.slice(1));
   }
   const living = [...heads].filter(([, head]) => head[6] !== 0x64).map(([key]) => key);

@@ -1,13 +1,12 @@
 import type { Call } from '../../store/call.ts';
-import type { EntryHead } from '../../store/entry.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
 import type { CommitOutcome, Write, WriteOutcome } from '../../store/primitives.ts';
-import { toBase64Url } from '../../store/version.ts';
+import { CommitEncoder, type EncodedCommit } from './commit-encoder.ts';
 import type { RedisEngine } from './engine.ts';
 import { closedStore, commitFailure, damaged, forCall, restless } from './failures.ts';
 import { REPLY } from './lua/prelude.ts';
 import type { RedisPort, RedisWord } from './port.ts';
-import { encodeSet, entryOf } from './records.ts';
+import { entryOf, nameOf } from './records.ts';
 import { runScript, SCRIPTS } from './script.ts';
 
 /** A group ends at so many writes or bytes; one commit alone may be larger. */
@@ -15,19 +14,13 @@ const GROUP_WRITES = 128;
 const GROUP_BYTES = 256 * 1024;
 /** Groups under way at once: while Redis works on one, the next is sent. */
 const GROUPS_IN_FLIGHT = 2;
-/** Redis takes no argument above 512 MiB. */
-const MAX_COMMIT_BYTES = 500 * 1024 * 1024;
 const REOPENINGS = 3;
 const FEW = 1_024;
 
 interface PendingCommit {
   readonly call: Call;
   readonly writes: readonly Write<Uint8Array>[];
-  /** What the outcomes of the sets are made of; absent for deletes. */
-  readonly heads: readonly (EntryHead | undefined)[];
-  readonly header: string;
-  readonly args: readonly RedisWord[];
-  readonly bytes: number;
+  readonly encoded: EncodedCommit;
   resolve(outcome: CommitOutcome): void;
   reject(error: unknown): void;
 }
@@ -39,6 +32,7 @@ interface PendingCommit {
 export class CommitQueue {
   readonly #engine: RedisEngine;
   readonly #onCommitted: (rev: number) => void;
+  readonly #encoder: CommitEncoder;
   #pending: PendingCommit[] = [];
   #purgeAt = FEW;
   #inFlight = 0;
@@ -46,21 +40,20 @@ export class CommitQueue {
   #connecting = false;
   #closed = false;
   #idle: (() => void)[] = [];
-  #idPool: Uint8Array = new Uint8Array(0);
-  #idsLeft = 0;
 
   /** `onCommitted` hears of every revision made here. */
   constructor(engine: RedisEngine, onCommitted: (rev: number) => void) {
     this.#engine = engine;
     this.#onCommitted = onCommitted;
+    this.#encoder = new CommitEncoder(engine.env, engine.ids);
   }
 
   commit(writes: readonly Write<Uint8Array>[], call: Call): Promise<CommitOutcome> {
     call.throwIfEnded();
     if (this.#closed) throw closedStore(call.operation);
-    const encoded = this.#encode(writes, call.operation);
+    const encoded = this.#encoder.encode(writes, call.operation);
     return new Promise((resolve, reject) => {
-      this.#pending.push({ call, writes, ...encoded, resolve, reject });
+      this.#pending.push({ call, writes, encoded, resolve, reject });
       if (this.#pending.length >= this.#purgeAt) this.#purge();
       if (this.#scheduled) return;
       this.#scheduled = true;
@@ -76,49 +69,6 @@ export class CommitQueue {
     while (this.#inFlight > 0 || this.#pending.length > 0)
       await new Promise<void>((resolve) => this.#idle.push(resolve));
     this.#closed = true;
-  }
-
-  #encode(
-    writes: readonly Write<Uint8Array>[],
-    operation: string,
-  ): Pick<PendingCommit, 'heads' | 'header' | 'args' | 'bytes'> {
-    const nowMs = this.#engine.env.now();
-    const heads: (EntryHead | undefined)[] = [];
-    const args: RedisWord[] = [];
-    let letters = '';
-    let bytes = 0;
-    for (const write of writes) {
-      const condition = write.if;
-      if (condition !== undefined)
-        args.push(condition === 'absent' ? 'a' : `=${condition.version}`);
-      if (write.type === 'set') {
-        letters += condition === undefined ? 's' : 'S';
-        const { described, envelope, head } = encodeSet(write, this.#engine.ids, nowMs);
-        args.push(described, envelope);
-        heads.push(head);
-        bytes += envelope.length;
-      } else {
-        letters += condition === undefined ? 'd' : 'D';
-        heads.push(undefined);
-      }
-    }
-    if (bytes > MAX_COMMIT_BYTES)
-      throw new StrataError(
-        'invalid-argument',
-        `${operation}: the writes have ${bytes} bytes; expected at most ${MAX_COMMIT_BYTES} in one batch`,
-        { operation },
-      );
-    return { heads, header: this.#commitId() + letters, args, bytes };
-  }
-
-  /** 64 random bits as 11 characters. */
-  #commitId(): string {
-    if (this.#idsLeft === 0) {
-      this.#idPool = this.#engine.env.randomBytes(8 * 512);
-      this.#idsLeft = 512;
-    }
-    const at = 8 * --this.#idsLeft;
-    return toBase64Url(this.#idPool.subarray(at, at + 8));
   }
 
   /** Drops what was given up while a connection hangs. */
@@ -178,7 +128,7 @@ export class CommitQueue {
       if (this.#gaveUp(commit)) continue;
       group.push(commit);
       writes += commit.writes.length;
-      bytes += commit.bytes;
+      bytes += commit.encoded.bytes;
     }
     this.#pending = taken === this.#pending.length ? [] : this.#pending.slice(taken);
     return group;
@@ -188,9 +138,7 @@ export class CommitQueue {
     this.#inFlight++;
     for (const { call } of group) call.markSent();
     try {
-      const results = await this.#apply(port, this.#argsOf(group), group[0] as PendingCommit);
-      for (let i = 0; i < group.length; i++)
-        this.#settle(group[i] as PendingCommit, results[2 * i], results[2 * i + 1]);
+      this.#settle(group, await this.#apply(port, this.#argsOf(group), group[0] as PendingCommit));
     } catch (error) {
       for (const { call, reject } of group)
         reject(isStrataError(error) ? forCall(error, call) : commitFailure(error, call));
@@ -213,9 +161,13 @@ export class CommitQueue {
       String(group.length),
       '',
     ];
-    for (const { writes } of group) for (const { key } of writes) args.push(key);
+    for (const { writes } of group) for (const { key } of writes) args.push(nameOf(key));
     args[7] = String(args.length - 8);
-    for (const commit of group) args.push(commit.header, ...commit.args);
+    for (const { encoded } of group) {
+      args.push(encoded.header);
+      // Not spread: a batch may have more arguments than a call can take.
+      for (const word of encoded.args) args.push(word);
+    }
     return args;
   }
 
@@ -229,62 +181,72 @@ export class CommitQueue {
     const { keys } = this.#engine.layout;
     for (let tries = 0; ; tries++) {
       const reply = (await runScript(port, SCRIPTS.commit, keys, args)) as unknown[];
-      const [status, epoch, rev, results] = reply;
+      const [status, epoch, before, rev] = reply;
       if (status === REPLY.damaged) throw damaged(operation);
       if (status === REPLY.done) {
         // Another client opened the store in a new epoch: learn its history before anybody asks.
         // Where that fails the connection is gone, and the next one begins with it.
         if (String(epoch) !== this.#engine.epoch)
           await this.#engine.reopen(port).catch(() => undefined);
-        this.#onCommitted(rev as number);
-        return results as unknown[];
+        if (rev !== before) this.#onCommitted(rev as number);
+        return reply;
       }
       if (tries === REOPENINGS) throw restless(operation);
       await this.#engine.reopen(port);
     }
   }
 
-  #settle(commit: PendingCommit, number: unknown, said: unknown): void {
-    const [flags, ...repeated] = (Array.isArray(said) ? said : [said]) as Buffer[];
-    const text = (flags as Buffer).toString('latin1');
-    if (text.startsWith('X')) {
-      commit.reject(conflict(commit, number as number, text));
-      return;
-    }
-    const rev = number as number;
-    try {
-      const outcomes = commit.writes.map((write, i): WriteOutcome => {
-        const flag = text[i + 1];
-        if (flag === '=') {
-          const { value: _, ...entry } = entryOf(write.key, repeated.shift(), repeated.shift());
-          return { existed: true, entry };
+  /** Tells every commit of a group what became of it. */
+  #settle(group: readonly PendingCommit[], reply: readonly unknown[]): void {
+    const [, , before, , results, again] = reply;
+    const lines = String(results).split('\n');
+    const repeated = again as unknown[];
+    let rev = before as number;
+    let at = 0;
+    for (let i = 0; i < group.length; i++) {
+      const commit = group[i] as PendingCommit;
+      const line = lines[i] as string;
+      if (line.startsWith('X')) {
+        commit.reject(conflict(commit, line));
+        continue;
+      }
+      const made = line.startsWith('C');
+      const outcomes: WriteOutcome[] = [];
+      for (let w = 0; w < commit.writes.length; w++) {
+        const head = commit.encoded.heads[w];
+        const existed = line[w + 1] !== '0';
+        if (line[w + 1] === '=') {
+          const { key } = commit.writes[w] as Write<Uint8Array>;
+          const { value: _, ...entry } = entryOf(key, repeated[at], repeated[at + 1]);
+          outcomes.push({ existed, entry });
+          at += 2;
+        } else if (head === undefined) outcomes.push({ existed });
+        else {
+          head.rev = rev + 1;
+          outcomes.push({ existed, entry: head });
         }
-        const head = commit.heads[i];
-        const existed = flag === '1';
-        return head === undefined ? { existed } : { existed, entry: { ...head, rev } };
-      });
-      commit.resolve(text.startsWith('C') ? { rev, outcomes } : { outcomes });
-    } catch (error) {
-      commit.reject(error);
+      }
+      if (made) rev++;
+      commit.resolve(made ? { rev, outcomes } : { outcomes });
     }
   }
 }
 
 /** The error of a commit that was refused. */
-function conflict({ call, writes }: PendingCommit, index: number, said: string): StrataError {
+function conflict({ call, writes }: PendingCommit, line: string): StrataError {
   const { operation } = call;
-  const write = writes[index] as Write<Uint8Array>;
+  const colon = line.indexOf(':');
+  const write = writes[Number(line.slice(2, colon))] as Write<Uint8Array>;
   const { key } = write;
-  const version = said.slice(2) === '' ? undefined : said.slice(2);
+  const version = line.slice(colon + 1) || undefined;
   const name = JSON.stringify(key);
   const found = version === undefined ? 'does not exist' : `has the version ${version}`;
-  const wanted = typeof write.if === 'object' ? write.if.version : 'it absent';
-  const why =
-    said[1] === 'i'
-      ? `${name} is immutable and holds another value`
-      : said[1] === 'a'
-        ? `${name} exists, and the write wants it absent`
-        : `${name} ${found}, and the write wants ${wanted}`;
+  const wanted = typeof write.if === 'object' ? write.if.version : '';
+  const why = {
+    i: `${name} is immutable and holds another value`,
+    a: `${name} exists, and the write wants it absent`,
+    v: `${name} ${found}, and the write wants ${wanted}`,
+  }[line[1] as 'i' | 'a' | 'v'];
   return new StrataError('conflict', `${operation}: ${why}`, {
     operation,
     key,

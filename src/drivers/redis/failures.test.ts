@@ -1,4 +1,5 @@
-import { createClient, type RedisClientType } from 'redis';
+import { Cluster } from 'ioredis';
+import { createClient, createClientPool, createCluster, type RedisClientType } from 'redis';
 import { describe, expect, it } from 'vitest';
 import {
   describeWithEngine,
@@ -41,13 +42,16 @@ describe('the options', () => {
     [{}, /exactly one of the options client and url/],
     [{ client, url: 'redis://127.0.0.1' }, /exactly one/],
     [{ client: {} }, /ioredis or node-redis/],
+    [{ client: new Cluster([], { lazyConnect: true }) }, /for one server/],
+    [{ client: createCluster({ rootNodes: [] }) }, /for one server/],
+    [{ client: createClientPool({}) }, /for one server/],
     [{ url: 'http://127.0.0.1' }, /an address such as redis:/],
     [{ client, prefix: '' }, /prefix/],
     [{ client, prefix: 'a{b' }, /without braces/],
     [{ client, durability: 'always' }, /one of 'memory'/],
     [{ client, tombstoneMs: -1 }, /tombstoneMs/],
     [{ client, prefx: 'a' }, /unknown option "prefx"/],
-  ])('are checked: %j', (options, message) => {
+  ])('are checked: %s', (options, message) => {
     expect(() => redis(options as never)).toThrow(message);
     expect(() => redis(options as never)).toThrow(
       expect.objectContaining({ code: 'invalid-argument' }),
@@ -263,12 +267,12 @@ describeWithEngine('redis-server', 'what lies under the prefix', () => {
       const store = storeOn(server.url);
       await store.set('a', 'value');
       await store.set('b', 'value');
-      await admin.hSet('{f}:data', 'va', 'neither');
+      await admin.hSet('{f}:data', 'vka', 'neither');
       await expect(store.get('a')).rejects.toMatchObject({ code: 'corrupt', key: 'a' });
       expect(await codeOf(store.getEntry('a'))).toBe('corrupt');
       expect(await codeOf(store.list()[Symbol.asyncIterator]().next())).toBe('corrupt');
       expect(await store.get('b')).toBe('value');
-      await admin.hDel('{f}:data', 'ha');
+      await admin.hDel('{f}:data', 'ka');
       expect(await codeOf(store.getEntry('a'))).toBe('corrupt');
       await store.close();
     }));

@@ -1,4 +1,5 @@
 import type { Position } from '../../store/primitives.ts';
+import { keyOf } from './records.ts';
 
 /** What the read script answers. */
 export interface FeedReply {
@@ -9,7 +10,7 @@ export interface FeedReply {
   /** Number of the last change of all, and of the last one that was forgotten. */
   readonly headSeq: number;
   readonly floorSeq: number;
-  /** Commits of the log: for each its id and number of changes; then key and envelope of each change. */
+  /** Commits of the log: for each its id and number of changes; then name and envelope of each change. */
   readonly log:
     | { readonly commits: readonly unknown[]; readonly words: readonly Buffer[] }
     | undefined;
@@ -41,11 +42,11 @@ export function toFeedReply(reply: readonly unknown[]): FeedReply {
   };
 }
 
-function toPage([lastSeq, more, keys, heads, envelopes]: readonly unknown[]): IndexPage {
+function toPage([lastSeq, more, names, heads, envelopes]: readonly unknown[]): IndexPage {
   return {
     lastSeq: Number(lastSeq),
     more: more === 1,
-    keys: (keys as unknown[]).map(String),
+    keys: (names as unknown[]).map(keyOf),
     heads: heads as unknown[],
     envelopes: envelopes as unknown[],
   };

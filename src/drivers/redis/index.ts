@@ -183,7 +183,7 @@ function portsOf({ client, url }: RedisOptions): () => Promise<RedisPorts> {
       'redis',
       'the option client',
       client,
-      'a client of ioredis or node-redis',
+      'a client of ioredis or node-redis for one server',
     );
   return () => Promise.resolve(ports);
 }

@@ -11,16 +11,16 @@ interface Duplicate {
   readonly status: string;
   connect(): Promise<void>;
   disconnect(): void;
-  callBuffer(command: string, ...args: RedisWord[]): Promise<unknown>;
+  callBuffer(command: string, args: readonly RedisWord[]): Promise<unknown>;
   subscribe(channel: string): Promise<unknown>;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'message', listener: (channel: string, message: string) => void): unknown;
   once(event: 'end', listener: () => void): unknown;
 }
 
-/** Whether a value is a client of ioredis. */
+/** Whether a value is a client of ioredis for one server; that of a cluster has other options. */
 export function isIoRedis(client: object): client is IoRedisClient {
-  return 'callBuffer' in client && 'duplicate' in client;
+  return 'callBuffer' in client && 'duplicate' in client && !('nodes' in client);
 }
 
 /** Connections by ioredis. */
@@ -70,7 +70,7 @@ class IoRedisPort implements RedisPort {
 
   send(words: readonly RedisWord[]): Promise<unknown> {
     const [command, ...rest] = words;
-    return this.#client.callBuffer(command as string, ...rest);
+    return this.#client.callBuffer(command as string, rest);
   }
 
   async subscribe(channel: string, heard: (message: string) => void): Promise<void> {

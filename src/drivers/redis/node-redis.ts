@@ -20,9 +20,9 @@ interface Duplicate {
 /** The type of bulk strings in the protocol of Redis. */
 const BULK_STRING = 36;
 
-/** Whether a value is a client of node-redis. */
+/** Whether a value is a client of node-redis for one server; only that has a socket of its own. */
 export function isNodeRedis(client: object): client is NodeRedisClient {
-  return 'withTypeMapping' in client && 'duplicate' in client;
+  return 'withTypeMapping' in client && 'duplicate' in client && 'socketEpoch' in client;
 }
 
 /** Connections by node-redis. */
@@ -36,6 +36,7 @@ export function nodeRedisPorts(client: NodeRedisClient): RedisPorts {
         socket: { ...socket, connectTimeout: connectTimeoutMs, reconnectStrategy: false },
         disableOfflineQueue: true,
         commandsQueueMaxLength: undefined,
+        pingInterval: undefined,
         // The client would make an abort signal for every command, at twice the cost of it.
         commandOptions: { typeMapping: { [BULK_STRING]: Buffer }, timeout: undefined },
         RESP: 2,

@@ -2,12 +2,12 @@ import type { Change } from '../../store/entry.ts';
 import { toCursor } from '../../store/feed/cursor.ts';
 import type { FeedPage, Position } from '../../store/primitives.ts';
 import type { FeedReply } from './feed-reply.ts';
-import { changeOf } from './records.ts';
+import { changeOf, keyOf } from './records.ts';
 
 /** Bound of what is kept, in bytes. */
 const KEPT_BYTES = 2 * 1024 * 1024;
 
-/** A commit as the log gives it: key and envelope of each change, decoded anew for every reader. */
+/** A commit as the log gives it: name and envelope of each change, decoded anew for every reader. */
 interface LoggedCommit {
   readonly end: Position;
   readonly words: readonly Buffer[];
@@ -66,6 +66,6 @@ export class ReadAhead {
 function pageOf({ end, words }: LoggedCommit): FeedPage<Uint8Array> {
   const changes: Change<Uint8Array>[] = [];
   for (let i = 0; i < words.length; i += 2)
-    changes.push(changeOf(String(words[i]), end.rev, words[i + 1] as Buffer));
+    changes.push(changeOf(keyOf(words[i]), end.rev, words[i + 1] as Buffer));
   return { changes, end };
 }

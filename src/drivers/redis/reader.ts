@@ -3,7 +3,7 @@ import type { Entry } from '../../store/entry.ts';
 import type { KeyRange } from '../../store/keys.ts';
 import type { RedisEngine } from './engine.ts';
 import { Lookups } from './lookups.ts';
-import { copyOf, entryOf, isExpired, isTombstone, openEnvelope } from './records.ts';
+import { copyOf, entryOf, isExpired, isTombstone, keyOf, nameOf, openEnvelope } from './records.ts';
 import { SCRIPTS } from './script.ts';
 
 const PAGE_KEYS = 256;
@@ -12,7 +12,7 @@ const PAGE_KEYS_ONLY = 2_000;
 const PAGE_BYTES = 1024 * 1024;
 
 interface Page {
-  /** Where the next page begins; absent at the end. */
+  /** The name after which the next page begins; absent at the end. */
   readonly last: string | undefined;
   readonly keys: readonly string[];
   readonly heads: readonly unknown[];
@@ -28,7 +28,7 @@ export class Reader {
   constructor(engine: RedisEngine) {
     this.#engine = engine;
     this.#values = new Lookups(engine, {
-      fields: (key) => [`v${key}`],
+      fields: (key) => [`v${nameOf(key)}`],
       decode: (key, [envelope], nowMs) => {
         if (envelope === null) return undefined;
         const { expiresAt, value } = openEnvelope(key, envelope);
@@ -36,7 +36,7 @@ export class Reader {
       },
     });
     this.#entries = new Lookups(engine, {
-      fields: (key) => [`h${key}`, `v${key}`],
+      fields: (key) => [nameOf(key), `v${nameOf(key)}`],
       decode: (key, [head, envelope], nowMs) => living(key, head, envelope, nowMs),
     });
   }
@@ -86,7 +86,7 @@ export class Reader {
     if (range.limit === 0) return;
     const most = keysOnly ? PAGE_KEYS_ONLY : PAGE_KEYS;
     const count = String(Math.min(most, range.limit));
-    let lower = bound(range.lower, '-');
+    let lower = bound(range.lower, `[${nameOf('')}`);
     let upper = bound(range.upper, '+');
     for (;;) {
       const nowMs = String(this.#engine.env.now());
@@ -110,15 +110,15 @@ export class Reader {
 }
 
 function bound(given: KeyRange['lower'], none: string): string {
-  return given === undefined ? none : `${given.inclusive ? '[' : '('}${given.key}`;
+  return given === undefined ? none : `${given.inclusive ? '[' : '('}${nameOf(given.key)}`;
 }
 
 function toPage(reply: readonly unknown[]): Page {
-  const [last, keys, heads = [], envelopes = []] = reply as [unknown, ...unknown[][]];
+  const [last, names, heads = [], envelopes = []] = reply as [unknown, ...unknown[][]];
   const from = String(last);
   return {
     last: from === '' ? undefined : from,
-    keys: (keys as unknown[]).map(String),
+    keys: (names as unknown[]).map(keyOf),
     heads,
     envelopes,
   };

@@ -1,59 +1,20 @@
 import { crc32 } from 'node:zlib';
 import type { Change, Entry, EntryHead } from '../../store/entry.ts';
 import { StrataError } from '../../store/errors.ts';
-import { Envelope, type EnvelopeIo, encodeEnvelope } from '../../store/feed/envelope.ts';
-import type { SetWrite } from '../../store/primitives.ts';
-import type { WriteIds } from '../../store/version.ts';
+import { Envelope, type EnvelopeIo } from '../../store/feed/envelope.ts';
 
-const io: EnvelopeIo = { checksum: (bytes) => crc32(bytes), alloc: Buffer.allocUnsafe };
-/** Latest time an envelope can carry. */
-const MAX_TIME = 2 ** 48 - 1;
+/** How envelopes are checked and made here. */
+export const io: EnvelopeIo = { checksum: (bytes) => crc32(bytes), alloc: Buffer.allocUnsafe };
 const TOMBSTONE = 0x64;
-/** Digits of an expiry in a head. */
-const EXPIRY_DIGITS = 15;
 
-/** A set as the commit script takes it. */
-export interface EncodedSet {
-  /** Kind, expiry and version: the head without its revision. */
-  readonly described: string;
-  readonly envelope: Buffer;
-  readonly head: EntryHead;
+/** The name by which a key goes in Redis. */
+export function nameOf(key: string): string {
+  return `k${key}`;
 }
 
-/** Gives a write its version and its bytes. The revision comes from the script and is kept beside the envelope. */
-export function encodeSet(write: SetWrite<Uint8Array>, ids: WriteIds, nowMs: number): EncodedSet {
-  const writeId = ids.next();
-  const version = ids.text(writeId);
-  const { expiresAt, immutable, meta, origin } = write;
-  const head: { -readonly [K in keyof EntryHead]: EntryHead[K] } = {
-    key: write.key,
-    version,
-    modifiedAt: write.modifiedAt ?? nowMs,
-  };
-  const envelope = encodeEnvelope(
-    io,
-    {
-      rev: 0,
-      pos: 0,
-      modifiedAt: head.modifiedAt,
-      expiresAt,
-      immutable,
-      meta,
-      origin,
-      writeId: (into, offset) => ids.write(writeId, into, offset),
-    },
-    write.value,
-  ) as Buffer;
-  // The flags of the envelope, as one printable character.
-  let described = String.fromCharCode(48 + (envelope[5] as number));
-  if (expiresAt !== undefined) {
-    head.expiresAt = expiresAt;
-    described += String(Math.min(Math.floor(expiresAt), MAX_TIME)).padStart(EXPIRY_DIGITS, '0');
-  }
-  if (immutable) head.immutable = true;
-  if (meta !== undefined) head.meta = meta;
-  if (origin !== undefined) head.origin = origin;
-  return { described: described + version, envelope, head };
+/** The key that goes by a name. */
+export function keyOf(name: unknown): string {
+  return (name as Buffer).toString('utf8', 1);
 }
 
 /** The envelope of a key as it came from Redis; what is none fails with `corrupt`. */

@@ -11,19 +11,19 @@ import { FORGET, PRELUDE } from './prelude.ts';
  *   ARGV[4, 5]   bytes and ms for which tombstones are kept
  *   ARGV[6]      channel of the doorbell
  *   ARGV[7, 8]   number of commits, number of writes in all
- *   then         the key of every write, in order
+ *   then         the name of every write's key, in order
  *   then         for each commit: a header (its id and one letter a write), and for each write
  *                  s  kind .. expiry .. version, envelope
  *                  d  nothing
  *                  S, D  as s, d, after the condition: 'a' for absent, '=' .. version
+ *                A header without letters is that of a single s.
  *
- * Replies { done, epoch, head, results } with two items a commit in results:
- *   revision, 'C' .. flags                     committed
- *   revision it would have had, 'N' .. flags   nothing to change
- *   index of the write, 'X' .. why .. version  refused: a, v (condition) or i (immutable)
- * Flags tell for each write whether the key existed ('0', '1') or that an immutable entry was
- * repeated ('='); then the text is the first item of a list and head and envelope of each such
- * entry follow.
+ * Replies { done, epoch, head before, head, results, repeated } with a line a commit in results:
+ *   C flags                      committed, as the next revision
+ *   N flags                      nothing to change
+ *   X why index : version        refused: a, v (condition) or i (immutable); the write; what it found
+ * Flags tell for each write whether the key existed (0, 1) or that an immutable entry was repeated
+ * (=); head and envelope of each such entry are in `repeated`.
  */
 export const COMMIT: string = `${PRELUDE}${FORGET}
 local A = ARGV
@@ -45,20 +45,20 @@ local rev, seq = state.rev, state.seq
 local logLost = call('LLEN', LOG) ~= state.log2 - state.log1
 call('LLEN', OLDLOG)
 
--- What stands under each key: false, or a head. Follows the commits of the group.
+-- What stands under each key, by its name: false, or a head. Follows the commits of the group.
 local heads = {}
-do
-  local found = {}
-  readAll('h', A, 9, 8 + writes, found)
-  for i = 9, 8 + writes do heads[A[i]] = found[i] end
+for from = 9, 8 + writes, CHUNK do
+  local last = math.min(from + CHUNK - 1, 8 + writes)
+  local found = call('HMGET', DATA, unpack(A, from, last))
+  for i = from, last do heads[A[i]] = found[i - from + 1] end
 end
 
 -- What the group does, to be applied by a few commands with many arguments.
 local put, puts = {}, 0           -- DATA: field, value ...
-local moved, moves = {}, 0        -- INDEX: number, key ...
-local logged, logs = {}, 0        -- LOG: key, envelope ...
+local moved, moves = {}, 0        -- INDEX: number, name ...
+local logged, logs = {}, 0        -- LOG: name, envelope ...
 local records, recorded = {}, 0   -- COMMITS
--- By key, as it is at the end of the group.
+-- By name of the key, as it is at the end of the group.
 local order, expiry, tombs, erased, envelopes = {}, {}, {}, {}, {}
 local buries = 0
 
@@ -71,8 +71,8 @@ local function valueAt(envelope)
   return at
 end
 
-local function envelopeOf(key)
-  return envelopes[key] or call('HGET', DATA, 'v' .. key)
+local function envelopeOf(name)
+  return envelopes[name] or call('HGET', DATA, 'v' .. name)
 end
 
 local function sameValue(one, other)
@@ -80,111 +80,110 @@ local function sameValue(one, other)
 end
 
 -- Bookkeeping of one change: which keys have an entry, an expiry, a tombstone.
-local function account(key, before, expiresAt, deleted)
+local function account(name, before, expiresAt, deleted)
   local stood = before and byte(before, 7)
   if deleted then
-    order[key], tombs[key], erased[key] = false, now, true
-    state.tombBytes = state.tombBytes + tombstoneBytes(key)
+    order[name], tombs[name], erased[name] = false, now, true
+    state.tombBytes = state.tombBytes + tombstoneBytes(name)
     buries = buries + 1
   else
-    if not stood then order[key] = true end
+    if not stood then order[name] = true end
     if stood == TOMBSTONE then
-      order[key], tombs[key] = true, false
-      state.tombBytes = state.tombBytes - tombstoneBytes(key)
+      order[name], tombs[name] = true, false
+      state.tombBytes = state.tombBytes - tombstoneBytes(name)
     end
-    erased[key] = nil
+    erased[name] = nil
   end
   if expiresAt then
-    expiry[key] = expiresAt
+    expiry[name] = expiresAt
   elseif stood and stood ~= TOMBSTONE and stood % 2 == 1 then
-    expiry[key] = false
+    expiry[name] = false
   end
 end
 
 local SKIP = { [115] = 2, [83] = 3, [100] = 0, [68] = 1 }  -- s S d D
-local results, first, at = {}, 8, 9 + writes
+local results, repeated, first, at = {}, {}, 8, 9 + writes
 
--- Decides one commit of n writes: gives the flags, the heads that it leaves by key, the last
--- change of each key and where its arguments are; or the index of the refused write and why.
+-- Decides one commit of n writes: gives the flags, the heads that it leaves by name, the last
+-- change of each name and where its arguments are; or the index of the refused write and why.
 local function plan(header, n, revBytes)
-  local over, last, args, flags, repeated = {}, {}, {}, {}, nil
+  local over, last, args, flags = {}, {}, {}, {}
   for w = 1, n do
-    local key, op = A[first + w], byte(header, ID + w)
-    local head = over[key]
+    local name, op = A[first + w], byte(header, ID + w)
+    local head = over[name]
     local standing = head == nil
-    if standing then head = heads[key] end
+    if standing then head = heads[name] end
     local live = alive(head, now)
     if op < 97 then
       local wanted = A[at]
       at = at + 1
       if wanted == 'a' then
-        if live then return w, 'Xa' .. versionOf(head) end
+        if live then return w, 'a', versionOf(head) end
       elseif not live then
-        return w, 'Xv'
+        return w, 'v', ''
       elseif wanted ~= '=' .. versionOf(head) then
-        return w, 'Xv' .. versionOf(head)
+        return w, 'v', versionOf(head)
       end
       op = op + 32
     end
     if op == 100 then
-      if live then over[key], last[key] = false, w end
+      if live then over[name], last[name] = false, w end
       flags[w] = live and '1' or '0'
     else
       local described, envelope = A[at], A[at + 1]
       local kind = byte(described)
       -- Content under its own name: writing it again is no change, other content is a mistake.
       if live and byte(head, 7) >= 56 and floor((kind - 48) / 4) % 2 == 0 then
-        local stored = standing and envelopeOf(key) or A[args[last[key]] + 1]
+        local stored = standing and envelopeOf(name) or A[args[last[name]] + 1]
         if kind < 56 or not sameValue(stored, envelope) then
-          return w, 'Xi' .. versionOf(head)
+          return w, 'i', versionOf(head)
         end
-        repeated = repeated or {}
         repeated[#repeated + 1] = head
         repeated[#repeated + 1] = stored
         flags[w] = '='
       else
-        over[key], last[key], args[w] = revBytes .. described, w, at
+        over[name], last[name], args[w] = revBytes .. described, w, at
         flags[w] = live and '1' or '0'
       end
       at = at + 2
     end
   end
-  return nil, table.concat(flags), over, last, args, repeated
+  return nil, table.concat(flags), over, last, args
 end
 
 -- Adds one change to those of the group; \`envelope\` is empty for a delete.
-local function change(key, before, head, envelope)
+local function change(name, before, head, envelope)
   local kind = byte(head, 7)
   if kind == TOMBSTONE then
-    account(key, before, nil, true)
+    account(name, before, nil, true)
   else
-    put[puts + 1], put[puts + 2], puts = 'v' .. key, envelope, puts + 2
+    put[puts + 1], put[puts + 2], puts = 'v' .. name, envelope, puts + 2
     local expiresAt = kind % 2 == 1 and tonumber(sub(head, 8, 22))
     -- A plain entry in place of a plain one changes nothing but itself.
     if expiresAt or not before or byte(before, 7) % 2 == 1 or byte(before, 7) == TOMBSTONE then
-      account(key, before, expiresAt, false)
+      account(name, before, expiresAt, false)
     end
-    if kind >= 56 then envelopes[key] = envelope end
+    if kind >= 56 then envelopes[name] = envelope end
   end
   seq = seq + 1
-  heads[key] = head
-  put[puts + 1], put[puts + 2], puts = 'h' .. key, head, puts + 2
-  moved[moves + 1], moved[moves + 2], moves = seq, key, moves + 2
-  logged[logs + 1], logged[logs + 2], logs = key, envelope, logs + 2
-  state.logged = state.logged + #key + #envelope + 32
+  heads[name] = head
+  put[puts + 1], put[puts + 2], puts = name, head, puts + 2
+  moved[moves + 1], moved[moves + 2], moves = seq, name, moves + 2
+  logged[logs + 1], logged[logs + 2], logs = name, envelope, logs + 2
+  state.logged = state.logged + #name + #envelope + 32
 end
 
 -- Adds the changes of a planned commit to those of the group.
 local function collect(n, revBytes, over, last, args)
   for w = 1, n do
-    local key = A[first + w]
-    if last[key] == w then
-      local head, before = over[key], heads[key]
+    local name = A[first + w]
+    if last[name] == w then
+      local head, before = over[name], heads[name]
       if head then
-        change(key, before, head, A[args[w] + 1])
+        change(name, before, head, A[args[w] + 1])
       elseif alive(before, now) then
         -- A key that this commit both made and removed leaves nothing behind.
-        change(key, before, revBytes .. 'd', '')
+        change(name, before, revBytes .. 'd', '')
       end
     end
   end
@@ -193,46 +192,43 @@ end
 for c = 1, commits do
   local header = A[at]
   at = at + 1
-  local n = #header - ID
-  local revBytes = struct.pack('>I6', rev + 1)
-  local logsBefore, loggedBefore, flags, refused, repeated = logs, state.logged, nil, nil, nil
-  local key = A[first + 1]
-  local before = heads[key]
-  if n == 1 and byte(header, ID + 1) == 115 and not (before and byte(before, 7) >= 56) then
+  local n, revBytes = #header - ID, struct.pack('>I6', rev + 1)
+  local logsBefore, loggedBefore, flags, refused = logs, state.logged, nil, nil
+  local name = A[first + 1]
+  local before = heads[name]
+  if n == 0 and not (before and byte(before, 7) >= 56 and byte(before, 7) ~= TOMBSTONE) then
     -- By far the most frequent, in short: one set without a condition, over nothing immutable.
-    flags = alive(before, now) and '1' or '0'
-    change(key, before, revBytes .. A[at], A[at + 1])
+    n, flags = 1, alive(before, now) and '1' or '0'
+    change(name, before, revBytes .. A[at], A[at + 1])
     at = at + 2
   else
-    local start, over, last, args = at, nil, nil, nil
-    refused, flags, over, last, args, repeated = plan(header, n, revBytes)
+    if n == 0 then n, header = 1, header .. 's' end
+    local start, repeatedBefore, why, over, last, args = at, #repeated, nil, nil, nil, nil
+    refused, why, over, last, args = plan(header, n, revBytes)
     if refused then
+      results[c] = 'X' .. why .. (refused - 1) .. ':' .. over
+      for i = #repeated, repeatedBefore + 1, -1 do repeated[i] = nil end
       at = start
       for w = 1, n do at = at + SKIP[byte(header, ID + w)] end
     else
+      flags = why
       collect(n, revBytes, over, last, args)
     end
   end
-  if refused then
-    results[2 * c - 1], results[2 * c] = refused - 1, flags
-  else
-    local sign = 'N'
-    if logs > logsBefore then
-      sign, rev, recorded = 'C', rev + 1, recorded + 1
-      -- One commit alone must not fill the log: its part stays empty, and readers use the index.
-      if state.logged - loggedBefore > logCap then logs, state.logged = logsBefore, loggedBefore end
-      records[recorded] = sub(header, 1, ID) .. struct.pack('>I6I6', seq, state.log2 + logs)
-    end
-    results[2 * c - 1] = sign == 'C' and rev or rev + 1
-    results[2 * c] = sign .. flags
-    if repeated then
-      table.insert(repeated, 1, sign .. flags)
-      results[2 * c] = repeated
-    end
+  if logs > logsBefore then
+    rev, recorded = rev + 1, recorded + 1
+    -- One commit alone must not fill the log: its part stays empty, and readers use the index.
+    if state.logged - loggedBefore > logCap then logs, state.logged = logsBefore, loggedBefore end
+    state.id = #header == ID and header or sub(header, 1, ID)
+    records[recorded] = state.id .. struct.pack('>I6I6', seq, state.log2 + logs)
+    results[c] = 'C' .. flags
+  elseif not refused then
+    results[c] = 'N' .. flags
   end
   first = first + n
 end
-if recorded == 0 then return { DONE, state.epoch, rev, results } end
+local reply = { DONE, state.epoch, state.rev, rev, table.concat(results, '\\n'), repeated }
+if recorded == 0 then return reply end
 
 -- From here on nothing may fail.
 callAll('HSET', DATA, put, puts)
@@ -241,7 +237,7 @@ local function applyMap(map, key, scored)
   local added, adds, removed, removes = {}, 0, {}, 0
   for member, value in pairs(map) do
     if value then
-      added[adds + 1], added[adds + 2], adds = scored and value or 0, member, adds + 2
+      added[adds + 1], added[adds + 2], adds = scored and value or '0', member, adds + 2
     else
       removes = removes + 1
       removed[removes] = member
@@ -255,9 +251,9 @@ applyMap(expiry, EXPIRY, true)
 applyMap(tombs, TOMBS, true)
 do
   local fields, count = {}, 0
-  for key in pairs(erased) do
+  for name in pairs(erased) do
     count = count + 1
-    fields[count] = 'v' .. key
+    fields[count] = 'v' .. name
   end
   callAll('HDEL', DATA, fields, count)
 end
@@ -272,15 +268,15 @@ else
   callAll('RPUSH', LOG, logged, logs)
   state.log2 = state.log2 + logs
   if state.logged > logCap then
-    call('UNLINK', OLDLOG)
+    call('DEL', OLDLOG)
     call('RENAME', LOG, OLDLOG)
     state.log0, state.log1, state.logged = state.log1, state.log2, 0
   end
 end
 if state.tombBytes > tombCap then forget(state, now, tombCap, tombMs, 256 + buries) end
-call('HSET', META, 'rev', rev, 'id', sub(records[recorded], 1, ID), 'seq', seq, 'floor', state.floor, 'floorSeq', state.floorSeq,
-  'log0', state.log0, 'log1', state.log1, 'log2', state.log2, 'logged', state.logged,
-  'tombBytes', state.tombBytes)
+call('HSET', META, 'rev', rev, 'id', state.id, 'seq', seq,
+  'floor', state.floor, 'floorSeq', state.floorSeq, 'log0', state.log0, 'log1', state.log1,
+  'log2', state.log2, 'logged', state.logged, 'tombBytes', state.tombBytes)
 call('PUBLISH', channel, rev)
-return { DONE, state.epoch, rev, results }
+return reply
 `;

@@ -1,13 +1,14 @@
 /*
  * How a store lies in Redis. All keys carry the prefix in braces, so that they share one hash slot.
+ * Inside them a key of the store goes by its name, 'k' + key, so that scripts need not build names.
  *
  *   {p}:meta     hash     format, store id, epochs, replication id, head, floor, counters
- *   {p}:data     hash     'h' + key: the head of an entry or tombstone; 'v' + key: the envelope of an entry
- *   {p}:order    zset     every key that is not deleted, score 0: ZRANGEBYLEX gives the order of the bytes
- *   {p}:index    zset     the change index: every key, score = number of its last change
- *   {p}:expiry   zset     keys that expire, score = time
- *   {p}:tombs    zset     deleted keys, score = time of deletion
- *   {p}:log      list     the last commits: key and envelope of each change (an empty one for a delete)
+ *   {p}:data     hash     name: the head of an entry or tombstone; 'v' + name: the envelope of an entry
+ *   {p}:order    zset     every name that is not deleted, score 0: ZRANGEBYLEX gives the order of the bytes
+ *   {p}:index    zset     the change index: every name, score = number of its last change
+ *   {p}:expiry   zset     names that expire, score = time
+ *   {p}:tombs    zset     deleted names, score = time of deletion
+ *   {p}:log      list     the last commits: name and envelope of each change (an empty one for a delete)
  *   {p}:log-old  list     the commits before those; `log` takes its place when full, so that trimming is one UNLINK
  *   {p}:commits  list     one record a commit: its id, number of its last change, end of its part of the log
  *
@@ -80,18 +81,18 @@ local function versionOf(head)
 end
 
 -- Calls a command with the arguments list[1..count], in several steps where they are many.
--- \`step\` divides CHUNK, so that pairs stay together.
+-- CHUNK is even, so that pairs stay together.
 local function callAll(command, key, list, count)
   for from = 1, count, CHUNK do
     call(command, key, unpack(list, from, math.min(from + CHUNK - 1, count)))
   end
 end
 
--- Reads the fields of DATA named prefix .. keys[from..to], to be found at the same places of \`into\`.
-local function readAll(prefix, keys, from, to, into)
+-- Reads what DATA has under prefix .. names[from..to], to be found at the same places of \`into\`.
+local function readAll(prefix, names, from, to, into)
   for start = from, to, CHUNK do
     local fields, last = {}, math.min(start + CHUNK - 1, to)
-    for i = start, last do fields[i - start + 1] = prefix .. keys[i] end
+    for i = start, last do fields[i - start + 1] = prefix .. names[i] end
     local found = call('HMGET', DATA, unpack(fields))
     for i = start, last do into[i] = found[i - start + 1] end
   end
@@ -100,21 +101,21 @@ end
 
 /** Forgets deletes, oldest first. A reader from before one of them can then not go on: the floor rises, as revision and as place in the index. */
 export const FORGET: string = `
-local function tombstoneBytes(key) return 96 + #key end
+local function tombstoneBytes(name) return 96 + #name end
 
 local function forget(state, now, capBytes, keepMs, limit)
   local oldest = call('ZRANGE', TOMBS, 0, limit - 1, 'WITHSCORES')
   local forgotten = 0
   for i = 1, #oldest, 2 do
-    local key, made = oldest[i], tonumber(oldest[i + 1])
+    local name, made = oldest[i], tonumber(oldest[i + 1])
     if state.tombBytes <= capBytes and made > now - keepMs then break end
-    local head, place = call('HGET', DATA, 'h' .. key), call('ZSCORE', INDEX, key)
+    local head, place = call('HGET', DATA, name), call('ZSCORE', INDEX, name)
     if head then state.floor = math.max(state.floor, (struct.unpack('>I6', head))) end
     if place then state.floorSeq = math.max(state.floorSeq, tonumber(place)) end
-    state.tombBytes = state.tombBytes - tombstoneBytes(key)
-    call('HDEL', DATA, 'h' .. key)
-    call('ZREM', INDEX, key)
-    call('ZREM', TOMBS, key)
+    state.tombBytes = state.tombBytes - tombstoneBytes(name)
+    call('HDEL', DATA, name)
+    call('ZREM', INDEX, name)
+    call('ZREM', TOMBS, name)
     forgotten = forgotten + 1
   end
   return forgotten

@@ -13,14 +13,14 @@ return { DONE, call('HGET', META, 'store'), state.epoch, state.rev, state.id }
 
 /** Reads entries in whole until a number of bytes is reached; at least one. */
 const READ_ENTRIES: string = `
--- Gives the heads and envelopes of keys[1..], and of how many: as many as fit into the bytes.
-local function readEntries(keys, capBytes)
+-- Gives the heads and envelopes of names[1..], and of how many: as many as fit into the bytes.
+local function readEntries(names, capBytes)
   local heads, envelopes, count, bytes = {}, {}, 0, 0
-  while count < #keys and (count == 0 or bytes < capBytes) do
-    local last = math.min(count + 32, #keys)
-    readAll('h', keys, count + 1, last, heads)
-    readAll('v', keys, count + 1, last, envelopes)
-    for i = count + 1, last do bytes = bytes + (envelopes[i] and #envelopes[i] or 0) + #keys[i] end
+  while count < #names and (count == 0 or bytes < capBytes) do
+    local last = math.min(count + 32, #names)
+    readAll('', names, count + 1, last, heads)
+    readAll('v', names, count + 1, last, envelopes)
+    for i = count + 1, last do bytes = bytes + (envelopes[i] and #envelopes[i] or 0) + #names[i] end
     count = last
   end
   return heads, envelopes, count
@@ -37,33 +37,33 @@ end
  *   ARGV[6]     now
  *   ARGV[7]     '1' for keys only
  *
- * Replies { last key looked at, keys, heads, envelopes }; the last key is '' at the end.
+ * Replies { last key looked at, names, heads, envelopes }; the last key is '' at the end.
  */
 export const SCAN: string = `${PRELUDE}${READ_ENTRIES}
 local limit, now = tonumber(ARGV[4]), tonumber(ARGV[6])
-local keys
+local names
 if ARGV[3] == '1' then
-  keys = call('ZREVRANGEBYLEX', ORDER, ARGV[2], ARGV[1], 'LIMIT', 0, limit)
+  names = call('ZREVRANGEBYLEX', ORDER, ARGV[2], ARGV[1], 'LIMIT', 0, limit)
 else
-  keys = call('ZRANGEBYLEX', ORDER, ARGV[1], ARGV[2], 'LIMIT', 0, limit)
+  names = call('ZRANGEBYLEX', ORDER, ARGV[1], ARGV[2], 'LIMIT', 0, limit)
 end
-local whole = #keys < limit
+local whole = #names < limit
 if ARGV[7] ~= '1' then
-  local heads, envelopes, count = readEntries(keys, tonumber(ARGV[5]))
-  local last = (whole and count == #keys) and '' or keys[count]
-  for i = count + 1, #keys do keys[i] = nil end
-  return { last, keys, heads, envelopes }
+  local heads, envelopes, count = readEntries(names, tonumber(ARGV[5]))
+  local last = (whole and count == #names) and '' or names[count]
+  for i = count + 1, #names do names[i] = nil end
+  return { last, names, heads, envelopes }
 end
-local last = whole and '' or keys[#keys]
-if #keys > 0 and call('ZCARD', EXPIRY) > 0 then
+local last = whole and '' or names[#names]
+if #names > 0 and call('ZCARD', EXPIRY) > 0 then
   local heads, living = {}, {}
-  readAll('h', keys, 1, #keys, heads)
-  for i = 1, #keys do
-    if alive(heads[i], now) then living[#living + 1] = keys[i] end
+  readAll('', names, 1, #names, heads)
+  for i = 1, #names do
+    if alive(heads[i], now) then living[#living + 1] = names[i] end
   end
-  keys = living
+  names = living
 end
-return { last, keys }
+return { last, names }
 `;
 
 /*
@@ -79,7 +79,7 @@ return { last, keys }
  * last change, number of the last change that was forgotten, … }, then
  *   nothing                                 at the head, or the position is unknown
  *   { id, changes, id, changes … }, { key, envelope … }          commits of the log
- *   last change, whether more follow (1), keys, heads, envelopes   a page of the index
+ *   last change, whether more follow (1), names, heads, envelopes   a page of the index
  */
 export const READ: string = `${PRELUDE}${READ_ENTRIES}
 local state = meta()
@@ -129,12 +129,12 @@ if rev >= 0 then
 end
 local limit = tonumber(ARGV[3])
 local found = call('ZRANGEBYSCORE', INDEX, '(' .. seq, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
-local keys = {}
-for i = 1, #found, 2 do keys[#keys + 1] = found[i] end
-local heads, envelopes, count = readEntries(keys, tonumber(ARGV[4]))
-local more = count < #keys or #keys == limit
-for i = count + 1, #keys do keys[i] = nil end
+local names = {}
+for i = 1, #found, 2 do names[#names + 1] = found[i] end
+local heads, envelopes, count = readEntries(names, tonumber(ARGV[4]))
+local more = count < #names or #names == limit
+for i = count + 1, #names do names[i] = nil end
 reply[9], reply[10] = tonumber(count > 0 and found[2 * count] or seq), more and 1 or 0
-reply[11], reply[12], reply[13] = keys, heads, envelopes
+reply[11], reply[12], reply[13] = names, heads, envelopes
 return reply
 `;

@@ -54,16 +54,16 @@ local now, limit = tonumber(ARGV[1]), tonumber(ARGV[4])
 local state = meta()
 if not state then return STALE end
 local due = call('ZRANGEBYSCORE', EXPIRY, '-inf', string.format('%.17g', now), 'LIMIT', 0, limit)
-for _, key in ipairs(due) do
-  local head = call('HGET', DATA, 'h' .. key)
+for _, name in ipairs(due) do
+  local head = call('HGET', DATA, name)
   if head and byte(head, 7) ~= TOMBSTONE and not alive(head, now) then
-    call('HSET', DATA, 'h' .. key, sub(head, 1, 6) .. 'd')
-    call('HDEL', DATA, 'v' .. key)
-    call('ZREM', ORDER, key)
-    call('ZADD', TOMBS, now, key)
-    state.tombBytes = state.tombBytes + tombstoneBytes(key)
+    call('HSET', DATA, name, sub(head, 1, 6) .. 'd')
+    call('HDEL', DATA, 'v' .. name)
+    call('ZREM', ORDER, name)
+    call('ZADD', TOMBS, now, name)
+    state.tombBytes = state.tombBytes + tombstoneBytes(name)
   end
-  call('ZREM', EXPIRY, key)
+  call('ZREM', EXPIRY, name)
 end
 local forgotten = forget(state, now, tonumber(ARGV[2]), tonumber(ARGV[3]), limit)
 if #due > 0 or forgotten > 0 then
