@@ -10,7 +10,7 @@ import { Progress } from './terminal/progress.ts';
 import { type Style, styleFor } from './terminal/style.ts';
 
 /** How a command opens a store. */
-export type OpenOptions = Pick<OpenStoreOptions, 'create' | 'prefix' | 'withoutCopy'>;
+export type OpenOptions = Pick<OpenStoreOptions, 'access' | 'prefix' | 'withoutCopy'>;
 
 /** What a command works with: the terminal, the wish to stop, and the stores it opened. */
 export class Context {

@@ -21,7 +21,7 @@ async function json(...args: string[]): Promise<unknown> {
   return JSON.parse(done.out);
 }
 
-describe.each(['sqlite'])('on %s', (scheme) => {
+describe.each(['sqlite', 'lmdb'])('on %s', (scheme) => {
   const at = (name: string): string =>
     `${scheme}:./${scheme}-${name}${scheme === 'sqlite' ? '.db' : ''}`;
 

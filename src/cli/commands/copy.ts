@@ -26,7 +26,7 @@ export const copyCommand: Command = defineCommand({
     if (from === to) throw usageError('copy', 'FROM and TO are the same store');
     const part = flags.prefix === undefined ? {} : { prefix: flags.prefix };
     const source = await context.open(from, part);
-    const target = await context.open(to, { create: true, withoutCopy: true });
+    const target = await context.open(to, { access: 'create', withoutCopy: true });
     const writer = new EntryWriter(target, { operation: 'copy', bounds: context.bounds });
     const progress = context.progress('copying', 'entries');
     const counting = startCounting(context, source, part, progress);

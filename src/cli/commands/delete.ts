@@ -21,7 +21,7 @@ export const deleteCommand: Command = defineCommand({
     const version = flags['if-version'];
     if (version !== undefined && keys.length > 1)
       throw usageError('delete', `--if-version is for one key; got ${keys.length}`);
-    const store = await context.open(name, { withoutCopy: true });
+    const store = await context.open(name, { access: 'write', withoutCopy: true });
     const wanted = new Set(keys);
     const deleted =
       version === undefined

@@ -30,7 +30,7 @@ export const demoCommand: Command = defineCommand({
   ],
   async run(context, { flags }) {
     const { data = './data', port, packages = './node_modules' } = flags;
-    const { store, source } = await context.openSource(`lmdb:${data}`, { create: true });
+    const { store, source } = await context.openSource(`lmdb:${data}`, { access: 'create' });
     await fillStore(context, store, packages);
     const { STRATAKV_TOKEN: set = '' } = context.environment;
     const token =

@@ -29,7 +29,7 @@ export const importCommand: Command = defineCommand({
   async run(context, { flags, args }) {
     const [name = '', path = '-'] = args;
     const input = openInput('import', path, context.signal);
-    const store = await context.open(name, { create: true, withoutCopy: true });
+    const store = await context.open(name, { access: 'create', withoutCopy: true });
     const whole = flags.atomic === true;
     if (whole && store.capabilities.atomic !== 'batch')
       throw new StrataError('unsupported', 'import: this store has no atomic batches', {

@@ -28,13 +28,14 @@ export const serveCommand: Command = defineCommand({
   async run(context, { flags, args }) {
     const [name = ''] = args;
     const token = chooseToken(flags.token, flags['token-file'], context.environment);
-    const { source } = await context.openSource(name, { create: true });
+    const writable = flags.write === true;
+    const { source } = await context.openSource(name, { access: writable ? 'create' : 'read' });
     await serveStore(context, source, {
       name: withoutSecrets(name),
       host: flags.host ?? '127.0.0.1',
       port: flags.port ?? 0,
       token,
-      writable: flags.write === true,
+      writable,
     });
     return EXIT.ok;
   },

@@ -41,7 +41,7 @@ export const setCommand: Command = defineCommand({
       await readGiven(context, given, flags.file),
       flags.as ?? 'bytes',
     );
-    const store = await context.open(name, { create: true, withoutCopy: true });
+    const store = await context.open(name, { access: 'create', withoutCopy: true });
     const head = await store.set(key, value, { ...options, ...context.bounds });
     if (context.json) await context.out.line(headLine(head));
     else context.note(`${oneLine(head.key)}  version ${head.version}`);

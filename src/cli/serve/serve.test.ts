@@ -136,6 +136,28 @@ describe('a served store', () => {
     expect(refused).toMatchObject({ code: 3, out: '' });
   });
 
+  test('is watched on when its server was killed and comes back', async () => {
+    const port = String(await freePort());
+    const first = await serve('sqlite:./back.db', '--write', '--port', port);
+    const watching = startCli(['watch', first.address, '--after', 'start'], {
+      cwd: dir,
+      env: { STRATAKV_TOKEN: TOKEN },
+    });
+    started.push(watching);
+    await client('set', first.address, 'before', '1');
+    await watching.until((out) => out.includes('before'));
+    first.process.child.kill('SIGKILL');
+    await first.process.ended;
+    await watching.until((_, err) => err.includes('trying again'));
+    await client('set', 'sqlite:./back.db', 'between', '2');
+    await serve('sqlite:./back.db', '--write', '--port', port);
+    await watching.until((out) => out.includes('between'));
+    watching.child.kill('SIGINT');
+    const { code, out } = await watching.ended;
+    expect(code).toBe(0);
+    expect(out.match(/before|between/g)).toEqual(['before', 'between']);
+  });
+
   test('tells about itself in a second store', async () => {
     const { port, address } = await serve('memory:', '--write');
     await using local = memory<StatsValue>({ codec: json<StatsValue>() });

@@ -5,12 +5,13 @@ import type { Store } from '../../store/store.ts';
 import { readToken } from '../serve/token.ts';
 import { byteView } from './byte-view.ts';
 import { configuredStore } from './config.ts';
+import { withPackage } from './load-driver.ts';
 import { isStoreUrl, parseStoreUrl, type StoreUrl } from './store-url.ts';
 
 /** How a store is opened, with what the environment and the common flags say. */
 export interface OpenStoreOptions {
-  /** Makes the store where there is none; else a missing path is refused. Default false. */
-  readonly create?: boolean;
+  /** Whether it is written to, and made where there is none; else a missing path is refused. Default `read`. */
+  readonly access?: 'read' | 'write' | 'create';
   /** The part of the store that is looked at; of a remote one no more is copied. Default all. */
   readonly prefix?: string;
   /** Whether nothing of it is read: a remote store is then not copied. Default false. */
@@ -51,10 +52,17 @@ async function openUrl(url: StoreUrl, options: OpenStoreOptions): Promise<Opened
   switch (url.scheme) {
     case 'memory':
       return owned(memory<Uint8Array>());
+    case 'lmdb': {
+      checkExists(url.scheme, url.path, options);
+      const driver = (): Promise<typeof import('../../drivers/lmdb/index.ts')> =>
+        import('../../drivers/lmdb/index.ts');
+      const { lmdb } = await withPackage('lmdb:', 'lmdb', driver);
+      return owned(lmdb({ path: url.path, readonly: isReadonly(options) }));
+    }
     case 'sqlite': {
       checkExists(url.scheme, url.path, options);
       const { sqlite } = await import('../../drivers/sqlite/index.ts');
-      return owned(sqlite({ path: url.path }));
+      return owned(sqlite({ path: url.path, readonly: isReadonly(options) }));
     }
     case 'redis': {
       const { redis } = await import('../../drivers/redis/index.ts');
@@ -63,8 +71,6 @@ async function openUrl(url: StoreUrl, options: OpenStoreOptions): Promise<Opened
     }
     case 'ws':
       return openSubscriber(url.url, options);
-    default:
-      throw new StrataError('unsupported', `open: ${url.scheme}: stores`, { operation: 'open' });
   }
 }
 
@@ -101,12 +107,16 @@ async function openSubscriber(url: string, options: OpenStoreOptions): Promise<O
 function openCopy({ local, ...options }: OpenStoreOptions): Promise<OpenedStore> {
   return local === undefined
     ? Promise.resolve(owned(memory<Uint8Array>()))
-    : openStore(local, { ...options, create: true });
+    : openStore(local, { ...options, access: 'create' });
+}
+
+function isReadonly({ access = 'read' }: OpenStoreOptions): boolean {
+  return access === 'read';
 }
 
 /** A mistyped path must not become a new, empty store. */
 function checkExists(scheme: string, path: string, options: OpenStoreOptions): void {
-  if (options.create === true || existsSync(path)) return;
+  if (options.access === 'create' || existsSync(path)) return;
   throw new StrataError(
     'invalid-argument',
     `open: there is no store at ${show(`${scheme}:${path}`)}`,
