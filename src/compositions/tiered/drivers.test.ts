@@ -42,11 +42,6 @@ const kinds: Record<string, (back: string, front: string) => Store<unknown>> = {
       front: sqlite({ path: front, codec, durability: 'os' }),
       back: sqlite({ path: back, codec }),
     }),
-  'sqlite over sqlite, bytes': (back, front) =>
-    tiered({
-      front: sqlite({ path: front, durability: 'os' }),
-      back: sqlite({ path: back }),
-    }) as Store<unknown>,
   'an overlay of sqlite over sqlite': (back, front) =>
     tiered({
       front: sqlite({ path: front, codec, env, durability: 'os' }),

@@ -1,3 +1,4 @@
+import { DEFAULT_TIMEOUT_MS } from '../../store/call.ts';
 import { defineStore } from '../../store/define-store.ts';
 import type { Env } from '../../store/env.ts';
 import { invalidArgument, StrataError } from '../../store/errors.ts';
@@ -5,6 +6,7 @@ import { primitivesOf } from '../../store/internals.ts';
 import { checkOptions, is } from '../../store/options.ts';
 import type { Primitives } from '../../store/primitives.ts';
 import type { Store, StoreWithBlocking } from '../../store/store.ts';
+import { copying } from './copying.ts';
 import { overlayPrimitives } from './overlay-store.ts';
 import { throughPrimitives } from './through-store.ts';
 import type { TieredParts } from './tiered-parts.ts';
@@ -22,7 +24,7 @@ export interface TieredOptions<V> {
   readonly write?: 'through' | 'around' | 'front-only';
   /** Where reads go. `front-first` (default): to the front, and on a miss to the back, keeping a copy. `front-only`: to the front. */
   readonly read?: 'front-first' | 'front-only';
-  /** Longest wait for the back, in ms; default 2,000. Then the call fails with `unavailable`. */
+  /** Longest wait for the back, in ms; default 2,000. Then the call fails with `unavailable`. A call with a longer `timeoutMs` of its own waits that long. */
   readonly backTimeoutMs?: number;
   /** Longest wait for the front, in ms; default 1,000. Then it counts as a miss. */
   readonly frontTimeoutMs?: number;
@@ -81,8 +83,8 @@ export function tiered<V>(options: TieredOptions<V>): Store<V>;
 export function tiered<V>(options: TieredOptions<V>): Store<V> {
   checkOptions('tiered', options, RULES, ['front', 'back']);
   const front = primitivesOf(options.front, 'tiered');
-  const back = primitivesOf(options.back, 'tiered');
-  if (front === back)
+  const found = primitivesOf(options.back, 'tiered');
+  if (front === found)
     throw invalidArgument('tiered', 'the front', options.front, 'another store than the back');
   const write = options.write ?? 'through';
   if ((write as string) === 'behind')
@@ -92,13 +94,19 @@ export function tiered<V>(options: TieredOptions<V>): Store<V> {
       { operation: 'tiered' },
     );
   if (write === 'front-only') checkOverlay(front);
+  // Where only the back shares references, nothing else would keep its values apart.
+  const copy = front.guard === undefined ? found.guard?.bind(found) : undefined;
+  const back = copy === undefined ? found : copying(found, copy);
   const parts: TieredParts<V> = {
     front,
     back,
     env: options.env ?? back.env,
     write,
     read: options.read ?? 'front-first',
-    backTimeoutMs: options.backTimeoutMs ?? 2_000,
+    backBounds: {
+      timeoutMs: options.backTimeoutMs ?? 2_000,
+      usualMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    },
     frontTimeoutMs: options.frontTimeoutMs ?? 1_000,
     timeoutMs: options.timeoutMs,
     onFrontError: options.onFrontError ?? (() => {}),

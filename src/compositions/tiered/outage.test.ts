@@ -93,6 +93,33 @@ describe('a back that is away', () => {
     expect(await store.get('cold')).toBeUndefined();
   });
 
+  it('is waited for longer by who asks for it', async () => {
+    const { env, store, backPlan } = world({ backTimeoutMs: 100 });
+    backPlan.delay('commit', 20_000).delay('read', 20_000);
+    const writing = store.set('k', 1, { timeoutMs: 30_000 });
+    await env.advance(20_000);
+    expect((await writing).key).toBe('k');
+    const reading = store.get('cold', { timeoutMs: 30_000 });
+    await env.advance(20_000);
+    expect(await reading).toBeUndefined();
+  });
+
+  it('does not keep the store from closing', async () => {
+    const { env, store, backPlan } = world();
+    backPlan.hangNext('commit');
+    const writing = codeOf(store.set('k', 1, { timeoutMs: Number.POSITIVE_INFINITY }));
+    let closed = false;
+    const closing = store.close().then(() => {
+      closed = true;
+    });
+    await env.advance(1_999);
+    expect(closed).toBe(false);
+    await env.advance(1);
+    await closing;
+    backPlan.release();
+    await writing;
+  });
+
   it('keeps copies in use when it refuses a write', async () => {
     const { store, backPlan } = world();
     await store.set('hot', 1);

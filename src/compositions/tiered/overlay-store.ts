@@ -12,9 +12,9 @@ export function overlayPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
   const { front, back, env } = parts;
   const setup: OverlaySetup<V> = {
     env,
-    source: new SourceName(back, parts.backTimeoutMs),
+    source: new SourceName(back, parts.backBounds.timeoutMs),
     frontOnly: parts.read === 'front-only',
-    backTimeoutMs: parts.backTimeoutMs,
+    backBounds: parts.backBounds,
     onFrontError: parts.onFrontError,
     // A store with a codec holds nothing but values of its own kind.
     markValue: (value) => (front.codec === undefined ? (NOTHING as V) : value),
@@ -36,7 +36,7 @@ export function overlayPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
     commit: (writes, call) => overlay.commit(writes, call),
     ...(feed !== undefined && { feed }),
     ...(blocking !== undefined && { blocking: blockingPrimitives(parts, blocking) }),
-    close: () => closeAll(parts.close(), [...setup.loads.values()]),
+    close: () => closeAll(parts, [...setup.loads.values()]),
   };
 }
 

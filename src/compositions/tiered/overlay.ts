@@ -7,7 +7,7 @@ import { RESERVED_PREFIX } from '../../store/keys.ts';
 import type { Awaitable, CommitOutcome, Write } from '../../store/primitives.ts';
 import { toPlainCopy } from './copies.ts';
 import { OverlayBatch, type View } from './overlay-batch.ts';
-import { BackCall, backError, type Door } from './parts.ts';
+import { type BackBounds, BackCall, backError, type Door } from './parts.ts';
 import type { SourceName } from './source.ts';
 
 /** Under this and the key stands a delete mark: the back's entry is hidden. */
@@ -18,7 +18,7 @@ export interface OverlaySetup<V> {
   readonly source: SourceName<V>;
   /** A miss of the front is a miss. */
   readonly frontOnly: boolean;
-  readonly backTimeoutMs: number;
+  readonly backBounds: BackBounds;
   readonly onFrontError: (error: unknown) => void;
   /** What a mark holds, since a store of V holds nothing else; given a value that was deleted. */
   readonly markValue: (value: V) => V;
@@ -128,13 +128,14 @@ export class Overlay<V> {
 
   /** Reads keys from the back, each once for all who ask meanwhile, and keeps copies of them. */
   #load(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
-    const { env, backTimeoutMs, loads } = this.#setup;
+    const { env, loads } = this.#setup;
     if (!this.#back.blocking && keys.some((key) => loads.has(key)))
       return Promise.all(
         keys.map((key) => loads.get(key) ?? chain(this.#load([key], call), ([entry]) => entry)),
       );
     // No single caller's end ends it.
-    const shared = new Call(env, call.operation, call.key, { timeoutMs: backTimeoutMs });
+    const { operation, key: named, timeoutMs } = call;
+    const shared = new Call(env, operation, named, { timeoutMs });
     const loading = chain(
       this.#ask(shared, (part) => this.#back.readMany(keys, part)),
       (entries) => this.#keep(keys, entries, Call.background(env, call.operation)),
@@ -201,7 +202,7 @@ export class Overlay<V> {
 
   #ask<T>(call: Call, work: (part: Call) => Awaitable<T>): Awaitable<T> {
     return attempt(
-      () => new BackCall(call, this.#setup.backTimeoutMs).run(work),
+      () => new BackCall(call, this.#setup.backBounds).run(work),
       (result) => result,
       (error) => {
         throw backError(error);

@@ -1,4 +1,3 @@
-import { chain } from '../../kernel/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
@@ -36,24 +35,6 @@ export function blockingDoor<V>(part: BlockingPrimitives<V>): Door<V> {
   };
 }
 
-/** A door that copies values either way: for a part that shares references, where nobody else copies. */
-export function copyingDoor<V>(door: Door<V>, copy: (value: V) => V): Door<V> {
-  const out = (entry: Entry<V> | undefined): Entry<V> | undefined =>
-    entry && { ...entry, value: copy(entry.value) };
-  return {
-    blocking: door.blocking,
-    readOne: (key, call) => chain(door.readOne(key, call), out),
-    readMany: (keys, call) => chain(door.readMany(keys, call), (entries) => entries.map(out)),
-    commit: (writes, call) =>
-      door.commit(
-        writes.map((write) =>
-          write.type === 'set' ? { ...write, value: copy(write.value) } : write,
-        ),
-        call,
-      ),
-  };
-}
-
 /** A result of the blocking half, which is at hand by construction. */
 export function atHand<T>(result: Awaitable<T>): T {
   if (result instanceof Promise)
@@ -61,6 +42,13 @@ export function atHand<T>(result: Awaitable<T>): T {
       operation: 'blocking',
     });
   return result;
+}
+
+/** How long the back is waited for. */
+export interface BackBounds {
+  readonly timeoutMs: number;
+  /** The time of calls that name none. Who names more is given more. */
+  readonly usualMs: number;
 }
 
 /**
@@ -72,8 +60,10 @@ export class BackCall extends Call {
   pending: Promise<unknown> | undefined = undefined;
   readonly #whole: Call;
 
-  constructor(whole: Call, timeoutMs: number) {
-    super(whole.env, whole.operation, whole.key, undefined, timeoutMs);
+  /** `timeoutMs` holds for calls that ask for no longer time than `usualMs`. */
+  constructor(whole: Call, { timeoutMs, usualMs }: BackBounds) {
+    const boundMs = whole.timeoutMs > usualMs ? whole.timeoutMs : timeoutMs;
+    super(whole.env, whole.operation, whole.key, undefined, boundMs);
     this.#whole = whole;
   }
 

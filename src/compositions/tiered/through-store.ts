@@ -8,7 +8,8 @@ import type { Awaitable, BlockingPrimitives, Primitives } from '../../store/prim
 import { FrontCopies } from './front-copies.ts';
 import { atHand, BackCall, backError } from './parts.ts';
 import { SourceName } from './source.ts';
-import { Through, type ThroughSetup } from './through.ts';
+import { Through } from './through.ts';
+import type { ThroughSetup } from './through-setup.ts';
 import { closeAll, commonOf, openDoors, type TieredParts } from './tiered-parts.ts';
 
 /** Primitives of a tiered store whose writes go to the back. */
@@ -16,7 +17,7 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
   const { front, back, env } = parts;
   const copies = new FrontCopies<V>(env, parts.frontTimeoutMs, parts.onFrontError);
   const frontOnly = parts.read === 'front-only';
-  const source = new SourceName(back, parts.backTimeoutMs);
+  const source = new SourceName(back, parts.backBounds.timeoutMs);
   const setup: ThroughSetup<V> = {
     env,
     copies,
@@ -28,7 +29,7 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
     own: ownerOf(parts),
     frontTakesExpiry: front.capabilities.ttl,
     backIsAtomic: back.capabilities.atomic === 'batch',
-    backTimeoutMs: parts.backTimeoutMs,
+    backBounds: parts.backBounds,
     holds: new Set<Timer>(),
   };
   const doors = openDoors(parts);
@@ -49,18 +50,18 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
     scan: (range, call) =>
       frontOnly
         ? settledPages(front.scan(range, call), through, call)
-        : bounded(back.scan(range, call), call, parts.backTimeoutMs),
+        : bounded(back.scan(range, call), call, parts.backBounds.timeoutMs),
     scanKeys: (range, call) =>
       frontOnly
         ? front.scanKeys(range, call)
-        : bounded(back.scanKeys(range, call), call, parts.backTimeoutMs),
+        : bounded(back.scanKeys(range, call), call, parts.backBounds.timeoutMs),
     commit: (writes, call) => noted(underWay, through.commit(writes, call)),
     ...(back.feed !== undefined && { feed: back.feed }),
     ...(blocking !== undefined && { blocking: blockingPrimitives(parts, blocking, frontOnly) }),
     close: () => {
       for (const timer of setup.holds) timer.cancel();
       setup.holds.clear();
-      return closeAll(parts.close(), [...underWay, ...copies.underWay]);
+      return closeAll(parts, [...underWay, ...copies.underWay]);
     },
   };
 }
@@ -110,10 +111,12 @@ async function* bounded<T>(
   timeoutMs: number,
 ): AsyncGenerator<T> {
   const steps = pages[Symbol.asyncIterator]();
+  // The call of an iteration has no bound of its own: each of its steps has this one.
+  const bounds = { timeoutMs, usualMs: Number.POSITIVE_INFINITY };
   let whole = false;
   try {
     for (;;) {
-      const step = await new BackCall(call, timeoutMs).run(() => steps.next());
+      const step = await new BackCall(call, bounds).run(() => steps.next());
       whole = step.done === true;
       if (step.done === true) return;
       yield step.value;

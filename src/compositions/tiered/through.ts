@@ -1,34 +1,16 @@
 import { attempt, chain } from '../../kernel/awaitable.ts';
-import { Call } from '../../store/call.ts';
+import type { Call } from '../../store/call.ts';
 import type { Entry, EntryHead } from '../../store/entry.ts';
-import type { Env, Timer } from '../../store/env.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
 import type { Awaitable, CommitOutcome, Write } from '../../store/primitives.ts';
 import { fromCopy, type Source, toCopy } from './copies.ts';
-import { type CopyState, type FrontCopies, fence, removal, type Step } from './front-copies.ts';
+import { type CopyState, fence, removal, type Step } from './front-copies.ts';
+import { Loads } from './loads.ts';
 import { appliedNothing, BackCall, backError, type Door } from './parts.ts';
-import type { SourceName } from './source.ts';
+import type { ThroughSetup } from './through-setup.ts';
 
-/** How `Through` is to behave; shared by its asynchronous and its blocking half. */
-export interface ThroughSetup<V> {
-  readonly env: Env;
-  readonly copies: FrontCopies<V>;
-  /** Names the back in the copies. */
-  readonly source: SourceName<V>;
-  /** A miss of the front is a miss. */
-  readonly frontOnly: boolean;
-  /** Writes leave no copy behind. */
-  readonly around: boolean;
-  /** Copies outlive this process: one that is about to become old is removed first. */
-  readonly lasting: boolean;
-  readonly frontTakesExpiry: boolean;
-  /** A written value as the back will give it, sharing nothing with the caller's; absent where it is that already. */
-  readonly own: ((value: V) => V) | undefined;
-  readonly backIsAtomic: boolean;
-  readonly backTimeoutMs: number;
-  /** Timers of writes that may still land. */
-  readonly holds: Set<Timer>;
-}
+/** Longest time for which a write of unknown fate keeps copies from being made. */
+const MAX_HOLD_MS = 30_000;
 
 /**
  * Reads through the front, and writes to the back first (policies `through` and `around`).
@@ -36,26 +18,28 @@ export interface ThroughSetup<V> {
  * The rule that everything else follows from: **the front is asked for a key only while nothing is
  * under way on it**. From the beginning of a write to its end, and as long as its fate or the
  * front's copy is in doubt, the key is read from the back. What a read of the back gives is kept as a
- * copy only if no write was under way on the key at any moment since that read began; otherwise it
- * may be older than what the front holds or has just been rid of.
+ * copy only if no write was under way on the key at any moment since that read began (`Loads`);
+ * otherwise it may be older than what the front holds or has just been rid of.
  */
 export class Through<V> {
   readonly #setup: ThroughSetup<V>;
   readonly #front: Door<V>;
   readonly #back: Door<V>;
+  readonly #loads: Loads<V>;
 
   constructor(setup: ThroughSetup<V>, front: Door<V>, back: Door<V>) {
     this.#setup = setup;
     this.#front = front;
     this.#back = back;
+    this.#loads = new Loads(setup, front, back);
   }
 
   readOne(key: string, call: Call): Awaitable<Entry<V> | undefined> {
     // What an update starts from is the truth, also when others have changed it.
     if (call.operation === 'update')
-      return this.#ask(call, (part) => this.#back.readOne(key, part));
+      return this.#loads.ask(call, (part) => this.#back.readOne(key, part));
     const { copies } = this.#setup;
-    if (copies.states.get(key) !== undefined) return this.#load(key, call);
+    if (copies.states.get(key) !== undefined) return this.#loads.one(key, call);
     return chain(
       copies.asked(() => this.#front.readOne(key, call)),
       (copy) => (copy === undefined ? this.#missed(key, call) : fromCopy(copy)),
@@ -76,7 +60,7 @@ export class Through<V> {
       });
       const missing = keys.filter((key) => !found.has(key));
       if (missing.length === 0) return keys.map((key) => found.get(key));
-      return chain(this.#loadMany(missing, call), (loaded) => {
+      return chain(this.#loads.many(missing, call), (loaded) => {
         missing.forEach((key, i) => {
           found.set(key, loaded[i]);
         });
@@ -91,7 +75,7 @@ export class Through<V> {
     const doubtful = entries.filter(({ key }) => states.get(key) !== undefined);
     if (doubtful.length === 0) return entries.map(fromCopy);
     const keys = doubtful.map(({ key }) => key);
-    return chain(this.#loadMany(keys, call), (loaded) => {
+    return chain(this.#loads.many(keys, call), (loaded) => {
       const current = new Map(keys.map((key, i) => [key, loaded[i]]));
       return entries
         .map((entry) => (current.has(entry.key) ? current.get(entry.key) : fromCopy(entry)))
@@ -106,11 +90,11 @@ export class Through<V> {
       own === undefined ? given : given.map((write) => owned(call.operation, write, own));
     const last = lastOf(writes);
     const states = last.map((at) => this.#begin((writes[at] as Write<V>).key));
-    const part = new BackCall(call, this.#setup.backTimeoutMs);
+    const part = new BackCall(call, this.#setup.backBounds);
     return attempt(
       () => chain(this.#clear(states), () => part.run(() => this.#back.commit(writes, part))),
       (done) =>
-        chain(this.#source(), (source) =>
+        chain(this.#loads.source(), (source) =>
           this.#conclude(states, done, (i) => {
             const at = last[i] as number;
             return this.#copyOf(writes[at] as Write<V>, done.outcomes[at]?.entry, source);
@@ -180,7 +164,7 @@ export class Through<V> {
     error: unknown,
     pending: Promise<unknown> | undefined,
   ): void {
-    const { env, backIsAtomic, backTimeoutMs, holds } = this.#setup;
+    const { env, backIsAtomic, backBounds, holds } = this.#setup;
     const whole = backIsAtomic || states.length === 1;
     const release = (): void => {
       void this.#conclude(states, undefined, () => 'doubt');
@@ -196,7 +180,7 @@ export class Through<V> {
           holds.delete(timer);
           release();
         },
-        backTimeoutMs,
+        Math.min(backBounds.timeoutMs, MAX_HOLD_MS),
         { background: true },
       );
       holds.add(timer);
@@ -212,152 +196,7 @@ export class Through<V> {
   }
 
   #missed(key: string, call: Call): Awaitable<Entry<V> | undefined> {
-    return this.#setup.frontOnly ? undefined : this.#load(key, call);
-  }
-
-  /** Reads a key from the back, once for all who ask meanwhile, and keeps a copy where that is safe. */
-  #load(key: string, call: Call): Awaitable<Entry<V> | undefined> {
-    const joined = this.#join(key, call);
-    if (joined !== undefined) return joined;
-    const answer = this.#askForAll(call, key, (part) => this.#back.readOne(key, part));
-    const reading = this.#beginReading([key]);
-    if (!(answer instanceof Promise)) {
-      this.#keep(reading, [answer]);
-      return answer;
-    }
-    this.#share(
-      reading,
-      answer.then((entry) => [entry]),
-      [answer],
-    );
-    return answer;
-  }
-
-  #loadMany(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
-    const loads = new Map<string, Promise<Entry<V> | undefined>>();
-    for (const key of keys) {
-      const load = this.#join(key, call);
-      if (load !== undefined) loads.set(key, load);
-    }
-    const rest = keys.filter((key) => !loads.has(key));
-    const answer =
-      rest.length === 0
-        ? []
-        : this.#askForAll(call, undefined, (part) => this.#back.readMany(rest, part));
-    const reading = this.#beginReading(rest);
-    if (answer instanceof Promise) {
-      const each = rest.map((_, i) => answer.then((entries) => entries[i]));
-      rest.forEach((key, i) => {
-        loads.set(key, each[i] as Promise<Entry<V> | undefined>);
-      });
-      this.#share(reading, answer, each);
-    } else {
-      this.#keep(reading, answer);
-      if (loads.size === 0) return answer;
-      rest.forEach((key, i) => {
-        loads.set(key, Promise.resolve(answer[i]));
-      });
-    }
-    return Promise.all(keys.map((key) => loads.get(key)));
-  }
-
-  /** A read of the back under way whose result is new enough for who asks now. */
-  #join(key: string, call: Call): Promise<Entry<V> | undefined> | undefined {
-    const state = this.#setup.copies.states.get(key);
-    const running = state?.load;
-    if (state === undefined || running === undefined || this.#back.blocking) return undefined;
-    if (state.writers === 0) return running;
-    const begin = async (): Promise<Entry<V> | undefined> => {
-      state.nextLoad = undefined;
-      if (state.load === running) state.load = undefined;
-      return this.#load(key, call);
-    };
-    state.nextLoad ??= running.then(begin, begin);
-    return state.nextLoad;
-  }
-
-  #beginReading(keys: readonly string[]): Reading<V>[] {
-    return keys.map((key) => {
-      const state = this.#setup.copies.states.open(key);
-      state.readings++;
-      return { state, generation: state.generation };
-    });
-  }
-
-  #endReading(reading: readonly Reading<V>[]): void {
-    for (const { state, shared } of reading) {
-      if (shared !== undefined && state.load === shared) state.load = undefined;
-      state.readings--;
-      this.#setup.copies.states.release(state);
-    }
-  }
-
-  /** Lets others join what is being read, until its copy is stored or a write makes it old. */
-  #share(
-    reading: readonly Reading<V>[],
-    answer: Promise<readonly (Entry<V> | undefined)[]>,
-    each: readonly Promise<Entry<V> | undefined>[],
-  ): void {
-    reading.forEach((one, i) => {
-      one.shared = each[i];
-      one.state.load = each[i];
-    });
-    // Who asked hears of a failure; here it only ends the sharing.
-    for (const load of each) load.catch(() => {});
-    answer.then(
-      (entries) => this.#keep(reading, entries),
-      () => this.#endReading(reading),
-    );
-  }
-
-  /** Stores copies of what was read, where nothing was written meanwhile. */
-  #keep(
-    reading: readonly Reading<V>[],
-    entries: readonly (Entry<V> | undefined)[],
-  ): Awaitable<unknown> {
-    const { copies, frontTakesExpiry } = this.#setup;
-    const stepsFrom = (named: Source): Step<V>[] =>
-      reading.flatMap(({ state, generation }, i): Step<V>[] => {
-        if (state.generation !== generation || state.writers > 0) return [];
-        const entry = entries[i];
-        const copied = entry !== undefined && (frontTakesExpiry || entry.expiresAt === undefined);
-        if (!copied && !state.fenced) return [];
-        // Another read of the same generation may be older than this one.
-        state.generation++;
-        const write = copied ? toCopy(entry, entry.value, named) : removal<V>(state.key);
-        return [{ state, write, fresh: !state.fenced }];
-      });
-    const states = reading.map(({ state }) => state);
-    const stored = chain(this.#source(), (named) =>
-      copies.apply(this.#front, states, () => stepsFrom(named)),
-    );
-    return chain(stored, () => this.#endReading(reading));
-  }
-
-  #source(): Awaitable<Source> {
-    const { source } = this.#setup;
-    return this.#back.blocking ? source.now() : source.get();
-  }
-
-  /** Asks the back for one caller. */
-  #ask<T>(call: Call, work: (part: Call) => Awaitable<T>): Awaitable<T> {
-    return attempt(
-      () => new BackCall(call, this.#setup.backTimeoutMs).run(work),
-      (result) => result,
-      (error) => {
-        throw backError(error);
-      },
-    );
-  }
-
-  /** Asks the back for whoever wants to know: no single caller's end ends it. */
-  #askForAll<T>(
-    { operation }: Call,
-    key: string | undefined,
-    work: (part: Call) => Awaitable<T>,
-  ): Awaitable<T> {
-    const { env, backTimeoutMs } = this.#setup;
-    return this.#ask(new Call(env, operation, key, { timeoutMs: backTimeoutMs }), work);
+    return this.#setup.frontOnly ? undefined : this.#loads.one(key, call);
   }
 }
 
@@ -389,11 +228,3 @@ function lastOf<V>(writes: readonly Write<V>[]): readonly number[] {
 
 /** What the end of a write means for the front's copy: a write of it, nothing, or that nobody knows. */
 type Consequence<V> = Write<V> | 'none' | 'doubt';
-
-/** A key that is being read from the back, in the generation in which that began. */
-interface Reading<V> {
-  readonly state: CopyState<V>;
-  readonly generation: number;
-  /** What others may join. */
-  shared?: Promise<Entry<V> | undefined> | undefined;
-}

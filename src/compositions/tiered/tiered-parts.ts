@@ -1,7 +1,8 @@
+import { Call } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
 import type { Primitives, Shape } from '../../store/primitives.ts';
 import type { Store } from '../../store/store.ts';
-import { asyncDoor, blockingDoor, copyingDoor, type Door } from './parts.ts';
+import { asyncDoor, type BackBounds, blockingDoor, type Door } from './parts.ts';
 
 /** A tiered store's options, complete. */
 export interface TieredParts<V> {
@@ -10,7 +11,7 @@ export interface TieredParts<V> {
   readonly env: Env;
   readonly write: 'through' | 'around' | 'front-only';
   readonly read: 'front-first' | 'front-only';
-  readonly backTimeoutMs: number;
+  readonly backBounds: BackBounds;
   readonly frontTimeoutMs: number;
   readonly timeoutMs: number | undefined;
   readonly onFrontError: (error: unknown) => void;
@@ -26,16 +27,13 @@ export interface Doors<V> {
 }
 
 export function openDoors<V>({ front, back }: TieredParts<V>): Doors<V> {
-  // Where only the back shares references, nothing else would keep its values apart.
-  const copy = front.guard === undefined ? back.guard?.bind(back) : undefined;
-  const guarded = (door: Door<V>): Door<V> => (copy ? copyingDoor(door, copy) : door);
   return {
     front: asyncDoor(front),
-    back: guarded(asyncDoor(back)),
+    back: asyncDoor(back),
     blocking:
       front.blocking === undefined || back.blocking === undefined
         ? undefined
-        : { front: blockingDoor(front.blocking), back: guarded(blockingDoor(back.blocking)) },
+        : { front: blockingDoor(front.blocking), back: blockingDoor(back.blocking) },
   };
 }
 
@@ -61,10 +59,12 @@ export function commonOf<V>(
 
 /** Waits for what is under way, then closes the stores; the first failure is told when all are closed. */
 export async function closeAll<V>(
-  stores: readonly Store<V>[],
+  { env, backBounds, close }: TieredParts<V>,
   underWay: readonly Promise<unknown>[],
 ): Promise<void> {
-  await Promise.allSettled(underWay);
-  const results = await Promise.allSettled(stores.map((store) => store.close()));
+  const call = new Call(env, 'close', undefined, { timeoutMs: backBounds.timeoutMs });
+  // What hangs then is left to the close of the part in which it does.
+  await call.guard(Promise.allSettled(underWay)).catch(() => {});
+  const results = await Promise.allSettled(close().map((store) => store.close()));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

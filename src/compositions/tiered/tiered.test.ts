@@ -299,26 +299,36 @@ describe('A10: null, false, 0 and the empty string are values', () => {
     });
   }
 
-  it('values are copies, in both parts and out of both', async () => {
-    for (const [frontCopies, backCopies] of [
-      [true, true],
-      [false, true],
-      [true, false],
-    ]) {
-      const back = memory<{ n: number }>({ zeroCopy: backCopies !== true });
-      const front = memory<{ n: number }>({ zeroCopy: frontCopies !== true });
+  for (const [copyingFront, copyingBack] of [
+    [true, true],
+    [false, true],
+    [true, false],
+  ])
+    it(`values are copies in the ${copyingFront ? '' : 'sharing '}front and the ${copyingBack ? '' : 'sharing '}back`, async () => {
+      type N = { n: number };
+      const back = memory<N>({ zeroCopy: copyingBack !== true });
+      const front = memory<N>({ zeroCopy: copyingFront !== true });
       const store = tiered({ front, back });
       const given = { n: 1 };
       await store.set('k', given);
       given.n = 2;
-      if (backCopies) expect(await back.get('k')).toEqual({ n: 1 });
-      if (frontCopies) expect(await store.get('k')).toEqual({ n: 1 });
+      if (copyingBack) expect(await back.get('k')).toEqual({ n: 1 });
+      if (copyingFront) expect(await store.get('k')).toEqual({ n: 1 });
       await back.set('cold', { n: 1 });
-      ((await store.get('cold')) as { n: number }).n = 3;
-      if (backCopies) expect(await back.get('cold')).toEqual({ n: 1 });
-      if (frontCopies) expect(await store.get('cold')).toEqual({ n: 1 });
-    }
-  });
+      const first = store.watch({ after: 'start' })[Symbol.asyncIterator]();
+      const handedOut = [
+        await store.get('cold'),
+        store.blocking.get('cold'),
+        (await store.getMany(['cold'])).get('cold'),
+        (await Array.fromAsync(store.list({ prefix: 'cold' })))[0]?.value,
+        [...store.blocking.list({ prefix: 'cold' })][0]?.value,
+        (await first.next()).value.writes.at(-1).value,
+      ];
+      await first.return?.();
+      for (const value of handedOut) (value as N).n = 3;
+      if (copyingBack) expect(await back.get('cold')).toEqual({ n: 1 });
+      if (copyingFront) expect(await store.get('cold')).toEqual({ n: 1 });
+    });
 });
 
 /** A memory store that takes no value longer than ten characters. */
