@@ -2,7 +2,7 @@ import type { Call } from '../../store/call.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
 import type { CommitOutcome, Write, WriteOutcome } from '../../store/primitives.ts';
 import { CommitEncoder, type EncodedCommit } from './commit-encoder.ts';
-import type { RedisEngine } from './engine.ts';
+import { REOPENINGS, type RedisEngine } from './engine.ts';
 import { closedStore, commitFailure, damaged, forCall, restless } from './failures.ts';
 import { REPLY } from './lua/prelude.ts';
 import type { RedisPort, RedisWord } from './port.ts';
@@ -14,7 +14,6 @@ const GROUP_WRITES = 128;
 const GROUP_BYTES = 256 * 1024;
 /** Groups under way at once: while Redis works on one, the next is sent. */
 const GROUPS_IN_FLIGHT = 2;
-const REOPENINGS = 3;
 const FEW = 1_024;
 
 interface PendingCommit {
@@ -179,6 +178,7 @@ export class CommitQueue {
   ): Promise<unknown[]> {
     const { operation } = first.call;
     const { keys } = this.#engine.layout;
+    this.#engine.checkRights(operation);
     for (let tries = 0; ; tries++) {
       const reply = (await runScript(port, SCRIPTS.commit, keys, args)) as unknown[];
       const [status, epoch, before, rev] = reply;

@@ -1,12 +1,9 @@
 import type { Call } from '../../store/call.ts';
 import type { StrataError } from '../../store/errors.ts';
-import { systemEnv } from '../../store/system-env.ts';
 import { closedStore, connectFailure, forCall, isMisplaced, isReply } from './failures.ts';
+import { PATIENCE_MS, withPatience } from './patience.ts';
 import type { RedisPort, RedisPorts } from './port.ts';
 import { WatchedPort } from './watched-port.ts';
-
-/** Longest wait for a connection to come about, below the usual bound of a call so that the cause is told. */
-const CONNECT_TIMEOUT_MS = 3_000;
 
 /**
  * The connection of a store: made when it is first needed, and anew at the first call after it was
@@ -47,7 +44,7 @@ export class Connection {
     this.#port = undefined;
     const port = await this.#open(operation);
     try {
-      await bounded(this.#prepare(port));
+      await withPatience(this.#prepare(port));
     } catch (error) {
       port.disconnect();
       throw connectFailure(error, operation);
@@ -63,7 +60,7 @@ export class Connection {
   async #open(operation: string): Promise<WatchedPort> {
     try {
       const ports = await this.#ports();
-      const port = await bounded(ports.connect(CONNECT_TIMEOUT_MS), (late) => late.disconnect());
+      const port = await withPatience(ports.connect(PATIENCE_MS), (late) => late.disconnect());
       return new WatchedPort(port, (error) => {
         if (isMisplaced(error)) port.disconnect();
       });
@@ -76,7 +73,7 @@ export class Connection {
   async connectAnother(operation: string): Promise<RedisPort> {
     const ports = await this.#ports();
     try {
-      return await bounded(ports.connect(CONNECT_TIMEOUT_MS), (late) => late.disconnect());
+      return await withPatience(ports.connect(PATIENCE_MS), (late) => late.disconnect());
     } catch (error) {
       throw connectFailure(error, operation);
     }
@@ -87,35 +84,15 @@ export class Connection {
     return this.#closed && !isReply(error) ? closedStore(call.operation) : forCall(error, call);
   }
 
-  /** Waits for the answers that are owed, for a while, and ends the connection. */
-  async close(): Promise<void> {
+  /** Takes no more calls, and resolves when every answer that is owed has come. */
+  async settle(): Promise<void> {
     this.#closed = true;
-    const port = this.#port;
-    if (port === undefined) return;
-    // Past that time nobody waits for these answers any more.
-    await bounded(port.idle()).catch(() => undefined);
-    port.disconnect();
+    await this.#port?.idle();
   }
-}
 
-/** Gives up after the time of a connection: clients bound the socket only, not what the server then says. What comes later is handed to `late`. */
-function bounded<T>(promise: Promise<T>, late?: (value: T) => void): Promise<T> {
-  return new Promise((resolve, reject) => {
-    let given = false;
-    const timer = systemEnv.setTimer(() => {
-      given = true;
-      reject(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`));
-    }, CONNECT_TIMEOUT_MS);
-    promise.then(
-      (value) => {
-        timer.cancel();
-        if (given) late?.(value);
-        else resolve(value);
-      },
-      (error: unknown) => {
-        timer.cancel();
-        reject(error);
-      },
-    );
-  });
+  /** Ends the connection; what is still under way is rejected. */
+  close(): void {
+    this.#closed = true;
+    this.#port?.disconnect();
+  }
 }

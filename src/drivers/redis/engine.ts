@@ -1,6 +1,7 @@
 import type { Call } from '../../store/call.ts';
 import type { Durability } from '../../store/capabilities.ts';
 import type { Env, Timer } from '../../store/env.ts';
+import { StrataError } from '../../store/errors.ts';
 import { randomId, WriteIds } from '../../store/version.ts';
 import { Connection } from './connection.ts';
 import { damaged, restless } from './failures.ts';
@@ -11,7 +12,7 @@ import type { RedisPort, RedisPorts, RedisWord } from './port.ts';
 import { runScript, SCRIPTS, type Script } from './script.ts';
 
 /** Times that a script is run again after the store was found other than it was. */
-const REOPENINGS = 3;
+export const REOPENINGS = 3;
 const SWEEP_EVERY_MS = 30_000;
 const SWEEP_STEP = 200;
 
@@ -47,6 +48,17 @@ export class RedisEngine {
       await this.#open(port);
       this.#scheduleSweep();
     });
+  }
+
+  /** Refuses a commit that the user's rights would stop in its middle. */
+  checkRights(operation: string): void {
+    const missing = this.#opened?.missingRight ?? '';
+    if (missing !== '')
+      throw new StrataError(
+        'denied',
+        `${operation}: the user of Redis may not run ${missing}, which commits need`,
+        { operation },
+      );
   }
 
   /** The epoch at the last opening. */
@@ -121,9 +133,8 @@ export class RedisEngine {
       let reply: unknown[];
       try {
         reply = (await runScript(port, SCRIPTS.sweep, this.layout.keys, args)) as unknown[];
-      } catch (error) {
+      } catch {
         // Whatever it is, the next call of a user meets it too, and tells them.
-        this.sweepFailure = error;
         return;
       }
       const [status, removed, forgotten] = reply;
@@ -131,12 +142,9 @@ export class RedisEngine {
     }
   }
 
-  /** Why the last sweep failed, for those who look. */
-  sweepFailure: unknown;
-
-  async close(): Promise<void> {
+  close(): void {
     this.#closed = true;
     this.#sweeper?.cancel();
-    await this.connection.close();
+    this.connection.close();
   }
 }

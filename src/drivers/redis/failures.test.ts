@@ -194,6 +194,44 @@ describeWithEngine('redis-server', 'a server that refuses', () => {
     },
   );
 
+  it('to tell its settings is believed', async () => {
+    await using server = await startRedis();
+    const admin = await adminOf(server.url);
+    const rights = ['on', '>pw', 'allkeys', 'allchannels', '+@all', '-config'];
+    await admin.sendCommand(['ACL', 'SETUSER', 'guest', ...rights]);
+    const { client } = redisClients.ioredis(server.url.replace('redis://', 'redis://guest:pw@'));
+    const store = redis({ client, durability: 'disk' });
+    await store.set('a', new Uint8Array(1));
+    expect(await store.has('a')).toBe(true);
+    await admin.sendCommand(['ACL', 'SETUSER', 'guest', '-@write']);
+    expect(await codeOf(store.set('a', new Uint8Array(1)))).toBe('denied');
+    // A right that is missing is found at the opening, not in the middle of a commit.
+    for (const command of ['+@all', '-rename']) await admin.aclSetUser('guest', command);
+    const url = server.url.replace('redis://', 'redis://guest:pw@');
+    const other = storeOn(url, 'node-redis', 'other');
+    expect(await codeOf(other.set('a', 1))).toBe('denied');
+    expect(await admin.exists('{other}:data')).toBe(0);
+    expect(await other.get('a')).toBeUndefined();
+    admin.destroy();
+    await other.close();
+    await store.close();
+  });
+
+  it('to answer lets a store close, and tells the writes under way that they are in doubt', async () => {
+    await using server = await startRedis();
+    const store = storeOn(server.url);
+    await store.set('a', 1);
+    process.kill(server.pid, 'SIGSTOP');
+    const write = codeOf(store.set('b', 1, { timeoutMs: 60_000 }));
+    const read = codeOf(store.get('a', { timeoutMs: 60_000 }));
+    const began = performance.now();
+    await store.close();
+    expect(await write).toBe('unknown-outcome');
+    expect(await read).toBe('closed');
+    expect(performance.now() - began).toBeLessThan(4_500);
+    process.kill(server.pid, 'SIGCONT');
+  });
+
   it.each(LIBRARIES)('a missing or wrong password says denied: %s', async (library) => {
     await using server = await startRedis({ args: ['--requirepass', 'right'] });
     const at = (user: string): string => server.url.replace('redis://', `redis://${user}`);

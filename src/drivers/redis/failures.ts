@@ -19,6 +19,8 @@ const CODES: Readonly<Record<string, StrataErrorCode>> = {
   CLUSTERDOWN: 'unavailable',
   TRYAGAIN: 'unavailable',
   UNKILLABLE: 'unavailable',
+  // How a script is told that its user lacks a right.
+  "can't run this command": 'denied',
 };
 const WORDS = new RegExp(`\\b(${Object.keys(CODES).join('|')})\\b`);
 /** Errors of Redis begin with a word in capitals; errors of clients and sockets do not. */
@@ -34,7 +36,7 @@ const UNSENT = /isn't writeable|client is (offline|closed)/;
 
 /** Whether a connection that says so is of no more use: another one may reach the right server. */
 export function isMisplaced(error: unknown): boolean {
-  return error instanceof Error && /\b(READONLY|MASTERDOWN|NOAUTH|NOPERM)\b/.test(error.message);
+  return error instanceof Error && /\b(READONLY|MASTERDOWN|NOAUTH)\b/.test(error.message);
 }
 
 /** What Redis answered, as an error of the library. */

@@ -13,6 +13,7 @@ import { RedisEngine } from './engine.ts';
 import { RedisFeed } from './feed.ts';
 import { type IoRedisClient, ioRedisPorts, isIoRedis } from './ioredis.ts';
 import { isNodeRedis, type NodeRedisClient, nodeRedisPorts } from './node-redis.ts';
+import { withPatience } from './patience.ts';
 import type { RedisPorts } from './port.ts';
 import { Reader } from './reader.ts';
 import { portsOfUrl } from './url.ts';
@@ -145,8 +146,10 @@ function redisPrimitives(options: RedisOptions): Primitives<Uint8Array> {
     feed,
     close: async () => {
       feed.close();
-      await commits.close();
-      await engine.close();
+      const settled = commits.close().then(() => engine.connection.settle());
+      // What is still under way after a while is in doubt, and told so when the connection ends.
+      await withPatience(settled).catch(() => undefined);
+      engine.close();
     },
   };
 }

@@ -12,6 +12,8 @@ export interface Opened {
   readonly epoch: string;
   /** First revision and name of every epoch, oldest first. */
   readonly epochs: readonly { readonly from: number; readonly epoch: string }[];
+  /** A command that commits need and the user may not run; empty when there is none. */
+  readonly missingRight: string;
 }
 
 /** Opens the store over a connection: makes it where there is none, begins a new epoch where history may have been rewound. */
@@ -23,16 +25,21 @@ export async function openStore(
   const { storeId, epoch } = candidates;
   let reply: unknown;
   try {
-    reply = await runScript(port, SCRIPTS.open, layout.keys, [storeId, epoch]);
+    reply = await runScript(port, SCRIPTS.open, layout.keys, [storeId, epoch, layout.channel]);
   } catch (error) {
     if (!isReply(error)) throw error;
     if (error.message.includes('WRONGTYPE')) throw alien('a key there holds other data', error);
     throw replyFailure(error, 'open');
   }
   if (!Array.isArray(reply)) throw alien(String(reply));
-  const [status, id, current, history] = reply as unknown[];
+  const [status, id, current, history, missing] = reply as unknown[];
   if (status !== REPLY.done) throw alien('the store did not open');
-  return { storeId: String(id), epoch: String(current), epochs: parseEpochs(String(history)) };
+  return {
+    storeId: String(id),
+    epoch: String(current),
+    epochs: parseEpochs(String(history)),
+    missingRight: String(missing),
+  };
 }
 
 function parseEpochs(history: string): Opened['epochs'] {

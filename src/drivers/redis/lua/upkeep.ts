@@ -6,12 +6,24 @@ import { FORGET, PRELUDE, STORE_FORMAT } from './prelude.ts';
  * store other than it was.
  *
  *   ARGV[1, 2]  a store id and an epoch, to be used where new ones are needed
+ *   ARGV[3]     channel of the doorbell
  *
- * Replies { done, store id, epoch, epochs, expiring } with the history as 'rev epoch' pairs in one
- * text, or a text that says what stands in the way.
+ * Replies { done, store id, epoch, epochs, missing } with the history as 'rev epoch' pairs in one
+ * text and a command that the user may not run, if any; or a text that says what stands in the way.
  */
 export const OPEN: string = `${PRELUDE}
 local MAX_EPOCHS = 1000
+-- A right that is missing would stop a commit in its middle: such a user may only read.
+local missing = ''
+for _, command in ipairs(redis.acl_check_cmd and {
+  { 'HSET', META, 'a', 'b' }, { 'HSET', DATA, 'a', 'b' }, { 'HDEL', DATA, 'a' },
+  { 'ZADD', INDEX, 0, 'a' }, { 'ZADD', ORDER, 0, 'a' }, { 'ZADD', EXPIRY, 0, 'a' },
+  { 'ZADD', TOMBS, 0, 'a' }, { 'ZREM', ORDER, 'a' }, { 'RPUSH', LOG, 'a' },
+  { 'RPUSH', COMMITS, 'a' }, { 'LTRIM', COMMITS, 0, 1 }, { 'DEL', OLDLOG },
+  { 'UNLINK', LOG }, { 'RENAME', LOG, OLDLOG }, { 'PUBLISH', ARGV[3], 'a' },
+} or {}) do
+  if not redis.acl_check_cmd(unpack(command)) then missing = command[1] end
+end
 local format = call('HGET', META, 'format')
 if not format then
   for i = 1, #KEYS do
@@ -21,7 +33,7 @@ if not format then
   call('HSET', META, 'format', '${STORE_FORMAT}', 'store', ARGV[1], 'replid', replicationId(),
     'epoch', epoch, 'epochs', '1 ' .. epoch, 'rev', 0, 'id', '', 'seq', 0, 'floor', 0, 'floorSeq', 0,
     'log0', 0, 'log1', 0, 'log2', 0, 'logged', 0, 'tombBytes', 0)
-  return { DONE, ARGV[1], epoch, '1 ' .. epoch, 0 }
+  return { DONE, ARGV[1], epoch, '1 ' .. epoch, missing }
 end
 if format ~= '${STORE_FORMAT}' then
   return 'its format is ' .. format .. '; this version reads ${STORE_FORMAT}'
@@ -36,7 +48,7 @@ if not sameHistory(m[4]) then
   epochs = table.concat(kept, ',', math.max(1, #kept - MAX_EPOCHS + 1))
   call('HSET', META, 'replid', replicationId(), 'epoch', epoch, 'epochs', epochs)
 end
-return { DONE, m[1], epoch, epochs, call('ZCARD', EXPIRY) }
+return { DONE, m[1], epoch, epochs, missing }
 `;
 
 /*
