@@ -128,7 +128,7 @@ export class RedisEngine {
     const { tombstoneBytes, tombstoneMs } = this.options;
     for (;;) {
       const port = this.connection.port;
-      if (port === undefined || this.#closed) return;
+      if (port === undefined || this.#closed || this.#opened?.missingRight !== '') return;
       const args = [this.env.now(), tombstoneBytes, tombstoneMs, SWEEP_STEP].map(String);
       let reply: unknown[];
       try {
