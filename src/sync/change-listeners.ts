@@ -8,6 +8,7 @@ export interface RemoteChange<V> {
   readonly deleted: boolean;
 }
 
+/** Hears of one change after it is durable; what it throws goes to `onError`. */
 export type ChangeListener<V> = (change: RemoteChange<V>) => void | Promise<void>;
 
 /** Which keys: a text means that key and all that begin with it. */

@@ -17,6 +17,7 @@ import { type ConnectionInfo, ServerConnection } from './server-connection.ts';
 import type { EndReason } from './server-session.ts';
 import type { Transport } from './transports/transport.ts';
 
+/** How a hub is made. */
 export interface HubOptions {
   /** Bounds of connections before they belong to a store. */
   readonly limits?: Pick<PublishLimits, 'handshakeTimeoutMs'>;

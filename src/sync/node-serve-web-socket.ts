@@ -8,6 +8,7 @@ import { MAX_FRAME_BYTES } from './protocol.ts';
 import type { Publication } from './publish.ts';
 import { ServerWebSocket } from './transports/web-socket-server-node.ts';
 
+/** What is served, and where. */
 export interface ServeWebSocketOptions {
   /** What is served: one store … */
   readonly publication?: Publication;

@@ -18,6 +18,7 @@ export interface AuthorizeRequest {
   readonly storeId: string;
 }
 
+/** Decides what a subscriber may do; nothing, or an error, refuses it. */
 export type Authorize = (
   request: AuthorizeRequest,
 ) => Rights | false | undefined | Promise<Rights | false | undefined>;

@@ -43,6 +43,7 @@ export interface PublishLimits {
   readonly subscribers?: number;
 }
 
+/** How a store is published. */
 export interface PublishOptions<V> {
   /** The id by which subscribers may ask for the store; they may also name none. */
   readonly id?: string;

@@ -4,6 +4,7 @@ import type { Store } from '../store/store.ts';
 import type { BackoffOptions } from './backoff.ts';
 import type { ChangeListener, ChangeMatch } from './change-listeners.ts';
 
+/** Bounds of a subscription; each has a default. */
 export interface SubscribeLimits {
   /** Most bytes that the server may have on their way here; default 2 MiB. */
   readonly creditBytes?: number;
@@ -15,6 +16,7 @@ export interface SubscribeLimits {
   readonly connectTimeoutMs?: number;
 }
 
+/** How a local store is filled. */
 export interface SubscribeOptions<V> {
   /** Shown to the server's `authorize`: a text, or a function asked at every connection. */
   readonly token?: string | (() => string | Promise<string>);

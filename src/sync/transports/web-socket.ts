@@ -1,6 +1,7 @@
 import { invalidArgument, StrataError } from '../../store/errors.ts';
 import type { Connector, Transport, TransportClose, TransportHandlers } from './transport.ts';
 
+/** How a WebSocket is opened. */
 export interface WebSocketOptions {
   /** Subprotocols to offer, for servers and proxies that choose by them. */
   readonly protocols?: readonly string[];

@@ -1,13 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bytes } from '../../test/support/bytes.ts';
+import { Peer } from '../../test/support/sync-peer.ts';
 import { contents, Line } from '../../test/support/sync-world.ts';
 import { memory } from '../drivers/memory/index.ts';
 import { type SimulatedEnv, simulatedEnv } from '../testing/index.ts';
-import { OperationsWriter } from './batch-operations.ts';
-import { channelPair, hub, type Publication, publish, subscribe, type Transport } from './index.ts';
+import { channelPair, type Publication, publish, subscribe } from './index.ts';
 import {
-  decodeMessage,
   encodeMessage,
   MAX_HELLO_BYTES,
   MAX_PIECE_BYTES,
@@ -16,36 +15,6 @@ import {
 } from './protocol.ts';
 import { ByteWriter } from './wire.ts';
 import { putWrite } from './writes.ts';
-
-/** The other end of a connection, played by hand. */
-class Peer {
-  readonly received: Message[] = [];
-  closed: number | undefined;
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-    transport.start({
-      message: (frame) => this.received.push(decodeMessage(frame)),
-      drain: () => undefined,
-      close: ({ code }) => {
-        this.closed = code;
-      },
-    });
-  }
-
-  send(...messages: readonly Message[]): void {
-    for (const message of messages) this.#transport.send(encodeMessage(message));
-  }
-
-  raw(frame: Uint8Array): void {
-    this.#transport.send(frame);
-  }
-
-  types(): string[] {
-    return this.received.map(({ type }) => type);
-  }
-}
 
 const hello: MessageOf<'hello'> = {
   type: 'hello',
@@ -314,176 +283,5 @@ describe('a server and a bad subscriber', () => {
       ),
       { numRuns: 200 },
     );
-  });
-});
-
-describe('a subscriber and a bad server', () => {
-  /** A server that does as it is told; `greet` answers the hello. */
-  function played(world: SimulatedEnv, play: (peer: Peer) => void) {
-    const peers: Peer[] = [];
-    const local = memory<Uint8Array>({ env: world });
-    const errors: string[] = [];
-    const subscription = subscribe(
-      {
-        connect: () => {
-          const [here, there] = channelPair();
-          const peer = new Peer(there);
-          peers.push(peer);
-          play(peer);
-          return here;
-        },
-      },
-      local,
-      { onError: (error) => errors.push((error as { code?: string }).code ?? '') },
-    );
-    return { peers, local, errors, subscription };
-  }
-
-  const position = { epoch: 'e', rev: 5, id: 'i' };
-  const ready: MessageOf<'ready'> = {
-    type: 'ready',
-    version: 1,
-    sourceId: 'source',
-    fresh: true,
-    head: position,
-    scope: 's',
-    codec: 'raw',
-    mayWrite: false,
-    heartbeatMs: 1_000,
-    nowMs: 1,
-  };
-  const operations = (): Uint8Array => {
-    const writer = new OperationsWriter();
-    writer.addSet(
-      { type: 'set', key: 'a', value: undefined, version: 'v', rev: 1, modifiedAt: 1 },
-      bytes('1'),
-      'source',
-      'e',
-    );
-    writer.finish();
-    const block = new Uint8Array(writer.byteLength);
-    writer.writeInto(block, 0);
-    return block;
-  };
-  const batch = (more: Partial<MessageOf<'batch'>> = {}): MessageOf<'batch'> => ({
-    type: 'batch',
-    fresh: true,
-    from: 0,
-    part: 0,
-    end: position,
-    operations: operations(),
-    ...more,
-  });
-
-  const breaches: Record<string, (peer: Peer) => void> = {
-    'sends nonsense': (peer) => peer.raw(Uint8Array.of(99)),
-    'sends a batch before ready': (peer) => peer.send(batch()),
-    'sends no snapshot when it said so': (peer) => peer.send(ready, batch({ fresh: false })),
-    'goes on from nowhere': (peer) => peer.send({ ...ready, fresh: false }),
-    'skips a part': (peer) => peer.send(ready, batch({ end: undefined }), batch({ part: 2 })),
-    'repeats a part': (peer) =>
-      peer.send(
-        ready,
-        batch({ end: undefined }),
-        batch({ part: 1, end: undefined }),
-        batch({ part: 1 }),
-      ),
-    'leaves a gap': (peer) =>
-      peer.send(ready, batch(), batch({ fresh: false, from: 6, end: { ...position, rev: 7 } })),
-    'changes the epoch': (peer) =>
-      peer.send(
-        ready,
-        batch(),
-        batch({ fresh: false, from: 5, end: { epoch: 'x', rev: 7, id: 'i' } }),
-      ),
-    'sends a damaged batch': (peer) => peer.send(ready, batch({ operations: bytes('damage') })),
-    'chooses another version': (peer) => peer.send({ ...ready, version: 7 }),
-    'says nothing': () => undefined,
-    'falls silent': (peer) => peer.send(ready),
-  };
-
-  for (const [what, play] of Object.entries(breaches)) {
-    it(`reports it and connects again when it ${what}`, async () => {
-      const world = simulatedEnv(4);
-      const { peers, local, errors, subscription } = played(world, play);
-      await world.advance(30_000);
-      expect(peers.length).toBeGreaterThan(1);
-      expect(['corrupt', 'unavailable']).toContain(errors[0]);
-      const held = await contents(local);
-      expect(held).toEqual(
-        what.startsWith('leaves') || what.startsWith('changes') ? { a: '1' } : {},
-      );
-      await subscription.close();
-      expect(world.pendingTimers).toBe(0);
-    });
-  }
-
-  it('takes a group again from its first part, as after a skip', async () => {
-    const world = simulatedEnv(4);
-    const { local, errors, subscription } = played(world, (peer) =>
-      peer.send(ready, batch({ end: undefined }), batch({ end: undefined }), batch({ part: 1 })),
-    );
-    await world.advance(5);
-    expect(errors).toEqual([]);
-    expect(await contents(local)).toEqual({ a: '1' });
-    await subscription.close();
-  });
-
-  it('gives up a group that never ends', async () => {
-    const world = simulatedEnv(4);
-    const [here, there] = channelPair();
-    const peer = new Peer(there);
-    const subscription = subscribe(here, memory<Uint8Array>({ env: world }), {
-      limits: { groupBytes: 10_000 },
-    });
-    peer.send(ready);
-    for (let part = 0; part < 1_000; part++) peer.send(batch({ part, end: undefined }));
-    await world.advance(5);
-    await expect(subscription.ready).rejects.toMatchObject({ code: 'overloaded' });
-  });
-});
-
-describe('a hub', () => {
-  it('serves stores by id, and refuses the unknown', async () => {
-    const world = simulatedEnv(6);
-    const [notes, users] = [0, 1].map(() => memory<Uint8Array>({ env: world }));
-    await notes?.set('a', bytes('note'));
-    await users?.set('b', bytes('user'));
-    const stores = hub({ env: world });
-    stores.register('notes', notes as never);
-    stores.register('users', publish(users as never));
-    expect(() => stores.register('users', users as never)).toThrow(
-      expect.objectContaining({ code: 'conflict' }),
-    );
-    const open = async (storeId: string) => {
-      const local = memory<Uint8Array>({ env: world });
-      const subscription = subscribe(new Line(stores), local, storeId === '' ? {} : { storeId });
-      await world.advance(5);
-      return { local, subscription };
-    };
-    const [first, second, unknown, nameless] = [
-      await open('notes'),
-      await open('users'),
-      await open('nothing'),
-      await open(''),
-    ];
-    expect(await contents(first.local)).toEqual({ a: 'note' });
-    expect(await contents(second.local)).toEqual({ b: 'user' });
-    for (const { subscription } of [unknown, nameless])
-      await expect(subscription.ready).rejects.toMatchObject({ code: 'invalid-argument' });
-    expect(stores.describe()).toEqual([
-      { id: 'notes', shape: { type: 'memory' }, subscribers: 1 },
-      { id: 'users', shape: { type: 'memory' }, subscribers: 1 },
-    ]);
-    expect(stores.endings()).toEqual({ refused: 2 });
-    expect(await stores.unregister('users')).toBe(true);
-    expect(await stores.unregister('users')).toBe(false);
-    await world.advance(5);
-    expect(second.subscription.status().connected).toBe(false);
-    expect(first.subscription.status().connected).toBe(true);
-    await stores.close();
-    await world.advance(5);
-    expect(first.subscription.status().state).toBe('connecting');
-    await Promise.all([first, second].map(({ subscription }) => subscription.close()));
   });
 });
