@@ -27,6 +27,7 @@ const browser: ViteUserConfig = {
   test: {
     name: 'browser',
     include: ['src/**/*.browser.test.{ts,tsx}', 'test/**/*.browser.test.ts'],
+    globalSetup: ['test/support/sync-browser-server.ts'],
     browser: {
       enabled: true,
       headless: true,

@@ -2,7 +2,7 @@ import type { Env } from '../store/env.ts';
 import { invalidArgument, StrataError } from '../store/errors.ts';
 import { checkOptions, is } from '../store/options.ts';
 import type { Shape } from '../store/primitives.ts';
-import type { Store } from '../store/store.ts';
+import type { ReadonlyStore } from '../store/readonly-store.ts';
 import { systemEnv } from '../store/system-env.ts';
 import type { PublicationCore, PublicationStats } from './publication-core.ts';
 import {
@@ -38,7 +38,7 @@ export interface Hub {
   /** Adds a store, or a publication made before; gives the publication. Errors: `conflict` for an id in use. */
   register<V>(
     id: string,
-    what: Store<V> | Publication,
+    what: ReadonlyStore<V> | Publication,
     options?: Omit<PublishOptions<V>, 'id'>,
   ): Publication;
   /** Takes a store out and ends its connections; false when there is none. The store stays open. */
@@ -86,7 +86,7 @@ class StoreHub implements Hub {
 
   register<V>(
     id: string,
-    what: Store<V> | Publication,
+    what: ReadonlyStore<V> | Publication,
     options: Omit<PublishOptions<V>, 'id'> = {},
   ): Publication {
     if (typeof id !== 'string' || id === '')

@@ -2,6 +2,7 @@ import type { Codec } from '../store/codec.ts';
 import type { Env } from '../store/env.ts';
 import { invalidArgument, type StrataError } from '../store/errors.ts';
 import { checkOptions, is, type OptionRules } from '../store/options.ts';
+import type { ReadonlyStore } from '../store/readonly-store.ts';
 import type { Store } from '../store/store.ts';
 import {
   type Authorize,
@@ -152,9 +153,9 @@ export function coreOf(operation: string, publication: Publication): Publication
  * await serveWebSocket({ publication, port: 8080 });
  * ```
  */
-export function publish<V>(store: Store<V>, options: PublishOptions<V> = {}): Publication {
+export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> = {}): Publication {
   checkOptions('publish', options, RULES);
-  const side = sourceSide(store, options.codec);
+  const side = sourceSide(store as Store<V>, options.codec);
   const core = new PublicationCore({
     id: options.id ?? '',
     side,
