@@ -49,6 +49,11 @@ export class KeyedGenerations<S extends KeyState> {
     return state;
   }
 
+  /** All states there are; they may be released meanwhile. */
+  all(): Iterable<S> {
+    return this.#states.values();
+  }
+
   beginWrite(key: string): S {
     const state = this.open(key);
     if (state.writers++ > 0) state.overlapped = true;

@@ -1,33 +1,11 @@
 import { attempt, chain } from '../../kernel/awaitable.ts';
-import { KeyedGenerations, KeyState } from '../../kernel/keyed-generations.ts';
+import { KeyedGenerations } from '../../kernel/keyed-generations.ts';
 import { Call } from '../../store/call.ts';
-import type { Entry } from '../../store/entry.ts';
 import type { Env } from '../../store/env.ts';
-import type { Awaitable, Write } from '../../store/primitives.ts';
+import type { Awaitable, Primitives, Write } from '../../store/primitives.ts';
+import { CopyState } from './copy-state.ts';
+import { FrontTrust } from './front-trust.ts';
 import { appliedNothing, type Door } from './parts.ts';
-
-/** What is under way on one key of a tiered store. While there is one, the front is not asked for the key. */
-export class CopyState<V> extends KeyState {
-  /** The front may hold something older than the back. */
-  fenced = false;
-  /** How often it has been fenced: a write of the front that began before lifts no fence. */
-  fences = 0;
-  /** The write of the front under way; its result never rejects. */
-  frontWrite: Promise<unknown> | undefined = undefined;
-  /** A read of the back. Those who ask now may share it, unless a write is under way: it may have begun before that took effect. */
-  load: Promise<Entry<V> | undefined> | undefined = undefined;
-  /** The read that begins after this one, for those who may not share it. */
-  nextLoad: Promise<Entry<V> | undefined> | undefined = undefined;
-
-  /** Reads of the back whose result is not dealt with yet: they must meet the writes of their time here. */
-  readings = 0;
-
-  override get idle(): boolean {
-    return (
-      this.writers === 0 && this.readings === 0 && !this.fenced && this.frontWrite === undefined
-    );
-  }
-}
 
 /** What the front is to hold of a key. */
 export interface Step<V> {
@@ -37,6 +15,14 @@ export interface Step<V> {
   readonly fresh?: boolean;
   /** It is not known to be the newest: the key stays fenced. */
   readonly doubtful?: boolean;
+}
+
+export interface FrontCopiesSetup<V> {
+  readonly env: Env;
+  readonly front: Primitives<V>;
+  readonly timeoutMs: number;
+  readonly maxFenced: number;
+  readonly onError: (error: unknown) => void;
 }
 
 /** Decides, at the moment of writing, what the front is to hold; a key left out keeps what it has. */
@@ -56,29 +42,46 @@ export class FrontCopies<V> {
   readonly #env: Env;
   readonly #timeoutMs: number;
   readonly #onError: (error: unknown) => void;
+  readonly #trust: FrontTrust<V>;
 
-  constructor(env: Env, timeoutMs: number, onError: (error: unknown) => void) {
+  constructor({ env, front, timeoutMs, maxFenced, onError }: FrontCopiesSetup<V>) {
     this.#env = env;
     this.#timeoutMs = timeoutMs;
     this.#onError = onError;
+    const { underWay } = this;
+    const lift = (): void => this.#lift();
+    this.#trust = new FrontTrust({ env, front, timeoutMs, maxFenced, onError, underWay, lift });
+  }
+
+  /** Whether the front may be asked for a key. */
+  serves(key: string): boolean {
+    return this.states.get(key) === undefined && this.#trust.whole;
+  }
+
+  /** Keeps a key from being served from the front. */
+  fence(state: CopyState<V>): void {
+    this.#trust.fence(state);
   }
 
   /** Resolves with true when the front holds what was decided. */
   apply(door: Door<V>, states: readonly CopyState<V>[], steps: Steps<V>): Awaitable<boolean> {
+    if (!this.#trust.whole) return false;
+    if (this.#trust.away) return this.#forgo(steps());
     const busy = states.flatMap((state) => state.frontWrite ?? []);
     if (busy.length === 0) return this.#write(door, steps());
     // Nobody can wait in a blocking call.
-    if (door.blocking) return fence(steps());
+    if (door.blocking) return this.#forgo(steps());
     return this.#newCall()
       .guard(Promise.all(busy))
       .then(
         () => this.apply(door, states, steps),
-        () => fence(steps()),
+        () => this.#forgo(steps()),
       );
   }
 
   /** An answer of the front, or `undefined` where it fails or takes too long. */
   asked<T>(ask: () => Awaitable<T>): Awaitable<T | undefined> {
+    if (this.#trust.away) return undefined;
     let answer: Awaitable<T>;
     try {
       answer = ask();
@@ -87,12 +90,16 @@ export class FrontCopies<V> {
       return undefined;
     }
     if (!(answer instanceof Promise)) return answer;
-    return this.#newCall()
-      .guard(answer)
-      .catch((error: unknown) => {
-        this.#onError(error);
-        return undefined;
-      });
+    const call = this.#newCall();
+    return call.guard(answer).catch((error: unknown) => {
+      if (call.ended !== undefined) this.#trust.missed();
+      this.#onError(error);
+      return undefined;
+    });
+  }
+
+  close(): void {
+    this.#trust.close();
   }
 
   #write(door: Door<V>, steps: readonly Step<V>[], last = false): Awaitable<boolean> {
@@ -109,7 +116,9 @@ export class FrontCopies<V> {
       },
       () => {
         steps.forEach(({ state, doubtful = false }, i) => {
-          if (state.fences === fences[i]) state.fenced = doubtful;
+          if (state.fences !== fences[i]) return;
+          if (doubtful) this.#trust.fence(state);
+          else this.#trust.unfence(state);
         });
         return true;
       },
@@ -118,13 +127,27 @@ export class FrontCopies<V> {
         // One that took too long may still come to pass.
         const late = call.ended !== undefined;
         const doubtful = steps.filter(({ fresh }) => late || !fresh || !appliedNothing(error));
-        fence(doubtful);
+        for (const { state } of doubtful) this.#trust.fence(state);
+        if (late) this.#trust.missed();
         if (late || last || doubtful.length === 0) return false;
         // What the front does not take, it can perhaps at least let go of.
         const removals = doubtful.map(({ state }) => ({ state, write: removal<V>(state.key) }));
         return chain(this.#write(door, removals, true), () => false);
       },
     );
+  }
+
+  /** Leaves the front as it is: what it holds of these keys counts no more. */
+  #forgo(steps: readonly Step<V>[]): boolean {
+    for (const { state, fresh } of steps) if (!fresh) this.#trust.fence(state);
+    return false;
+  }
+
+  #lift(): void {
+    for (const state of this.states.all()) {
+      state.fenced = false;
+      this.states.release(state);
+    }
   }
 
   /** Notes a write of the front as under way until it settles, however long its caller waits. */
@@ -153,13 +176,4 @@ export class FrontCopies<V> {
 
 export function removal<V>(key: string): Write<V> {
   return { type: 'delete', key };
-}
-
-/** Keeps keys from being served from the front; gives false, for the front does not hold what it should. */
-export function fence<V>(steps: readonly Pick<Step<V>, 'state'>[]): boolean {
-  for (const { state } of steps) {
-    state.fenced = true;
-    state.fences++;
-  }
-  return steps.length === 0;
 }

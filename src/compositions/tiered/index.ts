@@ -26,8 +26,10 @@ export interface TieredOptions<V> {
   readonly read?: 'front-first' | 'front-only';
   /** Longest wait for the back, in ms; default 2,000. Then the call fails with `unavailable`. A call with a longer `timeoutMs` of its own waits that long. */
   readonly backTimeoutMs?: number;
-  /** Longest wait for the front, in ms; default 1,000. Then it counts as a miss. */
+  /** Longest wait for the front, in ms; default 1,000. Then it counts as a miss, and is left alone for as long. */
   readonly frontTimeoutMs?: number;
+  /** Most keys to remember whose copies could not be updated; default 100,000. Beyond it the whole front is emptied before it is asked again. */
+  readonly maxFenced?: number;
   /** Hears of failures of the front, which no call fails with. */
   readonly onFrontError?: (error: unknown) => void;
   /** Whether closing closes both stores; default true. */
@@ -45,6 +47,7 @@ const RULES = {
   read: is.oneOf('front-first', 'front-only'),
   backTimeoutMs: is.durationMs,
   frontTimeoutMs: is.durationMs,
+  maxFenced: is.count,
   onFrontError: is.fn,
   closeParts: is.boolean,
   timeoutMs: is.durationMs,
@@ -108,6 +111,7 @@ export function tiered<V>(options: TieredOptions<V>): Store<V> {
       usualMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     },
     frontTimeoutMs: options.frontTimeoutMs ?? 1_000,
+    maxFenced: options.maxFenced ?? 100_000,
     timeoutMs: options.timeoutMs,
     onFrontError: options.onFrontError ?? (() => {}),
     close: () => (options.closeParts === false ? [] : [options.front, options.back]),

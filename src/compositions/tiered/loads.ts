@@ -3,7 +3,8 @@ import { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { Awaitable } from '../../store/primitives.ts';
 import { type Source, toCopy } from './copies.ts';
-import { type CopyState, removal, type Step } from './front-copies.ts';
+import type { CopyState } from './copy-state.ts';
+import { removal, type Step } from './front-copies.ts';
 import { BackCall, backError, type Door } from './parts.ts';
 import type { ThroughSetup } from './through-setup.ts';
 

@@ -15,7 +15,14 @@ import { closeAll, commonOf, openDoors, type TieredParts } from './tiered-parts.
 /** Primitives of a tiered store whose writes go to the back. */
 export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
   const { front, back, env } = parts;
-  const copies = new FrontCopies<V>(env, parts.frontTimeoutMs, parts.onFrontError);
+  const copies = new FrontCopies<V>({
+    env,
+    front,
+    timeoutMs: parts.frontTimeoutMs,
+    // A front that is never filled again is not emptied.
+    maxFenced: parts.read === 'front-only' ? Number.POSITIVE_INFINITY : parts.maxFenced,
+    onError: parts.onFrontError,
+  });
   const frontOnly = parts.read === 'front-only';
   const source = new SourceName(back, parts.backBounds.timeoutMs);
   const setup: ThroughSetup<V> = {
@@ -36,14 +43,13 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
   const through = new Through(setup, doors.front, doors.back);
   const blocking = doors.blocking && new Through(setup, doors.blocking.front, doors.blocking.back);
   const underWay = new Set<Promise<unknown>>();
-  const { states } = copies;
   const peek = front.peek?.bind(front);
   return {
     ...commonOf(parts),
     capabilities: capabilitiesOf(parts),
     ...(back.checkValue !== undefined && { checkValue: back.checkValue.bind(back) }),
     ...(peek !== undefined && {
-      peek: (key) => (states.get(key) === undefined ? peek(key) : undefined),
+      peek: (key) => (copies.serves(key) ? peek(key) : undefined),
     }),
     readOne: (key, call) => through.readOne(key, call),
     readMany: (keys, call) => through.readMany(keys, call),
@@ -61,6 +67,7 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
     close: () => {
       for (const timer of setup.holds) timer.cancel();
       setup.holds.clear();
+      copies.close();
       return closeAll(parts, [...underWay, ...copies.underWay]);
     },
   };

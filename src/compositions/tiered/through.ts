@@ -4,7 +4,8 @@ import type { Entry, EntryHead } from '../../store/entry.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
 import type { Awaitable, CommitOutcome, Write } from '../../store/primitives.ts';
 import { fromCopy, type Source, toCopy } from './copies.ts';
-import { type CopyState, fence, removal, type Step } from './front-copies.ts';
+import type { CopyState } from './copy-state.ts';
+import { removal, type Step } from './front-copies.ts';
 import { Loads } from './loads.ts';
 import { appliedNothing, BackCall, backError, type Door } from './parts.ts';
 import type { ThroughSetup } from './through-setup.ts';
@@ -39,7 +40,7 @@ export class Through<V> {
     if (call.operation === 'update')
       return this.#loads.ask(call, (part) => this.#back.readOne(key, part));
     const { copies } = this.#setup;
-    if (copies.states.get(key) !== undefined) return this.#loads.one(key, call);
+    if (!copies.serves(key)) return this.#loads.one(key, call);
     return chain(
       copies.asked(() => this.#front.readOne(key, call)),
       (copy) => (copy === undefined ? this.#missed(key, call) : fromCopy(copy)),
@@ -48,7 +49,7 @@ export class Through<V> {
 
   readMany(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
     const { copies, frontOnly } = this.#setup;
-    const resting = keys.filter((key) => copies.states.get(key) === undefined);
+    const resting = keys.filter((key) => copies.serves(key));
     const asked =
       resting.length === 0 ? [] : copies.asked(() => this.#front.readMany(resting, call));
     return chain(asked, (answers) => {
@@ -71,8 +72,8 @@ export class Through<V> {
 
   /** Entries of the front as they are to be given: those that are in doubt come from the back. */
   settle(entries: readonly Entry<V>[], call: Call): Awaitable<readonly Entry<V>[]> {
-    const { states } = this.#setup.copies;
-    const doubtful = entries.filter(({ key }) => states.get(key) !== undefined);
+    const { copies } = this.#setup;
+    const doubtful = entries.filter(({ key }) => !copies.serves(key));
     if (doubtful.length === 0) return entries.map(fromCopy);
     const keys = doubtful.map(({ key }) => key);
     return chain(this.#loads.many(keys, call), (loaded) => {
@@ -153,7 +154,7 @@ export class Through<V> {
       else if (!frontOnly) steps.push({ state, write: removal(state.key) });
       else if (write !== undefined) steps.push({ state, write, doubtful });
       // Nobody would bring back a copy that is taken out: the next read looks it up instead.
-      else fence([{ state }]);
+      else this.#setup.copies.fence(state);
     }
     return steps;
   }

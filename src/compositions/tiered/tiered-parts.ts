@@ -13,6 +13,7 @@ export interface TieredParts<V> {
   readonly read: 'front-first' | 'front-only';
   readonly backBounds: BackBounds;
   readonly frontTimeoutMs: number;
+  readonly maxFenced: number;
   readonly timeoutMs: number | undefined;
   readonly onFrontError: (error: unknown) => void;
   /** The stores that are closed with the tiered one. */

@@ -1,23 +1,11 @@
 /** Faults that caches in front of a store are known for: none of them may happen here. */
 import { describe, expect, it } from 'vitest';
+import { tieredWorld as world } from '../../../test/support/tiered-world.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import { primitivesOf } from '../../store/internals.ts';
 import type { StoreWithBlocking } from '../../store/store.ts';
-import { FaultPlan, faulty, simulatedEnv } from '../../testing/index.ts';
 import { settled } from '../../testing/settled.ts';
-import { type TieredOptions, tiered } from './index.ts';
-
-type Options = Partial<Omit<TieredOptions<unknown>, 'front' | 'back'>>;
-
-function world(options: Options = {}) {
-  const env = simulatedEnv();
-  const [inFront, inBack] = [memory({ env }), memory({ env })];
-  const [frontPlan, backPlan] = [new FaultPlan(), new FaultPlan()];
-  const front = faulty(inFront, frontPlan);
-  const back = faulty(inBack, backPlan);
-  const store = tiered({ front, back, ...options });
-  return { env, inFront, inBack, frontPlan, backPlan, front, back, store };
-}
+import { tiered } from './index.ts';
 
 describe('A1, A2: what is written is the whole value, made once from the truth', () => {
   it('A1: a nested change of a cold key keeps the rest of the value, in both parts', async () => {
