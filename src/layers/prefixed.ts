@@ -4,7 +4,8 @@ import type { Change, Entry, EntryHead } from '../store/entry.ts';
 import { invalidArgument, StrataError } from '../store/errors.ts';
 import { primitivesOf } from '../store/internals.ts';
 import { afterPrefix, type KeyRange, utf8Length } from '../store/keys.ts';
-import { checkOptions, is, type OptionRules } from '../store/options.ts';
+import * as is from '../store/option-rules.ts';
+import { checkOptions, type OptionRules } from '../store/options.ts';
 import type {
   Awaitable,
   BlockingPrimitives,

@@ -2,7 +2,8 @@ import type { Condition, Json, Meta } from './entry.ts';
 import { invalidArgument, StrataError } from './errors.ts';
 import { checkKey, type KeyRange, toKeyRange, utf8Length } from './keys.ts';
 import type { BatchWrite, Range, SetOptions, WatchOptions } from './operations.ts';
-import { CALL_RULES, checkOptions, is, type OptionRules } from './options.ts';
+import * as is from './option-rules.ts';
+import { CALL_RULES, checkOptions, type OptionRules } from './options.ts';
 import type { Primitives, SetWrite, Write } from './primitives.ts';
 
 /** Later ends are taken for this one, the last that an envelope holds: about the year 10889. */

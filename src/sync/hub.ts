@@ -1,6 +1,7 @@
 import type { Env } from '../store/env.ts';
 import { invalidArgument, StrataError } from '../store/errors.ts';
-import { checkOptions, is } from '../store/options.ts';
+import * as is from '../store/option-rules.ts';
+import { checkOptions } from '../store/options.ts';
 import type { Shape } from '../store/primitives.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
 import { systemEnv } from '../store/system-env.ts';

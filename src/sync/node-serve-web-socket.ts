@@ -2,7 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, WebSocketServer } from 'ws';
 import { invalidArgument, StrataError } from '../store/errors.ts';
-import { checkOptions, is, type OptionRules } from '../store/options.ts';
+import * as is from '../store/option-rules.ts';
+import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { Hub } from './hub.ts';
 import { MAX_FRAME_BYTES } from './protocol.ts';
 import type { Publication } from './publish.ts';

@@ -1,7 +1,8 @@
 import type { Codec } from '../store/codec.ts';
 import type { Env } from '../store/env.ts';
 import { invalidArgument, type StrataError } from '../store/errors.ts';
-import { checkOptions, is, type OptionRules } from '../store/options.ts';
+import * as is from '../store/option-rules.ts';
+import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
 import type { Store } from '../store/store.ts';
 import {

@@ -1,5 +1,6 @@
 import { invalidArgument } from '../store/errors.ts';
-import { checkOptions, is, type OptionRules } from '../store/options.ts';
+import * as is from '../store/option-rules.ts';
+import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { Store } from '../store/store.ts';
 import { Subscriber } from './subscriber.ts';
 import type { SubscribeOptions, Subscription } from './subscription.ts';

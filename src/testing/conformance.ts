@@ -1,5 +1,6 @@
 import type { Capabilities } from '../store/capabilities.ts';
-import { checkOptions, is } from '../store/options.ts';
+import * as is from '../store/option-rules.ts';
+import { checkOptions } from '../store/options.ts';
 import type { Store } from '../store/store.ts';
 import type { Case, Need, StoreFactory } from './conformance/case.ts';
 import { checkFactory, FACTORY_RULE } from './conformance/factory.ts';

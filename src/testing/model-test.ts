@@ -1,4 +1,5 @@
-import { checkOptions, is } from '../store/options.ts';
+import * as is from '../store/option-rules.ts';
+import { checkOptions } from '../store/options.ts';
 import type { Store } from '../store/store.ts';
 import { ConformanceError } from './assert.ts';
 import { type StoreFactory, within } from './conformance/case.ts';

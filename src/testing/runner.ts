@@ -1,4 +1,4 @@
-import type { OptionRule } from '../store/options.ts';
+import type { OptionRule } from '../store/option-rules.ts';
 
 /** Runs one case; the first thing that a runner passes to it may offer `skip`. Declares no parameters, which some runners take for a callback. */
 export type CaseFunction = (...context: unknown[]) => Promise<void>;

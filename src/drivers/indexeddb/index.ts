@@ -1,7 +1,8 @@
 import type { Codec } from '../../store/codec.ts';
 import { defineStore } from '../../store/define-store.ts';
 import type { Env } from '../../store/env.ts';
-import { checkOptions, is } from '../../store/options.ts';
+import * as is from '../../store/option-rules.ts';
+import { checkOptions } from '../../store/options.ts';
 import type { Store } from '../../store/store.ts';
 import { systemEnv } from '../../store/system-env.ts';
 import { IndexedDbEngine } from './engine.ts';

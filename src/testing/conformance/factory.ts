@@ -1,9 +1,10 @@
-import { checkOptions, is, type OptionRule } from '../../store/options.ts';
+import * as is from '../../store/option-rules.ts';
+import { checkOptions } from '../../store/options.ts';
 import type { Store } from '../../store/store.ts';
 import type { StoreFactory } from './case.ts';
 
 /** What the option `factory` must be. */
-export const FACTORY_RULE: OptionRule = is.either(is.fn, is.object);
+export const FACTORY_RULE: is.OptionRule = is.either(is.fn, is.object);
 
 const RULES = {
   create: is.fn,
