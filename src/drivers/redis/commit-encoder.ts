@@ -24,7 +24,7 @@ export type NewHead = { -readonly [K in keyof EntryHead]: EntryHead[K] };
 
 /** A commit as its script takes it. */
 export interface EncodedCommit {
-  /** Its id and a letter for each write; the id alone for a single plain set. */
+  /** Its id, and what its writes are. */
   readonly header: string;
   readonly args: readonly RedisWord[];
   /** One a write; absent for deletes. */
@@ -58,8 +58,8 @@ export class CommitEncoder {
     const only = writes.length === 1 ? writes[0] : undefined;
     if (only?.type === 'set' && only.if === undefined) {
       const { described, envelope, head } = this.#encodeSet(only, nowMs);
-      const args = [described, envelope];
-      return { header: this.#commitId(), args, heads: [head], bytes: envelope.length };
+      const header = `${this.#commitId()}*1`;
+      return { header, args: [described, envelope], heads: [head], bytes: envelope.length };
     }
     const heads: (NewHead | undefined)[] = [];
     const args: RedisWord[] = [];
@@ -81,7 +81,8 @@ export class CommitEncoder {
       }
     }
     if (bytes > MAX_BYTES) throw tooLarge(operation, `${bytes} bytes`, MAX_BYTES);
-    return { header: this.#commitId() + letters, args, heads, bytes };
+    const kind = isPlain(writes) ? `*${writes.length}` : letters;
+    return { header: this.#commitId() + kind, args, heads, bytes };
   }
 
   #encodeSet(write: SetWrite<Uint8Array>, nowMs: number): EncodedSet {
@@ -124,6 +125,16 @@ export class CommitEncoder {
     this.#poolAt += COMMIT_ID_LENGTH;
     return this.#pool.slice(this.#poolAt - COMMIT_ID_LENGTH, this.#poolAt);
   }
+}
+
+/** Whether there is nothing but sets without conditions, all of different keys. */
+function isPlain(writes: readonly Write<Uint8Array>[]): boolean {
+  const keys = new Set<string>();
+  for (const { type, key, if: condition } of writes) {
+    if (type !== 'set' || condition !== undefined) return false;
+    keys.add(key);
+  }
+  return keys.size === writes.length;
 }
 
 function tooLarge(operation: string, what: string, most: number): StrataError {

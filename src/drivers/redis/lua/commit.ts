@@ -16,7 +16,7 @@ import { FORGET, PRELUDE } from './prelude.ts';
  *                  s  kind .. expiry .. version, envelope
  *                  d  nothing
  *                  S, D  as s, d, after the condition: 'a' for absent, '=' .. version
- *                A header without letters is that of a single s.
+ *                In place of letters, '*' .. n stands for n times s, all of different keys.
  *
  * Replies { done, epoch, head before, head, results, repeated } with a line a commit in results:
  *   C flags                      committed, as the next revision
@@ -60,7 +60,7 @@ local logged, logs = {}, 0        -- LOG: name, envelope ...
 local records, recorded = {}, 0   -- COMMITS
 -- By name of the key, as it is at the end of the group.
 local order, expiry, tombs, erased, envelopes = {}, {}, {}, {}, {}
-local buries = 0
+local buries, logBytes = 0, state.logged
 
 -- Where the value begins in an envelope.
 local function valueAt(envelope)
@@ -80,8 +80,7 @@ local function sameValue(one, other)
 end
 
 -- Bookkeeping of one change: which keys have an entry, an expiry, a tombstone.
-local function account(name, before, expiresAt, deleted)
-  local stood = before and byte(before, 7)
+local function account(name, stood, expiresAt, deleted)
   if deleted then
     order[name], tombs[name], erased[name] = false, now, true
     state.tombBytes = state.tombBytes + tombstoneBytes(name)
@@ -153,15 +152,14 @@ end
 
 -- Adds one change to those of the group; \`envelope\` is empty for a delete.
 local function change(name, before, head, envelope)
-  local kind = byte(head, 7)
+  local kind, stood = byte(head, 7), before and byte(before, 7)
   if kind == TOMBSTONE then
-    account(name, before, nil, true)
+    account(name, stood, nil, true)
   else
     put[puts + 1], put[puts + 2], puts = 'v' .. name, envelope, puts + 2
-    local expiresAt = kind % 2 == 1 and tonumber(sub(head, 8, 22))
     -- A plain entry in place of a plain one changes nothing but itself.
-    if expiresAt or not before or byte(before, 7) % 2 == 1 or byte(before, 7) == TOMBSTONE then
-      account(name, before, expiresAt, false)
+    if not stood or stood == TOMBSTONE or stood % 2 == 1 or kind % 2 == 1 then
+      account(name, stood, kind % 2 == 1 and tonumber(sub(head, 8, 22)), false)
     end
     if kind >= 56 then envelopes[name] = envelope end
   end
@@ -170,7 +168,7 @@ local function change(name, before, head, envelope)
   put[puts + 1], put[puts + 2], puts = name, head, puts + 2
   moved[moves + 1], moved[moves + 2], moves = seq, name, moves + 2
   logged[logs + 1], logged[logs + 2], logs = name, envelope, logs + 2
-  state.logged = state.logged + #name + #envelope + 32
+  logBytes = logBytes + #name + #envelope + 32
 end
 
 -- Adds the changes of a planned commit to those of the group.
@@ -189,20 +187,39 @@ local function collect(n, revBytes, over, last, args)
   end
 end
 
+-- The number of sets of a commit that has nothing but plain sets of different keys, over nothing
+-- immutable: by far the most frequent kind, and done in short. Else nil, and the header with letters.
+local function plainSets(header)
+  if byte(header, ID + 1) ~= 42 then return nil, header end
+  local n = tonumber(sub(header, ID + 2))
+  for i = first + 1, first + n do
+    local before = heads[A[i]]
+    local stood = before and byte(before, 7)
+    if stood and stood >= 56 and stood ~= TOMBSTONE then
+      return nil, sub(header, 1, ID) .. string.rep('s', n)
+    end
+  end
+  return n, header
+end
+
 for c = 1, commits do
-  local header = A[at]
+  local n, header = plainSets(A[at])
+  local revBytes, logsBefore, bytesBefore = struct.pack('>I6', rev + 1), logs, logBytes
+  local flags, refused
   at = at + 1
-  local n, revBytes = #header - ID, struct.pack('>I6', rev + 1)
-  local logsBefore, loggedBefore, flags, refused = logs, state.logged, nil, nil
-  local name = A[first + 1]
-  local before = heads[name]
-  if n == 0 and not (before and byte(before, 7) >= 56 and byte(before, 7) ~= TOMBSTONE) then
-    -- By far the most frequent, in short: one set without a condition, over nothing immutable.
-    n, flags = 1, alive(before, now) and '1' or '0'
-    change(name, before, revBytes .. A[at], A[at + 1])
-    at = at + 2
+  if n then
+    local each = n > 1 and {}
+    for w = 1, n do
+      local name = A[first + w]
+      local before = heads[name]
+      flags = alive(before, now) and '1' or '0'
+      if each then each[w] = flags end
+      change(name, before, revBytes .. A[at], A[at + 1])
+      at = at + 2
+    end
+    if each then flags = table.concat(each) end
   else
-    if n == 0 then n, header = 1, header .. 's' end
+    n = #header - ID
     local start, repeatedBefore, why, over, last, args = at, #repeated, nil, nil, nil, nil
     refused, why, over, last, args = plan(header, n, revBytes)
     if refused then
@@ -218,8 +235,8 @@ for c = 1, commits do
   if logs > logsBefore then
     rev, recorded = rev + 1, recorded + 1
     -- One commit alone must not fill the log: its part stays empty, and readers use the index.
-    if state.logged - loggedBefore > logCap then logs, state.logged = logsBefore, loggedBefore end
-    state.id = #header == ID and header or sub(header, 1, ID)
+    if logBytes - bytesBefore > logCap then logs, logBytes = logsBefore, bytesBefore end
+    state.id = sub(header, 1, ID)
     records[recorded] = state.id .. struct.pack('>I6I6', seq, state.log2 + logs)
     results[c] = 'C' .. flags
   elseif not refused then
@@ -263,20 +280,20 @@ if known + recorded > commitCap then call('LTRIM', COMMITS, -commitCap, -1) end
 if logLost then
   call('UNLINK', LOG, OLDLOG)
   state.log0, state.log1 = state.log2 + logs, state.log2 + logs
-  state.log2, state.logged = state.log2 + logs, 0
+  state.log2, logBytes = state.log2 + logs, 0
 else
   callAll('RPUSH', LOG, logged, logs)
   state.log2 = state.log2 + logs
-  if state.logged > logCap then
+  if logBytes > logCap then
     call('DEL', OLDLOG)
     call('RENAME', LOG, OLDLOG)
-    state.log0, state.log1, state.logged = state.log1, state.log2, 0
+    state.log0, state.log1, logBytes = state.log1, state.log2, 0
   end
 end
 if state.tombBytes > tombCap then forget(state, now, tombCap, tombMs, 256 + buries) end
 call('HSET', META, 'rev', rev, 'id', state.id, 'seq', seq,
   'floor', state.floor, 'floorSeq', state.floorSeq, 'log0', state.log0, 'log1', state.log1,
-  'log2', state.log2, 'logged', state.logged, 'tombBytes', state.tombBytes)
+  'log2', state.log2, 'logged', logBytes, 'tombBytes', state.tombBytes)
 call('PUBLISH', channel, rev)
 return reply
 `;
