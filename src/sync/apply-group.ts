@@ -26,6 +26,8 @@ export interface Group {
 export interface GroupOrigin {
   readonly sourceId: string;
   readonly scope: string;
+  /** Version of the cursor record when the connection was made, where there was one. */
+  readonly askedOver: string | undefined;
 }
 
 /** What a group did to the local store. */
@@ -59,11 +61,11 @@ export async function applyGroup(
   let over = known;
   for (let tries = 1; ; tries++) {
     if (over !== undefined && over.record.sourceId !== origin.sourceId) throw otherSource();
-    if (over !== undefined && isBehind(group, over)) {
+    if (over !== undefined && isBehind(group, origin, over)) {
       if (tries === 1) await doubtCopies(local, prefix, group, over, call);
       return { record: over, changes: lastWrites(group) };
     }
-    if (!group.fresh && !follows(group, over)) return undefined;
+    if (!group.fresh && !follows(group, origin, over)) return undefined;
     const plan = group.fresh
       ? await planFresh(local, prefix, group, origin, over, call)
       : await planStep(local, group, origin, over, call);
@@ -82,9 +84,15 @@ export async function applyGroup(
   }
 }
 
-/** Whether the copy is already at or beyond the end of the group. */
-function isBehind(group: Group, { record: { at } }: StoredRecord): boolean {
-  return at.epoch === group.to.epoch && at.rev >= group.to.rev;
+/**
+ * Whether the copy is already at or beyond the end of the group, because another tab was quicker. A
+ * snapshot counts, whatever the cursor was when it was asked for.
+ */
+function isBehind({ to, fresh }: Group, origin: GroupOrigin, over: StoredRecord): boolean {
+  const { record, version } = over;
+  if (fresh && version === origin.askedOver) return false;
+  const { scope } = origin;
+  return record.scope === scope && record.at.epoch === to.epoch && record.at.rev >= to.rev;
 }
 
 /**
@@ -108,9 +116,14 @@ async function doubtCopies(
   }
 }
 
-function follows(group: Group, over: StoredRecord | undefined): boolean {
-  const at = over?.record.at;
-  return at !== undefined && at.epoch === group.to.epoch && at.rev >= group.from;
+function follows(
+  { from, to }: Group,
+  { scope }: GroupOrigin,
+  over: StoredRecord | undefined,
+): boolean {
+  if (over === undefined || over.record.scope !== scope) return false;
+  const { at } = over.record;
+  return at.epoch === to.epoch && at.rev >= from;
 }
 
 interface Plan {

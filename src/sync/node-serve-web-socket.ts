@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type ServerOptions, WebSocketServer } from 'ws';
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { invalidArgument, StrataError } from '../store/errors.ts';
 import * as is from '../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../store/options.ts';
@@ -8,6 +8,7 @@ import type { Hub } from './hub.ts';
 import { MAX_FRAME_BYTES } from './protocol.ts';
 import type { Publication } from './publish.ts';
 import { ServerWebSocket } from './transports/web-socket-server-node.ts';
+import { CLOSE } from './wire.ts';
 
 /** What is served, and where. */
 export interface ServeWebSocketOptions {
@@ -91,6 +92,8 @@ export async function serveWebSocket(options: ServeWebSocketOptions): Promise<We
   return service;
 }
 
+const CLOSE_WAIT_MS = 500;
+
 /** Far below what `ws` allows by itself: a hostile frame must not cost much before it is refused. */
 const SOCKET_OPTIONS: ServerOptions & Record<'maxFragments' | 'maxBufferedChunks', number> = {
   noServer: true,
@@ -135,7 +138,7 @@ class Service implements WebSocketService {
 
   async close(): Promise<void> {
     this.#server.off('upgrade', this.#onUpgrade);
-    for (const socket of this.#sockets.clients) socket.terminate();
+    await Promise.all([...this.#sockets.clients].map(endSocket));
     this.#sockets.close();
     const own = this.#own;
     if (own === undefined) return;
@@ -182,6 +185,18 @@ class Service implements WebSocketService {
       return undefined;
     }
   }
+}
+
+/** Says that the server goes; who does not answer is cut off. */
+function endSocket(socket: WebSocket): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => socket.terminate(), CLOSE_WAIT_MS);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    socket.close(CLOSE.goingAway, 'going-away');
+  });
 }
 
 function refuse(socket: Duplex, status: number, words: string): void {

@@ -82,6 +82,7 @@ export class PublicationCore {
   appliedWrites = 0;
   #accepted = 0;
   #headRev = 0;
+  #headMs: number = Number.NEGATIVE_INFINITY;
   #closed = false;
   readonly #members: Set<Member> = new Set();
   readonly #tails: Map<string, { readonly tail: SharedTail; followers: number }> = new Map();
@@ -115,6 +116,14 @@ export class PublicationCore {
 
   get headRev(): number {
     return this.#headRev;
+  }
+
+  /** Looks where the head is, for all who ask within a heartbeat. A store that fails is met elsewhere. */
+  refreshHead(): void {
+    const nowMs = this.env.monotonicMs();
+    if (nowMs - this.#headMs < this.limits.heartbeatMs / 2) return;
+    this.#headMs = nowMs;
+    this.state().catch(() => undefined);
   }
 
   /** Where the store stands now. */

@@ -123,8 +123,8 @@ export class ServerConnection implements Member {
     this.#step({ type: 'tick', headRev: core?.headRev ?? 0 });
     if (this.#ended) return;
     this.#timer = this.#setTimer((core ?? this.#reception).limits.heartbeatMs);
-    // For the next heartbeat; a store that fails is met by the stream.
-    core?.state().catch(() => undefined);
+    // For the next heartbeat.
+    core?.refreshHead();
   }
 
   async #admit(hello: MessageOf<'hello'>): Promise<void> {

@@ -1,5 +1,6 @@
 import { Call } from '../store/call.ts';
 import type { Env } from '../store/env.ts';
+import { isStrataError } from '../store/errors.ts';
 import type { Position } from '../store/primitives.ts';
 import { type GroupFrame, GroupReader, type GroupSource } from './group-frames.ts';
 
@@ -10,6 +11,9 @@ export interface TailLimits {
   readonly gatherMs: number;
 }
 
+/** After a failure of the store, followers read for themselves for so long; after some in a row they are told. */
+const RETRY_MS = 100;
+const MAX_FAILURES = 3;
 /** Small frames are bounded by their number, because each costs something beside its bytes. */
 const MAX_FRAMES = 4_096;
 
@@ -34,6 +38,9 @@ export class SharedTail {
   /** Whether the last frame kept belongs to a group that goes on. */
   #open = false;
   #running = false;
+  #failed = false;
+  #failures = 0;
+  #error: unknown;
   #lastRoundMs: number = Number.NEGATIVE_INFINITY;
   #wanting: Set<() => void> = new Set();
   #resume: (() => void) | undefined;
@@ -54,6 +61,7 @@ export class SharedTail {
   /** Number of the frame with which a subscriber at a position goes on, or `undefined` when it must read for itself. */
   attach(at: Position): number | undefined {
     const end = this.#end;
+    if (this.#failed) return undefined;
     if (end === undefined || end.epoch !== at.epoch) return this.#startAt(at);
     if (!this.#open && end.rev <= at.rev) return this.#next;
     for (let i = this.#frames.length - 1; i >= 0; i--) {
@@ -75,6 +83,11 @@ export class SharedTail {
     this.#wanting.add(wake);
     this.#resume?.();
     if (!this.#running) this.#run();
+  }
+
+  /** Fails when the store has nothing more to give. */
+  throwIfOver(): void {
+    if (isStrataError(this.#error, 'closed') || this.#failures >= MAX_FAILURES) throw this.#error;
   }
 
   unwant(wake: () => void): void {
@@ -112,8 +125,15 @@ export class SharedTail {
   #run(): void {
     this.#running = true;
     this.#rounds()
-      // Followers then read for themselves, and meet the error where it concerns them.
-      .catch(() => this.#forgetAll())
+      .catch((error: unknown) => {
+        // Followers then read for themselves, and meet the error where it concerns them.
+        this.#failed = !isStrataError(error, 'cursor-expired');
+        if (this.#failed) {
+          this.#failures++;
+          this.#error = error;
+        }
+        this.#forgetAll();
+      })
       .finally(() => {
         this.#running = false;
         if (this.#end === undefined) this.#wake();
@@ -122,17 +142,30 @@ export class SharedTail {
   }
 
   async #rounds(): Promise<void> {
-    while (this.#wanting.size > 0 && this.#end !== undefined) {
+    if (this.#failed) {
+      await this.#sleep(RETRY_MS);
+      this.#failed = false;
+    }
+    while (this.#wanting.size > 0) {
       await this.#gather();
-      if (await this.#readGroup(this.#end)) continue;
-      await this.#source.side.feed.wait(this.#end, this.#call);
+      const end = this.#end;
+      if (end === undefined) return;
+      if (!(await this.#readGroup(end))) await this.#source.side.feed.wait(end, this.#call);
+      this.#failures = 0;
+      this.#error = undefined;
     }
   }
 
   /** The first update goes out at once; those that follow closely go together. */
   async #gather(): Promise<void> {
     const waitMs = this.#lastRoundMs + this.#limits.gatherMs - this.#env.monotonicMs();
-    if (waitMs > 0) await new Promise<void>((resolve) => this.#env.setTimer(resolve, waitMs));
+    if (waitMs > 0) await this.#sleep(waitMs);
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#env.setTimer(resolve, delayMs, { background: true });
+    });
   }
 
   async #readGroup(after: Position): Promise<boolean> {

@@ -43,6 +43,7 @@ export class SubscriberStream {
   async run(start: Position | undefined): Promise<void> {
     let at = start;
     while (!this.#ended) {
+      this.#tail.throwIfOver();
       const index = at === undefined ? undefined : this.#tail.attach(at);
       if (at !== undefined && index !== undefined) at = await this.#follow(index, at);
       else at = await this.#readAlone(at);

@@ -195,7 +195,8 @@ export class Subscriber<V> implements Subscription<V> {
     try {
       await this.#checked;
       await this.#applier.idle();
-      const copy = (await this.#applier.load())?.record;
+      const stored = await this.#applier.load();
+      const copy = stored?.record;
       if (copy !== undefined) this.#moved(copy.at);
       const { token, storeId = '', prefix = '' } = this.#options;
       const shown = typeof token === 'function' ? await token() : (token ?? '');
@@ -212,7 +213,7 @@ export class Subscriber<V> implements Subscription<V> {
         groupBytes,
         connectTimeoutMs,
         ready: (ready) => this.#greeted(ready, copy?.sourceId),
-        apply: (group) => this.#take(group),
+        apply: (group) => this.#take(group, stored?.version),
         head: (rev) => {
           this.#headRev = rev;
         },
@@ -257,10 +258,11 @@ export class Subscriber<V> implements Subscription<V> {
     if (!fresh) this.#checkReady();
   }
 
-  #take(group: Group): void {
+  #take(group: Group, askedOver: string | undefined): void {
     const { sourceId = '', scope = '' } = this.#greeting ?? {};
+    const origin = { sourceId, scope, askedOver };
     this.#checked.then((isRight) => {
-      if (isRight) this.#applier.push({ ...group, origin: { sourceId, scope } });
+      if (isRight) this.#applier.push({ ...group, origin });
     });
   }
 
