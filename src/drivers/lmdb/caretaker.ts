@@ -1,5 +1,5 @@
 import type { Env, Timer } from '../../store/env.ts';
-import type { Committer, Upkeeping } from './committer.ts';
+import type { Committer, Upkeep } from './committer.ts';
 import type { Compactor } from './compactor.ts';
 import type { Tip } from './head.ts';
 import type { Reader } from './reader.ts';
@@ -87,14 +87,14 @@ export class Caretaker {
 
   async #doRound(): Promise<void> {
     const { sweeper, reader } = this.#options;
-    await this.#repeat((group, overlay) => sweeper.sweepExpired(group, overlay));
-    await this.#repeat((group, overlay) => sweeper.forgetDeletes(group, overlay));
+    await this.#repeat((group, known) => sweeper.sweepExpired(group, known));
+    await this.#repeat((group, known) => sweeper.forgetDeletes(group, known));
     await this.#repeat((group) => sweeper.trimCommits(group));
     if (isWorthCompacting(reader.run('compact', () => reader.tip()))) await this.#compact(PATIENCE);
   }
 
   /** Repeats a step until it finds nothing to do. */
-  async #repeat(work: Upkeeping): Promise<void> {
+  async #repeat(work: Upkeep): Promise<void> {
     const { committer } = this.#options;
     for (let refusals = 0; !this.#stopped && refusals < PATIENCE; ) {
       const done = await committer.maintain(work);
@@ -111,8 +111,7 @@ export class Caretaker {
       let step: ReturnType<Compactor['step']> | undefined;
       const done = await committer.maintain((group) => {
         step = compactor.step(group, committer.staleOnTheWay);
-        if (step.upkeep !== undefined) group.upkeep.push(step.upkeep);
-        return step.upkeep !== undefined;
+        return step.writes;
       });
       if (done === 'refused') {
         refusals++;

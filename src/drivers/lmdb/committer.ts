@@ -5,26 +5,29 @@ import type { CommitLog } from '../../store/feed/commit-log.ts';
 import type { CommitOutcome, Write } from '../../store/primitives.ts';
 import { randomId, readUint48 } from '../../store/version.ts';
 import { Fifo } from './fifo.ts';
-import { Group, type Member, ownWrites } from './group.ts';
+import { Group, type KeyState, type Member } from './group.ts';
 import type { Tip } from './head.ts';
+import { KnownKeys } from './known-keys.ts';
 import { causeOf, toStrataError } from './lmdb-errors.ts';
 import { logGroup } from './log-group.ts';
-import type { PendingCommit } from './pending.ts';
-import { type Overlay, Planner } from './planner.ts';
+import { type PendingCommit, prepare } from './pending.ts';
+import { Planner } from './planner.ts';
 import type { Reader } from './reader.ts';
 import type { StaleMarks } from './stale-marks.ts';
 import { HEAD_KEY } from './tables.ts';
 
-/** A group is handed over when it has so much, or when the thread has nothing else to do. */
-const GROUP_WRITES = 1_000;
-const GROUP_BYTES: number = 1024 * 1024;
-/** While so much is handed over and not acknowledged, further commits wait. */
-const MAX_WRITES_IN_FLIGHT = 64_000;
-const MAX_BYTES_IN_FLIGHT: number = 64 * 1024 * 1024;
+/** A group takes so much, which bounds how long it holds the thread. */
+const GROUP_WRITES = 64_000;
+const GROUP_BYTES: number = 64 * 1024 * 1024;
+/** While so much is on its way, further commits wait. */
+const WRITES_ON_THE_WAY = 32_000;
+const BYTES_ON_THE_WAY: number = 32 * 1024 * 1024;
+/** Keys whose last state is kept at hand. */
+const KNOWN_KEYS = 128_000;
 /** After so many transactions that came too late the next one takes the lock first. */
 const PATIENCE = 3;
 /** So many commits share a transaction for which the thread waits. */
-const MAX_COMMITS_WAITED_FOR = 64;
+const COMMITS_WAITED_FOR = 64;
 
 export interface CommitterOptions {
   readonly reader: Reader;
@@ -35,40 +38,46 @@ export interface CommitterOptions {
   readonly onCommit: (tip: Tip) => void;
 }
 
-/** Adds upkeep to a group, thinking of what the overlay says is under way; false where there is nothing to do. */
-export type Upkeeping = (group: Group, overlay: Overlay) => boolean;
+/** Adds upkeep to a group, minding what is known to be under way; false where there is nothing to do. */
+export type Upkeep = (group: Group, known: KnownKeys) => boolean;
+export type UpkeepResult = 'applied' | 'refused' | 'nothing';
 
-/** How a group's transaction ended: applied, too late, or with an error. */
-type Verdict = { readonly applied: boolean } | { readonly error: unknown };
+interface UpkeepJob {
+  readonly work: Upkeep;
+  done(result: UpkeepResult): void;
+}
+
+/** A group whose transaction has been handed over, and how it ended. */
+interface Flight {
+  readonly group: Group;
+  readonly jobs: readonly UpkeepJob[];
+  ended: { readonly applied: boolean } | { readonly error: unknown } | undefined;
+}
 
 /**
- * Writes commits, in groups, by LMDB's own writer thread. Each commit is planned at once, upon the
- * tables and the plans before it; its group is one conditional transaction: it is applied only if
- * the head is still that of the group before. If another process came between, none of the groups
- * on their way is applied, and all their commits are planned anew, in order.
+ * Writes commits in groups, each one conditional transaction of LMDB's own writer thread: it is
+ * applied only if the head is still the one the group was planned upon. Groups follow each other
+ * without waiting. If another process comes between, none of those on their way is applied, and
+ * all their commits are planned anew, in order.
  */
 export class Committer {
   readonly #options: CommitterOptions;
   readonly #planner: Planner;
-  /** Handed over, in order. */
-  #inFlight: { readonly group: Group; verdict?: Verdict }[] = [];
-  #writesInFlight = 0;
-  #bytesInFlight = 0;
-  /** Planned, and still taking commits. */
-  #open: Group | undefined;
-  #overlay: Overlay = new Map();
-  /** The head after the last group; unknown while there is none on its way. */
-  #tip: Tip | undefined;
-  /** Not planned yet. */
+  readonly #known = new KnownKeys(KNOWN_KEYS);
   readonly #queue = new Fifo<PendingCommit>();
+  #jobs: UpkeepJob[] = [];
   /** Planned in vain; they come before the queue. */
   #requeued: PendingCommit[] = [];
-  #pumping = false;
+  #flights: Flight[] = [];
+  #writesOnTheWay = 0;
+  #bytesOnTheWay = 0;
+  /** The head after the last group of this process. */
+  #tip: Tip | undefined;
   /** A group came too late or failed: nothing is planned until all on their way have ended. */
   #broken = false;
-  #flushing = false;
+  #scheduled = false;
   #failure: StrataError | undefined;
-  #drained: (() => void) | undefined;
+  #drained: (() => void)[] = [];
   #closed = false;
 
   constructor(options: CommitterOptions) {
@@ -80,10 +89,10 @@ export class Committer {
     call.throwIfEnded();
     const { operation } = call;
     this.#checkWritable(operation);
+    const prepared = prepare(writes);
     return new Promise((succeed, fail) => {
-      const pending = { operation, writes, call, tries: 0, alone: false, succeed, fail };
-      if (this.#queue.length === 0 && this.#mayPlan()) this.#admit(pending);
-      else this.#queue.push({ ...pending, writes: ownWrites(writes) });
+      this.#queue.push({ ...prepared, operation, call, tries: 0, alone: false, succeed, fail });
+      this.#schedule();
     });
   }
 
@@ -91,334 +100,285 @@ export class Committer {
   commitNow(operation: string, writes: readonly Write<Uint8Array>[]): CommitOutcome {
     this.#checkWritable(operation);
     let settled: Member['outcome'] | undefined;
-    const pending: PendingCommit = {
-      operation,
-      writes,
-      tries: 0,
-      alone: true,
-      succeed: (outcome) => {
-        settled = outcome;
-      },
-      fail: (error) => {
-        settled = { error };
-      },
+    const settle = (outcome: Member['outcome']): void => {
+      settled = outcome;
     };
-    this.#runNow([pending]);
-    if (this.#open !== undefined || this.#inFlight.length > 0) this.#break();
+    const prepared = prepare(writes);
+    const fail = (error: unknown): void => settle({ error });
+    const how = { call: undefined, tries: 0, alone: true, succeed: settle, fail };
+    this.#runNow([{ ...prepared, ...how, operation }]);
     if (settled === undefined) throw new Error('the commit was left open');
     if ('error' in settled) throw settled.error;
     return settled;
   }
 
   /** Adds upkeep to the next transaction. */
-  async maintain(work: Upkeeping): Promise<'applied' | 'refused' | 'nothing'> {
-    if (this.#closed || this.#failure !== undefined || !this.#mayPlan()) return 'refused';
-    const group = this.#openGroup();
-    if (!work(group, this.#overlay)) return 'nothing';
-    return new Promise((resolve) => {
-      group.listeners.push((applied) => resolve(applied ? 'applied' : 'refused'));
+  maintain(work: Upkeep): Promise<UpkeepResult> {
+    if (this.#closed || this.#failure !== undefined) return Promise.resolve('refused');
+    return new Promise((done) => {
+      this.#jobs.push({ work, done });
+      this.#schedule();
     });
   }
 
   /** How many places are being made stale by groups on their way. */
   get staleOnTheWay(): number {
-    return this.#inFlight.reduce((sum, { group }) => sum + group.replaced.length, 0);
+    return this.#flights.reduce((sum, { group }) => sum + group.replaced.length, 0);
   }
 
-  /** Resolves when nothing is on its way. */
-  idle(): Promise<void> {
-    if (this.#isIdle()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const former = this.#drained;
-      this.#drained = () => {
-        former?.();
-        resolve();
-      };
-    });
-  }
-
-  /** Takes no more commits; what is not handed over after the wait fails with `closed`. */
+  /** Takes no more commits, and resolves when none is left; those not begun after the wait fail with `closed`. */
   async close(timeoutMs: number): Promise<void> {
     this.#closed = true;
+    for (const job of this.#jobs.splice(0)) job.done('refused');
     if (this.#isIdle()) return;
     const timer = this.#options.env.setTimer(() => this.#giveUp(), timeoutMs);
-    await this.idle();
+    await new Promise<void>((resolve) => this.#drained.push(resolve));
     timer.cancel();
   }
 
   #checkWritable(operation: string): void {
     if (this.#closed) throw closed(operation);
-    if (this.#failure !== undefined)
-      throw new StrataError('unavailable', `${operation}: ${this.#failure.message}`, {
-        operation,
-        cause: this.#failure,
-        retryable: false,
-      });
+    if (this.#failure === undefined) return;
+    const message = `${operation}: an earlier write failed: ${this.#failure.message}`;
+    const cause = this.#failure;
+    throw new StrataError('unavailable', message, { operation, cause, retryable: false });
   }
 
   #isIdle(): boolean {
-    return this.#inFlight.length === 0 && this.#open === undefined && this.#queue.length === 0;
+    return this.#flights.length === 0 && this.#queue.length === 0 && this.#requeued.length === 0;
   }
 
-  #mayPlan(): boolean {
+  /** Plans after every promise that is settled by now: what their callers write next joins the group. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    process.nextTick(() => {
+      this.#scheduled = false;
+      this.#pump();
+    });
+  }
+
+  /** Hands over what waits, as far as it may. */
+  #pump(): void {
+    while (this.#mayBegin()) {
+      this.#dropEnded();
+      const first = this.#queue.peek();
+      if (first === undefined && this.#jobs.length === 0) break;
+      if (first !== undefined && (first.alone || first.tries >= PATIENCE)) {
+        // It needs a transaction that nobody can come before.
+        if (this.#flights.length > 0) break;
+        this.#runNow(this.#queue.take(first.alone ? 1 : COMMITS_WAITED_FOR));
+      } else this.#begin();
+    }
+    if (this.#isIdle()) for (const resolve of this.#drained.splice(0)) resolve();
+  }
+
+  #mayBegin(): boolean {
     return (
       !this.#broken &&
-      this.#writesInFlight < MAX_WRITES_IN_FLIGHT &&
-      this.#bytesInFlight < MAX_BYTES_IN_FLIGHT
+      this.#failure === undefined &&
+      this.#writesOnTheWay < WRITES_ON_THE_WAY &&
+      this.#bytesOnTheWay < BYTES_ON_THE_WAY
     );
   }
 
-  /** The group that takes commits, upon the last head; all reads that follow are of one moment. */
-  #openGroup(): Group {
-    const { reader } = this.#options;
-    reader.renew();
-    if (this.#open !== undefined) return this.#open;
-    if (this.#inFlight.length === 0) this.#tip = undefined;
-    this.#tip ??= reader.tip();
-    this.#open = new Group(this.#tip);
-    if (!this.#flushing) {
-      this.#flushing = true;
-      // After every promise that is settled by now: what their callers write next joins the group.
-      process.nextTick(() => {
-        this.#flushing = false;
-        this.#flush();
-      });
-    }
-    return this.#open;
+  #dropEnded(): void {
+    while (this.#queue.peek()?.call?.ended !== undefined)
+      for (const { fail, call } of this.#queue.take(1)) fail(call?.ended);
   }
 
-  #admit(pending: PendingCommit): void {
+  /** Plans a group and hands it over. */
+  #begin(): void {
+    const { reader } = this.#options;
+    const { tables } = reader;
     let group: Group;
     try {
-      group = this.#openGroup();
+      reader.renew();
+      group = this.#newGroup(this.#findTip());
     } catch (error) {
-      pending.fail(toStrataError(error, pending.operation, this.#options.reader.path));
+      this.#failAll(error);
       return;
     }
-    group.members.push(this.#planMember(pending, group, this.#overlay));
-    group.writes += pending.writes.length;
-    if (group.writes >= GROUP_WRITES || group.bytes >= GROUP_BYTES) this.#flush();
-  }
-
-  #planMember(pending: PendingCommit, group: Group, overlay: Overlay): Member {
-    try {
-      const { outcome, changes } = this.#planner.plan(pending, group, overlay);
-      // Each write that is to be planned anew must find its value, whatever the caller does to it.
-      if (changes.length === pending.writes.length) return { pending, outcome, changes };
-      return {
-        pending: { ...pending, writes: ownWrites(pending.writes, changes) },
-        outcome,
-        changes,
-      };
-    } catch (error) {
-      const outcome = { error: toStrataError(error, pending.operation, this.#options.reader.path) };
-      const writes = ownWrites(pending.writes);
-      return { pending: { ...pending, writes }, outcome, changes: [] };
-    }
-  }
-
-  /** Hands the open group over. */
-  #flush(): void {
-    const group = this.#open;
-    if (group === undefined || this.#broken) return;
-    if (group.members.some(({ pending }) => pending.call?.ended !== undefined)) {
-      // Given up in time: the group is planned anew without them.
-      this.#break();
-      return;
-    }
-    this.#open = undefined;
-    if (!group.changesAnything) {
-      this.#settleUnchanged(group);
-      return;
-    }
-    const { env, reader } = this.#options;
-    this.#seal(group);
-    this.#tip = group.tip;
-    for (const { pending } of group.members) pending.call?.markSent();
-    const flight: { readonly group: Group; verdict?: Verdict } = { group };
-    this.#inFlight.push(flight);
-    this.#writesInFlight += group.writes;
-    this.#bytesInFlight += group.bytes;
-    const { tables } = reader;
-    const nowMs = Math.floor(env.now());
-    const end = (verdict: Verdict): void => {
-      flight.verdict = verdict;
+    const jobs: UpkeepJob[] = [];
+    const done = tables.meta.ifVersion(HEAD_KEY, group.base.version, () => this.#fill(group, jobs));
+    const flight: Flight = { group, jobs, ended: undefined };
+    const end = (how: Flight['ended']): void => {
+      flight.ended = how;
       this.#land();
     };
-    tables.meta
-      .ifVersion(HEAD_KEY, group.base.version, () => group.write(tables, nowMs))
-      .then(
-        (applied) => end({ applied }),
-        async (error: unknown) => end({ error: await causeOf(error) }),
-      );
+    done.then(
+      (applied) => end({ applied }),
+      async (error: unknown) => end({ error: await causeOf(error) }),
+    );
+    this.#flights.push(flight);
+    this.#writesOnTheWay += group.writes;
+    this.#bytesOnTheWay += group.bytes;
   }
 
-  #seal(group: Group): void {
-    const { env } = this.#options;
-    group.seal(randomId(env), readUint48(env.randomBytes(6), 0) + 1);
+  /** The head to plan upon; all that is read then without giving up the thread is of its moment, or later. */
+  #findTip(): Tip {
+    if (this.#flights.length > 0 && this.#tip !== undefined) return this.#tip;
+    const tip = this.#options.reader.tip();
+    // Somebody else has committed: what is known may hold no longer.
+    if (tip.version !== this.#tip?.version) this.#known.clear();
+    this.#tip = tip;
+    return tip;
   }
 
-  /** What was found to change nothing is so only once the groups are applied upon which it was found. */
-  #settleUnchanged(group: Group): void {
-    for (const listener of group.listeners) listener(true);
-    const last = this.#inFlight.at(-1)?.group;
-    if (last !== undefined) {
-      last.members.push(...group.members);
-      return;
+  #newGroup(base: Tip): Group {
+    const { env, reader } = this.#options;
+    const version = readUint48(env.randomBytes(6), 0) + 1;
+    return new Group(reader.tables, base, { id: randomId(env), version, madeMs: reader.nowMs() });
+  }
+
+  /** Plans what waits, and gives it to the transaction under way. */
+  #fill(group: Group, jobs: UpkeepJob[]): void {
+    for (const job of this.#jobs.splice(0)) if (this.#work(job, group)) jobs.push(job);
+    while (group.writes < GROUP_WRITES && group.bytes < GROUP_BYTES) {
+      const next = this.#queue.peek();
+      if (next === undefined || next.alone || next.tries >= PATIENCE) break;
+      for (const pending of this.#queue.take(1)) {
+        if (pending.call?.ended !== undefined) pending.fail(pending.call.ended);
+        else this.#add(pending, group, this.#known);
+      }
     }
-    for (const member of group.members) settle(member);
-    this.#pump();
+    this.#finish(group);
+  }
+
+  #work({ work, done }: UpkeepJob, group: Group): boolean {
+    try {
+      if (work(group, this.#known)) return true;
+      done('nothing');
+    } catch {
+      // Damage that stands in the way of upkeep: whoever reads the record is told.
+      done('nothing');
+    }
+    return false;
+  }
+
+  #add(pending: PendingCommit, group: Group, known: KnownKeys): void {
+    group.writes += pending.writes.length;
+    group.bytes += pending.bytes;
+    try {
+      group.members.push(this.#planner.plan(pending, group, known));
+    } catch (error) {
+      const outcome = { error: toStrataError(error, pending.operation, this.#options.reader.path) };
+      group.members.push({ pending, outcome, states: [], entries: [] });
+    }
+  }
+
+  #finish(group: Group): void {
+    if (!group.changesAnything) return;
+    group.finish();
+    this.#tip = group.tip;
   }
 
   /** Ends the groups whose transactions have ended, in order. */
   #land(): void {
     for (;;) {
-      const flight = this.#inFlight[0];
-      if (flight?.verdict === undefined) break;
-      this.#inFlight.shift();
-      const { group, verdict } = flight;
-      this.#writesInFlight -= group.writes;
-      this.#bytesInFlight -= group.bytes;
-      if ('applied' in verdict && verdict.applied) this.#applied(group);
-      else this.#refused(group, 'error' in verdict ? verdict.error : undefined);
+      const flight = this.#flights[0];
+      if (flight?.ended === undefined) break;
+      this.#flights.shift();
+      const { group, ended, jobs } = flight;
+      this.#writesOnTheWay -= group.writes;
+      this.#bytesOnTheWay -= group.bytes;
+      const applied = 'applied' in ended && ended.applied;
+      for (const { done } of jobs) done(applied ? 'applied' : 'refused');
+      if (applied) this.#applied(group);
+      else this.#refused(group, 'error' in ended ? ended : undefined);
     }
-    if (this.#broken && this.#inFlight.length === 0) this.#mend();
-    this.#pump();
+    if (this.#broken && this.#flights.length === 0) this.#mend();
+    if (this.#failure !== undefined) this.#failAll(this.#failure);
+    this.#schedule();
   }
 
   #applied(group: Group): void {
     const { log, marks, onCommit } = this.#options;
-    const overlay = this.#overlay;
-    for (const change of group.changes())
-      if (overlay.get(change.key) === change) overlay.delete(change.key);
-    for (const change of group.swept)
-      if (overlay.get(change.key) === change) overlay.delete(change.key);
+    for (const { states } of group.members) for (const state of states) land(state);
+    for (const state of group.swept) land(state);
     for (const place of group.replaced) marks.add(place);
-    logGroup(log, group);
+    if (group.changesAnything) logGroup(log, group);
     for (const member of group.members) settle(member);
-    for (const listener of group.listeners) listener(true);
-    onCommit(group.tip);
+    this.#known.trim();
+    if (group.changesAnything) onCommit(group.tip);
   }
 
-  #refused(group: Group, error: unknown): void {
+  #refused({ members }: Group, failed: { readonly error: unknown } | undefined): void {
     this.#broken = true;
-    for (const listener of group.listeners) listener(false);
-    if (error === undefined) return this.#requeue(group.members, false);
-    const failures = group.members.map(({ pending }) => this.#writeFailure(error, pending));
+    const failures = failed && members.map(({ pending }) => this.#toFailure(failed.error, pending));
+    const [first] = failures ?? [];
+    if (failures === undefined) this.#requeue(members, false);
     // One of them may be too large for what is left of the disk, which is no reason to fail the others.
-    if (failures.length > 1 && failures[0]?.code === 'no-space')
-      return this.#requeue(group.members, true);
-    for (const [at, { pending }] of group.members.entries()) pending.fail(failures[at]);
+    else if (members.length > 1 && first?.code === 'no-space') this.#requeue(members, true);
+    else for (const [at, { pending }] of members.entries()) pending.fail(failures[at]);
   }
 
   #requeue(members: readonly Member[], alone: boolean): void {
-    for (const { pending, changes } of members) {
-      const writes = changes.length > 0 ? ownWrites(pending.writes, changes) : pending.writes;
-      const tries = pending.tries + 1;
-      this.#requeued.push({ ...pending, writes, tries, alone: alone || pending.alone });
-    }
-  }
-
-  /** Stops planning until all that is on its way has ended. */
-  #break(): void {
-    this.#broken = true;
-    if (this.#inFlight.length > 0) return;
-    this.#mend();
-    this.#pump();
+    for (const { pending } of members)
+      this.#requeued.push({ ...pending, tries: pending.tries + 1, alone: alone || pending.alone });
   }
 
   /** Begins anew, upon the tables as they are. */
   #mend(): void {
-    const open = this.#open;
-    this.#open = undefined;
-    for (const listener of open?.listeners ?? []) listener(false);
-    if (open !== undefined) this.#requeue(open.members, false);
     this.#queue.putFirst(this.#requeued);
     this.#requeued = [];
-    this.#overlay.clear();
+    this.#known.clear();
     this.#tip = undefined;
     this.#broken = false;
   }
 
-  /** Plans what waits, as far as it may. */
-  #pump(): void {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    while (this.#mayPlan() && this.#pumpOne());
-    this.#pumping = false;
-    if (!this.#isIdle()) return;
-    const drained = this.#drained;
-    this.#drained = undefined;
-    drained?.();
-  }
-
-  /** Plans the next commit that waits; false when there is none, or it must wait. */
-  #pumpOne(): boolean {
-    const next = this.#queue.peek();
-    if (next === undefined) return false;
-    if (next.call?.ended === undefined && (next.alone || next.tries >= PATIENCE)) {
-      // It needs a transaction that nobody can come before.
-      if (this.#open !== undefined || this.#inFlight.length > 0) return false;
-      this.#runNow(this.#queue.take(next.alone ? 1 : MAX_COMMITS_WAITED_FOR));
-      return true;
-    }
-    for (const pending of this.#queue.take(1)) {
-      if (pending.call?.ended !== undefined) pending.fail(pending.call.ended);
-      else this.#admit(pending);
-    }
-    return true;
-  }
-
   /** Runs commits in a transaction that begins by taking the lock. */
   #runNow(pendings: readonly PendingCommit[]): void {
-    const { reader, env } = this.#options;
-    const { tables } = reader;
-    let group: Group | undefined;
-    for (const { call } of pendings) call?.markSent();
+    const { reader } = this.#options;
+    let group: Group;
     try {
-      group = tables.root.transactionSync(() => {
-        const begun = new Group(reader.tip());
-        const overlay: Overlay = new Map();
-        for (const pending of pendings)
-          begun.members.push(this.#planMember(pending, begun, overlay));
-        if (!begun.changesAnything) return begun;
-        this.#seal(begun);
-        begun.write(tables, Math.floor(env.now()));
+      group = reader.tables.root.transactionSync(() => {
+        const begun = this.#newGroup(reader.tip());
+        const known = new KnownKeys(KNOWN_KEYS);
+        for (const pending of pendings) this.#add(pending, begun, known);
+        this.#finish(begun);
         return begun;
       });
     } catch (error) {
-      const failures = pendings.map((pending) => this.#writeFailure(error, pending));
+      const failures = pendings.map((pending) => this.#toFailure(error, pending));
       if (failures.length > 1 && failures[0]?.code === 'no-space')
         for (const pending of pendings) this.#runNow([pending]);
       else for (const [at, pending] of pendings.entries()) pending.fail(failures[at]);
       return;
     }
-    if (group.changesAnything) this.#applied(group);
-    else for (const member of group.members) settle(member);
+    // What is on its way has come too late, unless it had begun.
+    if (this.#flights.length > 0) this.#broken = true;
+    else this.#known.clear();
+    this.#applied(group);
   }
 
   /** A transaction that failed: nothing of it is there where the disk was full; else that is not known, and nothing more is written. */
-  #writeFailure(error: unknown, { operation }: PendingCommit): StrataError {
+  #toFailure(error: unknown, { operation }: PendingCommit): StrataError {
     const failure = toStrataError(error, operation, this.#options.reader.path);
     if (failure.code === 'no-space' || failure.code === 'closed') return failure;
     this.#failure ??= failure;
     return new StrataError('unknown-outcome', failure.message, { operation, cause: error });
   }
 
-  #giveUp(): void {
-    const pendings = this.#queue.take(this.#queue.length);
-    for (const { operation, fail } of pendings) fail(closed(operation));
-    for (const { group } of this.#inFlight)
-      for (const { pending } of group.members)
-        pending.fail(
-          new StrataError(
-            'unknown-outcome',
-            `${pending.operation}: the store was closed while the write was under way`,
-            { operation: pending.operation },
-          ),
-        );
-    this.#drained?.();
+  #failAll(error: unknown): void {
+    const { path } = this.#options.reader;
+    for (const { operation, fail } of this.#queue.take(this.#queue.length))
+      fail(toStrataError(error, operation, path));
+    for (const { done } of this.#jobs.splice(0)) done('refused');
   }
+
+  #giveUp(): void {
+    for (const { operation, fail } of this.#queue.take(this.#queue.length)) fail(closed(operation));
+    for (const { group } of this.#flights)
+      for (const { pending } of group.members) pending.fail(cutOff(pending.operation));
+    for (const resolve of this.#drained.splice(0)) resolve();
+  }
+}
+
+function land(state: KeyState): void {
+  state.landed = true;
+  state.head = undefined;
+  state.value = undefined;
 }
 
 function settle({ pending, outcome }: Member): void {
@@ -428,4 +388,9 @@ function settle({ pending, outcome }: Member): void {
 
 function closed(operation: string): StrataError {
   return new StrataError('closed', `${operation}: the store is closed`, { operation });
+}
+
+function cutOff(operation: string): StrataError {
+  const message = `${operation}: the store was closed while the write was under way`;
+  return new StrataError('unknown-outcome', message, { operation });
 }

@@ -1,7 +1,7 @@
 import type { IndexPlace } from '../../store/feed/plan.ts';
 import { mayBeCurrent } from './change-index.ts';
 import { PageCursor, PageMerger, type StoredPage } from './change-page.ts';
-import type { Group, Upkeep } from './group.ts';
+import type { Group } from './group.ts';
 import type { Reader } from './reader.ts';
 import type { StaleMarks } from './stale-marks.ts';
 
@@ -10,14 +10,6 @@ const STEP_MARKED = 20_000;
 const STEP_LOOKED_UP = 2_000;
 /** A page that keeps all its changes is joined with its neighbours when it is smaller. */
 const SMALL_PAGE_BYTES: number = 4 * 1024;
-
-/** A part of a pass through the index. */
-interface Step {
-  /** What it writes; absent where there is nothing to. */
-  readonly upkeep: Upkeep | undefined;
-  /** To be called once that is applied; true when the pass is over. */
-  finish(): boolean;
-}
 
 /** What a step does with the pages it examines. */
 interface Rewriting {
@@ -47,34 +39,38 @@ export class Compactor {
     this.#marks = marks;
   }
 
-  /** Plans the next step upon a group's base, of whose stale changes so many are not in the tables yet. */
-  step({ base }: Group, staleOnTheWay: number): Step {
+  /**
+   * Adds the next step to a group, of whose base so many stale changes are not in the tables yet.
+   * `finish` is to be called once the group is applied, or at once where the step writes nothing,
+   * and says whether the pass is over.
+   */
+  step(group: Group, staleOnTheWay: number): { readonly writes: boolean; finish(): boolean } {
+    const { stale } = group.base;
     if (this.#after === undefined) {
       this.#removed = 0;
-      this.#marked = this.#marks.size + staleOnTheWay === base.stale;
+      this.#marked = this.#marks.size + staleOnTheWay === stale;
       if (!this.#marked) this.#marks.clear();
     }
     const { old, pages, removed, next } = this.#examine();
     const found = this.#removed + removed.length;
     // Looked up everywhere and found nowhere: the count was of something else.
     const miscounted = next === undefined && !this.#marked && found === 0;
-    const staleRemoved = miscounted ? base.stale - staleOnTheWay : removed.length;
+    const corrected = miscounted ? stale - staleOnTheWay : removed.length;
     const finish = (): boolean => {
       for (const { rev, pos } of removed) this.#marks.delete(rev, pos);
       this.#removed = found;
       this.#after = next;
       return next === undefined;
     };
-    if (old.length === 0 && staleRemoved <= 0) return { upkeep: undefined, finish };
-    const upkeep: Upkeep = {
-      changesRemoved: removed.length,
-      staleRemoved,
-      write(tables) {
-        for (const key of old) void tables.changes.remove(key);
-        for (const { key, bytes } of pages) void tables.changes.put(key, bytes);
-      },
-    };
-    return { upkeep, finish };
+    const writes = old.length > 0 || corrected > 0;
+    if (writes) {
+      const { changes } = this.#reader.tables;
+      for (const key of old) void changes.remove(key);
+      for (const { key, bytes } of pages) void changes.put(key, bytes);
+      group.keep({});
+      group.adjust({ changes: -removed.length, stale: -corrected });
+    }
+    return { writes, finish };
   }
 
   /** Begins the next pass anew. */

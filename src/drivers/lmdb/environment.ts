@@ -97,7 +97,8 @@ function checkFolder(path: string, dataFile: string, readonly: boolean): void {
   if (folder === undefined) {
     if (readonly) throw failed('invalid-argument', `${path} is missing; expected a store`);
     mkdirSync(path, { recursive: true });
-    return accessSync(path, constants.W_OK);
+    accessSync(path, constants.W_OK);
+    return;
   }
   if (!folder.isDirectory())
     throw failed('invalid-argument', `${path} is no folder; expected a store, or a new path`);

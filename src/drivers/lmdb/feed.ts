@@ -1,5 +1,4 @@
 import type { Call } from '../../store/call.ts';
-import type { Change } from '../../store/entry.ts';
 import type { Env, Timer } from '../../store/env.ts';
 import { StrataError } from '../../store/errors.ts';
 import type { CommitLog } from '../../store/feed/commit-log.ts';
@@ -63,7 +62,7 @@ export class LmdbFeed implements Feed<Uint8Array> {
     if ((after?.rev ?? 0) === start.rev) return;
     const single = after === undefined ? undefined : log.at(after.rev + 1);
     if (single !== undefined && single.end.epoch === start.epoch) {
-      yield { changes: single.changes.map(ownCopy), end: single.end };
+      yield { changes: single.changes, end: single.end };
       return;
     }
     yield* this.#readIndex(after, start, call);
@@ -145,7 +144,10 @@ export class LmdbFeed implements Feed<Uint8Array> {
     if (this.#closed || this.#bell.waiting === 0) return;
     try {
       const { version } = reader.run('watch', () => reader.tip());
-      if (version === this.#seenVersion) return this.#startPolling();
+      if (version === this.#seenVersion) {
+        this.#startPolling();
+        return;
+      }
       this.#seenVersion = version;
     } catch {
       // Whoever waits looks at the store again, and is told what is wrong with it.
@@ -164,11 +166,6 @@ function toPosition({ epoch, rev, id }: Tip): Position {
 
 function isSame(a: Position, b: Position): boolean {
   return a.rev === b.rev && a.epoch === b.epoch && a.id === b.id;
-}
-
-/** The log's bytes are shared by all readers: each gets its own. */
-function ownCopy(change: Change<Uint8Array>): Change<Uint8Array> {
-  return change.type === 'set' ? { ...change, value: new Uint8Array(change.value) } : change;
 }
 
 function closed(): StrataError {

@@ -1,7 +1,7 @@
 import type { EntryHead } from '../../store/entry.ts';
 import type { IndexPlace } from '../../store/feed/plan.ts';
-import type { CommitOutcome, SetWrite, Write } from '../../store/primitives.ts';
-import { packChanges, type StoredPage } from './change-page.ts';
+import type { CommitOutcome } from '../../store/primitives.ts';
+import { packChanges } from './change-page.ts';
 import { encodeCommit } from './commit-ids.ts';
 import { encodeHead, type Head, type Tip } from './head.ts';
 import type { PendingCommit } from './pending.ts';
@@ -11,6 +11,28 @@ import { HEAD_KEY, type Tables } from './tables.ts';
 /** Counted for each remembered delete beside its key. */
 const TOMBSTONE_OVERHEAD_BYTES = 96;
 
+/** What a change made of a key. */
+export interface KeyState extends IndexPlace {
+  readonly key: string;
+  readonly deleted: boolean;
+  readonly expiresAt: number | undefined;
+  readonly immutable: boolean;
+  /** The change is in the tables for certain, and what follows is to be read there. */
+  landed: boolean;
+  head: EntryHead | undefined;
+  /** Of an immutable entry. */
+  value: Uint8Array | undefined;
+}
+
+/** What tells a group from all others. */
+export interface GroupStamp {
+  /** Of its commits, which share it: they stand or fall together. */
+  readonly id: string;
+  /** Of the head after it. */
+  readonly version: number;
+  readonly madeMs: number;
+}
+
 /** Records of a key's former change, which the one that replaces it clears away. */
 export interface Trace extends IndexPlace {
   /** It was a delete. */
@@ -18,178 +40,118 @@ export interface Trace extends IndexPlace {
   readonly expiresAt: number | undefined;
 }
 
-/** A planned change, on its way into the tables. */
-export interface Change extends IndexPlace {
-  readonly key: string;
-  /** What it replaces in the tables, once the groups before its own are in them. */
-  readonly trace: Trace | undefined;
-  readonly group: Group;
-  /** Absent for a delete. */
-  readonly set: PlannedValue | undefined;
-  /** It stands for an expired entry, at the entry's own place, and is written by the sweep. */
-  readonly swept: boolean;
-  /** A later commit of the same group has changed the key again. */
-  superseded: boolean;
-}
-
-export interface PlannedValue {
-  readonly write: SetWrite<Uint8Array>;
-  readonly head: EntryHead;
-  readonly envelope: Buffer;
-}
-
 /** A commit and what was planned for it; without changes where it fails or changes nothing. */
 export interface Member {
   readonly pending: PendingCommit;
   readonly outcome: CommitOutcome | { readonly error: unknown };
-  readonly changes: readonly Change[];
+  readonly states: readonly KeyState[];
+  /** The envelope of each; absent for a delete. */
+  readonly entries: readonly (Uint8Array | undefined)[];
 }
 
-/** What maintenance changes beside the keys it removes. */
-export interface Upkeep {
-  readonly head?: Partial<Pick<Head, 'floor' | 'oldestCommit' | 'epoch'>>;
-  readonly changesRemoved?: number;
-  readonly staleRemoved?: number;
-  readonly staleAdded?: number;
-  readonly tombstoneBytes?: number;
-  write(tables: Tables): void;
-}
-
-/**
- * Commits that go into one transaction, together with their part of the change index, their id,
- * and the new head; all on condition that the head is still the one they were planned upon.
- */
+/** A transaction in the making: commits, their part of the change index, their id, and the new head. */
 export class Group {
   readonly base: Tip;
+  readonly tables: Tables;
   readonly members: Member[] = [];
-  readonly upkeep: Upkeep[] = [];
-  readonly listeners: ((applied: boolean) => void)[] = [];
-  /** Deletes that the sweep makes of expired entries. */
-  readonly swept: Change[] = [];
+  /** Deletes that the sweep makes of expired entries, at the entries' own places. */
+  readonly swept: KeyState[] = [];
   /** Places in the index that this group makes stale. */
   readonly replaced: IndexPlace[] = [];
   /** The last revision given in it. */
   rev: number;
   writes = 0;
   bytes = 0;
+  readonly #stamp: GroupStamp;
+  readonly #indexed: KeyState[] = [];
+  #head: Head;
+  #kept = false;
   #tip: Tip | undefined;
-  #pages: StoredPage[] = [];
 
-  constructor(base: Tip) {
+  constructor(tables: Tables, base: Tip, stamp: GroupStamp) {
+    this.tables = tables;
     this.base = base;
+    this.#stamp = stamp;
     this.rev = base.rev;
+    this.#head = base;
   }
 
-  /** Whether there is anything to write. */
   get changesAnything(): boolean {
-    return this.rev !== this.base.rev || this.upkeep.length > 0;
+    return this.rev !== this.base.rev || this.#kept;
   }
 
-  /** The head after it; to be asked for once it is sealed. */
+  /** The head after it, once it is finished. */
   get tip(): Tip {
-    if (this.#tip === undefined) throw new Error('the group is not sealed');
+    if (this.#tip === undefined) throw new Error('the group is not finished');
     return this.#tip;
   }
 
-  *changes(): Generator<Change> {
-    for (const { changes } of this.members) for (const change of changes) yield change;
+  /** Gives a change to the tables. Nothing in here may fail: half a group must not be written. */
+  write(state: KeyState, entry: Uint8Array | undefined, trace: Trace | undefined): void {
+    const { tables } = this;
+    const { key, expiresAt } = state;
+    this.#indexed.push(state);
+    if (entry === undefined) {
+      void tables.values.remove(key);
+      this.bury(state);
+    } else {
+      void tables.values.put(key, entry as Buffer);
+      if (expiresAt !== undefined)
+        void tables.expiries.put(expiryBytes(expiresAt, state), Buffer.from(key));
+    }
+    if (trace !== undefined) this.#clear(key, trace, entry !== undefined);
   }
 
-  /** Takes no more commits: settles what the tables will say of them. */
-  seal(id: string, version: number): void {
-    const { base, rev } = this;
-    const indexed: Change[] = [];
-    let { changes, stale, tombstoneBytes } = base;
-    for (const change of this.changes()) {
-      if (change.superseded) continue;
-      indexed.push(change);
-      const { key, trace } = change;
-      if (change.set === undefined) tombstoneBytes += tombstoneSize(key);
-      if (trace === undefined) continue;
-      if (trace.deleted) tombstoneBytes -= tombstoneSize(key);
-      this.replaced.push(trace);
-    }
-    changes += indexed.length;
-    stale += this.replaced.length;
-    let head: Head = { ...base, rev, id: rev === base.rev ? base.id : id };
-    for (const upkeep of this.upkeep) {
-      changes -= upkeep.changesRemoved ?? 0;
-      stale += (upkeep.staleAdded ?? 0) - (upkeep.staleRemoved ?? 0);
-      tombstoneBytes += upkeep.tombstoneBytes ?? 0;
-      head = { ...head, ...upkeep.head };
-    }
-    this.#pages = packChanges(indexed);
-    this.#tip = {
+  #clear(key: string, trace: Trace, isSet: boolean): void {
+    const { tables } = this;
+    this.replaced.push(trace);
+    if (trace.expiresAt !== undefined)
+      void tables.expiries.remove(expiryBytes(trace.expiresAt, trace));
+    if (!trace.deleted) return;
+    void tables.tombstones.remove(placeBytes(trace));
+    if (isSet) void tables.deleted.remove(key);
+    this.adjust({ tombstoneBytes: -tombstoneSize(key) });
+  }
+
+  /** Remembers a delete. */
+  bury({ key, rev, pos }: KeyState): void {
+    const place = placeBytes({ rev, pos });
+    void this.tables.deleted.put(key, place);
+    void this.tables.tombstones.put(place, Buffer.from(key));
+    this.adjust({ tombstoneBytes: tombstoneSize(key) });
+  }
+
+  /** Changes the counts of the head. */
+  adjust(by: Partial<Pick<Head, 'changes' | 'stale' | 'tombstoneBytes'>>): void {
+    const head = this.#head;
+    this.#head = {
       ...head,
-      changes: Math.max(0, changes),
-      stale: Math.max(0, stale),
-      tombstoneBytes: Math.max(0, tombstoneBytes),
-      version,
+      changes: Math.max(0, head.changes + (by.changes ?? 0)),
+      stale: Math.max(0, head.stale + (by.stale ?? 0)),
+      tombstoneBytes: Math.max(0, head.tombstoneBytes + (by.tombstoneBytes ?? 0)),
     };
   }
 
-  /** Gives everything to the tables; nothing in here may fail, because half a group must not be written. */
-  write(tables: Tables, nowMs: number): void {
-    const { tip, base } = this;
-    // First, because a commit may write the very key that was swept before it was planned.
-    for (const upkeep of this.upkeep) upkeep.write(tables);
-    for (const change of this.changes()) if (!change.superseded) writeChange(tables, change);
-    for (const { key, bytes } of this.#pages) void tables.changes.put(key, bytes);
-    if (tip.rev !== base.rev)
-      void tables.commits.put(
-        revBytes(tip.rev),
-        encodeCommit({ firstRev: base.rev + 1, madeMs: nowMs, id: tip.id }),
-      );
-    void tables.meta.put(HEAD_KEY, encodeHead(tip), tip.version);
+  /** Has something to write beside commits, and changes the head. */
+  keep(head: Partial<Pick<Head, 'floor' | 'oldestCommit'>>): void {
+    this.#kept = true;
+    this.#head = { ...this.#head, ...head };
+  }
+
+  /** Writes what belongs to the group as a whole. */
+  finish(): void {
+    const { tables, base, rev } = this;
+    const { id, version, madeMs } = this.#stamp;
+    this.adjust({ changes: this.#indexed.length, stale: this.replaced.length });
+    const tip = { ...this.#head, rev, id: rev === base.rev ? base.id : id, version };
+    for (const { key, bytes } of packChanges(this.#indexed)) void tables.changes.put(key, bytes);
+    if (rev !== base.rev)
+      void tables.commits.put(revBytes(rev), encodeCommit({ firstRev: base.rev + 1, madeMs, id }));
+    void tables.meta.put(HEAD_KEY, encodeHead(tip), version);
+    this.#tip = tip;
   }
 }
 
 export function tombstoneSize(key: string): number {
   return TOMBSTONE_OVERHEAD_BYTES + key.length;
-}
-
-function writeChange(tables: Tables, change: Change): void {
-  const { key, trace, set } = change;
-  if (set === undefined) {
-    void tables.values.remove(key);
-    writeTombstone(tables, change);
-  } else {
-    void tables.values.put(key, set.envelope);
-    const { expiresAt } = set.head;
-    if (expiresAt !== undefined)
-      void tables.expiries.put(expiryBytes(expiresAt, change), Buffer.from(key));
-  }
-  if (trace === undefined) return;
-  if (trace.expiresAt !== undefined)
-    void tables.expiries.remove(expiryBytes(trace.expiresAt, trace));
-  if (!trace.deleted) return;
-  void tables.tombstones.remove(placeBytes(trace));
-  if (set !== undefined) void tables.deleted.remove(key);
-}
-
-/** Remembers a delete. */
-export function writeTombstone(
-  tables: Tables,
-  change: IndexPlace & { readonly key: string },
-): void {
-  const place = placeBytes(change);
-  void tables.deleted.put(change.key, place);
-  void tables.tombstones.put(place, Buffer.from(change.key));
-}
-
-/** Writes whose values are the store's own: those of the envelopes, else copies. */
-export function ownWrites(
-  writes: readonly Write<Uint8Array>[],
-  changes: readonly Change[] = [],
-): Write<Uint8Array>[] {
-  const values = new Map<Write<Uint8Array>, Uint8Array>();
-  for (const { set } of changes) if (set !== undefined) values.set(set.write, valueIn(set));
-  return writes.map((write) =>
-    write.type === 'set' ? { ...write, value: values.get(write) ?? write.value.slice() } : write,
-  );
-}
-
-/** The value within an envelope. */
-export function valueIn({ envelope, write }: PlannedValue): Uint8Array {
-  return envelope.subarray(envelope.length - write.value.length);
 }

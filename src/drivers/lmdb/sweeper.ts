@@ -1,8 +1,9 @@
+import type { IndexPlace } from '../../store/feed/plan.ts';
 import { mayBeCurrent } from './change-index.ts';
 import { commitOf } from './commit-ids.ts';
-import { type Change, type Group, tombstoneSize, writeTombstone } from './group.ts';
+import { type Group, type KeyState, tombstoneSize } from './group.ts';
+import type { KnownKeys } from './known-keys.ts';
 import { expiryBytes, readPlace, revBytes } from './places.ts';
-import type { Overlay } from './planner.ts';
 import type { Reader } from './reader.ts';
 
 /** One step takes so many records. */
@@ -28,73 +29,56 @@ export class Sweeper {
   }
 
   /** Turns expired entries into deletes at their own places: a reader that resumes may hold an older value. */
-  sweepExpired(group: Group, overlay: Overlay): boolean {
+  sweepExpired(group: Group, known: KnownKeys): boolean {
     const { reader } = this.#options;
-    const { expiries } = reader.tables;
+    const { values, expiries } = reader.tables;
     const end = expiryBytes(reader.nowMs() + 1, { rev: 0, pos: 0 });
     const due = [...expiries.getRange({ start: Buffer.of(0), end, limit: STEP_RECORDS })];
-    const swept: Change[] = [];
-    const records: Buffer[] = [];
-    let tombstoneBytes = 0;
+    let swept = 0;
     for (const { key: record, value } of due) {
       const key = value.toString();
       // Whoever is changing the key clears the record away.
-      if (overlay.has(key)) continue;
-      records.push(record);
+      if (known.isUnderWay(key)) continue;
+      swept++;
+      group.keep({});
+      void expiries.remove(record);
       const place = readPlace(record, 6);
       if (reader.stored(key) === undefined || !mayBeCurrent(reader, key, place)) continue;
-      const fate = { trace: undefined, set: undefined, swept: true, superseded: false };
-      swept.push({ ...place, key, group, ...fate });
-      tombstoneBytes += tombstoneSize(key);
+      const state = toBuried(key, place);
+      void values.remove(key);
+      group.bury(state);
+      group.swept.push(state);
+      known.set(state);
     }
-    if (records.length === 0) return false;
-    for (const change of swept) overlay.set(change.key, change);
-    group.swept.push(...swept);
-    group.upkeep.push({
-      tombstoneBytes,
-      write(tables) {
-        for (const record of records) void tables.expiries.remove(record);
-        for (const change of swept) {
-          void tables.values.remove(change.key);
-          writeTombstone(tables, change);
-        }
-      },
-    });
-    return true;
+    return swept > 0;
   }
 
   /** Forgets the oldest deletes, where they are too old or too many; a reader from before them can then not go on. */
-  forgetDeletes(group: Group, overlay: Overlay): boolean {
+  forgetDeletes(group: Group, known: KnownKeys): boolean {
     const { reader, tombstoneBytes: mostBytes } = this.#options;
     const { base } = group;
+    const { tombstones, deleted } = reader.tables;
     // Well below the bound, so that the next deletes do not each come here.
     const keptBytes = base.tombstoneBytes > mostBytes ? mostBytes * 0.75 : mostBytes;
-    const forgotten: { readonly place: Buffer; readonly key: string }[] = [];
+    const oldest = [...tombstones.getRange({ start: Buffer.of(0), limit: STEP_RECORDS })];
     let bytes = 0;
-    let floor = base.floor;
-    for (const { key: place, value } of [
-      ...reader.tables.tombstones.getRange({ start: Buffer.of(0), limit: STEP_RECORDS }),
-    ]) {
+    let forgotten = 0;
+    let { floor } = base;
+    for (const { key: place, value } of oldest) {
       const { rev } = readPlace(place);
       if (base.tombstoneBytes - bytes <= keptBytes && !this.#isTooOld(rev)) break;
       const key = value.toString();
-      if (overlay.has(key)) continue;
-      forgotten.push({ place, key });
-      bytes += tombstoneSize(key);
+      if (known.isUnderWay(key)) continue;
       floor = Math.max(floor, rev);
+      group.keep({ floor });
+      void tombstones.remove(place);
+      void deleted.remove(key);
+      known.forget(key);
+      bytes += tombstoneSize(key);
+      forgotten++;
     }
-    if (forgotten.length === 0) return false;
-    group.upkeep.push({
-      head: { floor },
-      tombstoneBytes: -bytes,
-      staleAdded: forgotten.length,
-      write(tables) {
-        for (const { place, key } of forgotten) {
-          void tables.tombstones.remove(place);
-          void tables.deleted.remove(key);
-        }
-      },
-    });
+    if (forgotten === 0) return false;
+    group.adjust({ tombstoneBytes: -bytes, stale: forgotten });
     return true;
   }
 
@@ -104,15 +88,9 @@ export class Sweeper {
     const oldest = this.#oldestKept(group.base.rev);
     const range = { start: Buffer.of(0), end: revBytes(oldest), limit: STEP_COMMITS };
     const rows = [...reader.tables.commits.getKeys(range)];
-    const last = rows.at(-1);
-    if (last === undefined) return false;
-    group.upkeep.push({
-      head: { oldestCommit: oldest },
-      write(tables) {
-        for (const row of rows) void tables.commits.remove(row);
-      },
-    });
-    return true;
+    for (const row of rows) void reader.tables.commits.remove(row);
+    if (rows.length > 0) group.keep({ oldestCommit: oldest });
+    return rows.length > 0;
   }
 
   #oldestKept(rev: number): number {
@@ -125,4 +103,9 @@ export class Sweeper {
     const made = commitOf(reader.tables, rev);
     return made === undefined || made.madeMs <= reader.nowMs() - tombstoneMs;
   }
+}
+
+function toBuried(key: string, { rev, pos }: IndexPlace): KeyState {
+  const gone = { expiresAt: undefined, immutable: false, head: undefined, value: undefined };
+  return { key, rev, pos, deleted: true, landed: false, ...gone };
 }

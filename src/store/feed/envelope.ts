@@ -28,17 +28,24 @@ const IMMUTABLE = 8;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** What an envelope says beside the value. `writeId` fills in the id's bytes. */
-export interface EnvelopeFields {
+/** What an envelope says of its commit. `writeId` fills in the id's bytes. */
+export interface EnvelopeStamp {
   readonly rev: number;
   readonly pos: number;
   readonly modifiedAt: number;
+  writeId(into: Uint8Array, offset: number): void;
+}
+
+/** What an envelope says of its entry. */
+export interface EnvelopeExtras {
   readonly expiresAt?: number | undefined;
   readonly immutable?: true | undefined;
   readonly meta?: Meta | undefined;
   readonly origin?: Origin | undefined;
-  writeId(into: Uint8Array, offset: number): void;
 }
+
+/** What an envelope says beside the value. */
+export interface EnvelopeFields extends EnvelopeStamp, EnvelopeExtras {}
 
 /** What the engine supplies: its fastest checksum and allocation. */
 export interface EnvelopeIo {
@@ -50,6 +57,17 @@ export interface EnvelopeIo {
 export function encodeEnvelope(
   io: EnvelopeIo,
   fields: EnvelopeFields,
+  value: Uint8Array,
+): Uint8Array {
+  const bytes = encodeUnstamped(io, fields, value);
+  stampEnvelope(io, bytes, fields);
+  return bytes;
+}
+
+/** As `encodeEnvelope`, before anything is known of the commit: the bytes are to be stamped. */
+export function encodeUnstamped(
+  io: EnvelopeIo,
+  fields: EnvelopeExtras,
   value: Uint8Array,
 ): Uint8Array {
   const meta = fields.meta === undefined ? undefined : encoder.encode(JSON.stringify(fields.meta));
@@ -67,10 +85,6 @@ export function encodeEnvelope(
     (meta ? META : 0) |
     (origin ? ORIGIN : 0) |
     (fields.immutable ? IMMUTABLE : 0);
-  writeUint48(fields.rev, bytes, 6);
-  writeUint32(fields.pos, bytes, 12);
-  fields.writeId(bytes, 16);
-  writeUint48(fields.modifiedAt, bytes, 32);
   let at = FIXED_BYTES;
   if (fields.expiresAt !== undefined) {
     writeUint48(Math.min(fields.expiresAt, 2 ** 48 - 1), bytes, at);
@@ -88,8 +102,16 @@ export function encodeEnvelope(
     at += 2 + origin.length;
   }
   bytes.set(value, at);
-  writeUint32(io.checksum(bytes.subarray(4)), bytes, 0);
   return bytes;
+}
+
+/** Gives encoded bytes their place, write id and time; they may be stamped again, when their commit is planned anew. */
+export function stampEnvelope(io: EnvelopeIo, bytes: Uint8Array, stamp: EnvelopeStamp): void {
+  writeUint48(stamp.rev, bytes, 6);
+  writeUint32(stamp.pos, bytes, 12);
+  stamp.writeId(bytes, 16);
+  writeUint48(stamp.modifiedAt, bytes, 32);
+  writeUint32(io.checksum(bytes.subarray(4)), bytes, 0);
 }
 
 /** A stored entry, checked but not yet taken apart. */
