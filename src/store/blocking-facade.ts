@@ -1,44 +1,53 @@
 import type { BlockingStore } from './blocking-store.ts';
 import {
-  checkClear,
+  CLEAR_RULES,
   checkFunction,
-  checkKeys,
-  checkPairs,
-  checkRange,
-  DELETE_RULES,
+  RANGE_RULES,
   refusePromise,
-  SET_RULES,
   SET_UNCONDITIONAL_RULES,
-  toDeleteWrite,
   toSetWrite,
-  toWrites,
+  unsupported,
 } from './checks.ts';
 import type { Cursor, Entry, EntryHead } from './entry.ts';
-import { isStrataError, StrataError } from './errors.ts';
+import { isStrataError } from './errors.ts';
 import { toCursor } from './feed/cursor.ts';
 import { checkKey, toKeyRange } from './keys.ts';
-import type { BatchResult, BatchWrite, DeleteOptions, Range, SetOptions } from './operations.ts';
-import { checkOptions } from './options.ts';
+import type { Range, SetOptions } from './operations.ts';
 import type { BlockingPrimitives, CommitOutcome, Primitives, Write } from './primitives.ts';
-import { handOutEntry, handOutValue, toBatchResult } from './results.ts';
+import { handOutEntry, handOutValue } from './results.ts';
+import { type CheckOpen, SharedOperations } from './shared-operations.ts';
 import { checkUpdates, lostRace, updateWrite } from './update.ts';
 
 const CLEAR_BATCH_KEYS = 1_000;
 
-type SyncSetOptions = Omit<SetOptions, 'signal' | 'timeoutMs'>;
+type SyncSetOptions = Omit<SetOptions, 'if' | 'signal' | 'timeoutMs'>;
 
 /** The synchronous view of a store, over its blocking primitives. */
-export class BlockingFacade<V> implements BlockingStore<V> {
+export function blockingStore<V>(
+  primitives: Primitives<V>,
+  blocking: BlockingPrimitives<V>,
+  checkOpen: CheckOpen,
+): BlockingStore<V> {
+  // Over blocking primitives the results of the shared operations are at hand, never promises.
+  return new BlockingOperations(primitives, blocking, checkOpen) as unknown as BlockingStore<V>;
+}
+
+class BlockingOperations<V> extends SharedOperations<V> {
   readonly #primitives: Primitives<V>;
   readonly #blocking: BlockingPrimitives<V>;
-  readonly #checkOpen: (operation: string, key?: string) => void;
+  readonly #checkOpen: CheckOpen;
   readonly #maxKeyBytes: number;
 
-  constructor(
-    primitives: Primitives<V>,
-    blocking: BlockingPrimitives<V>,
-    checkOpen: (operation: string, key?: string) => void,
-  ) {
+  constructor(primitives: Primitives<V>, blocking: BlockingPrimitives<V>, checkOpen: CheckOpen) {
+    super(
+      primitives,
+      {
+        readOne: (key) => blocking.readOne(key),
+        readMany: (keys) => keys.map((key) => blocking.readOne(key)),
+        commit: (writes, { operation }) => blocking.commit(writes, operation),
+      },
+      checkOpen,
+    );
     this.#primitives = primitives;
     this.#blocking = blocking;
     this.#checkOpen = checkOpen;
@@ -60,42 +69,8 @@ export class BlockingFacade<V> implements BlockingStore<V> {
     return value === undefined ? undefined : handOutValue(primitives, value);
   }
 
-  getEntry(key: string): Entry<V> | undefined {
-    this.#begin('getEntry', key);
-    const entry = this.#blocking.readOne(key);
-    return entry && handOutEntry(this.#primitives, entry);
-  }
-
-  getMany(keys: Iterable<string>): Map<string, V> {
-    return new Map(
-      this.#readMany('getMany', keys).map((entry) => [
-        entry.key,
-        handOutValue(this.#primitives, entry.value),
-      ]),
-    );
-  }
-
-  getEntries(keys: Iterable<string>): Map<string, Entry<V>> {
-    return new Map(
-      this.#readMany('getEntries', keys).map((entry) => [
-        entry.key,
-        handOutEntry(this.#primitives, entry),
-      ]),
-    );
-  }
-
-  has(key: string): boolean {
-    this.#begin('has', key);
-    return this.#blocking.readOne(key) !== undefined;
-  }
-
-  hasMany(keys: Iterable<string>): Set<string> {
-    return new Set(this.#readMany('hasMany', keys).map((entry) => entry.key));
-  }
-
-  getOrSet(key: string, loader: () => V, options?: Omit<SyncSetOptions, 'if'>): V {
-    this.#begin('getOrSet', key);
-    checkOptions('getOrSet', options, SET_UNCONDITIONAL_RULES);
+  getOrSet(key: string, loader: () => V, options?: SyncSetOptions): V {
+    this.beginKey('getOrSet', key, options, SET_UNCONDITIONAL_RULES);
     checkFunction('getOrSet', key, loader, 'a function that gives the value');
     const found = this.#blocking.readOne(key);
     if (found !== undefined) return handOutValue(this.#primitives, found.value);
@@ -113,65 +88,23 @@ export class BlockingFacade<V> implements BlockingStore<V> {
     return value;
   }
 
-  set(key: string, value: V, options?: SyncSetOptions): EntryHead {
-    this.#begin('set', key);
-    checkOptions('set', options, SET_RULES);
-    const write = toSetWrite(this.#primitives, 'set', key, value, options);
-    const { outcomes } = this.#blocking.commit([write], 'set');
-    return { ...(outcomes[0]?.entry as EntryHead) };
-  }
-
-  delete(key: string, options?: Pick<DeleteOptions, 'if'>): boolean {
-    this.#begin('delete', key);
-    checkOptions('delete', options, DELETE_RULES);
-    const write = toDeleteWrite(this.#primitives, 'delete', key, options?.if);
-    const { outcomes } = this.#blocking.commit([write], 'delete');
-    return outcomes[0]?.existed === true;
-  }
-
-  setMany(
-    pairs: Iterable<readonly [string, V]>,
-    options?: Omit<SyncSetOptions, 'if'>,
-  ): BatchResult {
-    this.#checkOpen('setMany');
-    checkOptions('setMany', options, SET_UNCONDITIONAL_RULES);
-    return this.#commit(
-      'setMany',
-      checkPairs('setMany', pairs).map(([key, value]) =>
-        toSetWrite(this.#primitives, 'setMany', key, value, options),
-      ),
-    );
-  }
-
-  deleteMany(keys: Iterable<string>): number {
-    this.#checkOpen('deleteMany');
-    const writes = checkKeys(this.#primitives as Primitives<unknown>, 'deleteMany', keys).map(
-      (key): Write<V> => ({ type: 'delete', key }),
-    );
-    return this.#remove('deleteMany', writes);
-  }
-
   clear(options?: { readonly prefix?: string }): number {
-    this.#checkOpen('clear');
-    const range = { ...checkClear(options), limit: CLEAR_BATCH_KEYS };
+    const call = this.begin('clear', options, CLEAR_RULES);
+    const range = { ...toKeyRange(options), limit: CLEAR_BATCH_KEYS };
     let cleared = 0;
     for (;;) {
-      const doomed = Array.from(
-        this.#blocking.scanKeys(range),
-        (key): Write<V> => ({ type: 'delete', key }),
-      );
-      cleared += this.#remove('clear', doomed);
-      if (doomed.length < CLEAR_BATCH_KEYS) return cleared;
+      const keys = [...this.#blocking.scanKeys(range)];
+      cleared += this.remove(keys, call) as number;
+      if (keys.length < CLEAR_BATCH_KEYS) return cleared;
     }
   }
 
   update(
     key: string,
     fn: (value: V | undefined) => V | undefined,
-    options?: Omit<SyncSetOptions, 'if'>,
+    options?: SyncSetOptions,
   ): Entry<V> | undefined {
-    this.#begin('update', key);
-    checkOptions('update', options, SET_UNCONDITIONAL_RULES);
+    this.beginKey('update', key, options, SET_UNCONDITIONAL_RULES);
     checkFunction('update', key, fn, 'a function from the old value to the new one');
     checkUpdates(this.#primitives, key);
     for (;;) {
@@ -193,61 +126,22 @@ export class BlockingFacade<V> implements BlockingStore<V> {
     }
   }
 
-  batch(writes: Iterable<BatchWrite<V>>): BatchResult {
-    this.#checkOpen('batch');
-    return this.#commit('batch', toWrites(this.#primitives, 'batch', writes));
-  }
-
   *list(range?: Range): Iterable<Entry<V>> {
-    this.#checkOpen('list');
-    checkRange('list', range);
+    this.begin('list', range, RANGE_RULES);
     for (const entry of this.#blocking.scan(toKeyRange(range)))
       yield handOutEntry(this.#primitives, entry);
   }
 
   *keys(range?: Range): Iterable<string> {
-    this.#checkOpen('keys');
-    checkRange('keys', range);
+    this.begin('keys', range, RANGE_RULES);
     yield* this.#blocking.scanKeys(toKeyRange(range));
   }
 
   cursor(): Cursor {
     this.#checkOpen('cursor');
     const state = this.#blocking.state?.();
-    if (state === undefined)
-      throw new StrataError(
-        'unsupported',
-        `cursor: ${this.#primitives.shape.type} stores offer no feed`,
-        { operation: 'cursor' },
-      );
+    if (state === undefined) throw unsupported(this.#primitives, 'cursor', undefined, 'feed');
     return toCursor(state.head);
-  }
-
-  #begin(operation: string, key: string): void {
-    this.#checkOpen(operation, key);
-    checkKey(operation, key, this.#maxKeyBytes);
-  }
-
-  #readMany(operation: string, keys: Iterable<string>): Entry<V>[] {
-    this.#checkOpen(operation);
-    const wanted = new Set(checkKeys(this.#primitives as Primitives<unknown>, operation, keys));
-    return Array.from(wanted, (key) => this.#blocking.readOne(key)).filter(
-      (entry) => entry !== undefined,
-    );
-  }
-
-  #commit(operation: string, writes: readonly Write<V>[]): BatchResult {
-    return toBatchResult(
-      writes,
-      writes.length === 0 ? { outcomes: [] } : this.#blocking.commit(writes, operation),
-    );
-  }
-
-  /** Applies deletes; gives the number of keys that existed. */
-  #remove(operation: string, writes: readonly Write<V>[]): number {
-    if (writes.length === 0) return 0;
-    const { outcomes } = this.#blocking.commit(writes, operation);
-    return outcomes.filter(({ existed }) => existed).length;
   }
 
   /** One try of an update; `undefined` when another writer came first. */

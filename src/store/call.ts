@@ -1,6 +1,7 @@
 import type { Env, Timer } from './env.ts';
 import { StrataError } from './errors.ts';
 import type { CallOptions } from './operations.ts';
+import type { Awaitable } from './primitives.ts';
 
 /** The wait of every call that names none. */
 export const DEFAULT_TIMEOUT_MS = 5_000;
@@ -191,6 +192,11 @@ export class Call {
     const listeners = this.#listeners;
     this.#listeners = undefined;
     for (const listener of listeners ?? []) listener(this.ended);
+  }
+
+  /** Goes on with a result: at once where it is at hand, else when it comes before the call ends. */
+  chain<A, B>(result: Awaitable<A>, next: (value: A) => B): Awaitable<B> {
+    return result instanceof Promise ? this.guard(result).then(next) : next(result);
   }
 
   /** Settles as the promise does, or rejects when the call ends first; starts the call's deadline and heeds its caller's signal. */

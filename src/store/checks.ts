@@ -1,7 +1,7 @@
 import type { Condition, Json, Meta } from './entry.ts';
-import { invalidArgument, StrataError } from './errors.ts';
-import { checkKey, type KeyRange, toKeyRange, utf8Length } from './keys.ts';
-import type { BatchWrite, Range, SetOptions, WatchOptions } from './operations.ts';
+import { failure, invalidArgument, type StrataError } from './errors.ts';
+import { checkKey, utf8Length } from './keys.ts';
+import type { BatchWrite, SetOptions } from './operations.ts';
 import * as is from './option-rules.ts';
 import { CALL_RULES, checkOptions, type OptionRules } from './options.ts';
 import type { Primitives, SetWrite, Write } from './primitives.ts';
@@ -40,18 +40,23 @@ const { if: IF_RULE, ...UNCONDITIONAL } = SET_RULES;
 /** Options of writes that bring their own condition or none. */
 export const SET_UNCONDITIONAL_RULES: OptionRules = UNCONDITIONAL;
 export const DELETE_RULES: OptionRules = { if: IF_RULE as OptionRules[string], ...CALL_RULES };
+/** A bound is no key: it may be empty, but not malformed. */
+const bound: is.OptionRule = {
+  expected: 'a string of well-formed Unicode',
+  accepts: (v) => typeof v === 'string' && v.isWellFormed(),
+};
 export const RANGE_RULES: OptionRules = {
-  prefix: is.string,
-  gt: is.string,
-  gte: is.string,
-  lt: is.string,
-  lte: is.string,
+  prefix: bound,
+  gt: bound,
+  gte: bound,
+  lt: bound,
+  lte: bound,
   reverse: is.boolean,
   limit: is.count,
   ...CALL_RULES,
 };
-const WATCH_RULES: OptionRules = { after: is.text, prefix: is.string, ...CALL_RULES };
-const PREFIX_RULES: OptionRules = { prefix: is.string, ...CALL_RULES };
+export const CLEAR_RULES: OptionRules = { prefix: bound, ...CALL_RULES };
+export const WATCH_RULES: OptionRules = { after: is.text, ...CLEAR_RULES };
 
 const BATCH_SET_RULES: OptionRules = {
   type: is.anything,
@@ -65,16 +70,21 @@ const BATCH_DELETE_RULES: OptionRules = {
   if: IF_RULE as OptionRules[string],
 };
 
+/** A string would pass for an iterable of its characters. */
+function toList<T>(operation: string, name: string, items: Iterable<T>, expected: string): T[] {
+  if (typeof items === 'string' || typeof items?.[Symbol.iterator] !== 'function')
+    throw invalidArgument(operation, `the ${name} argument`, items, expected);
+  return [...items];
+}
+
 /** The keys of a call, checked. */
 export function checkKeys(
-  primitives: Primitives<never> | Primitives<unknown>,
   operation: string,
   keys: Iterable<string>,
+  maxKeyBytes: number,
 ): string[] {
-  if (typeof keys === 'string' || typeof keys?.[Symbol.iterator] !== 'function')
-    throw invalidArgument(operation, 'the keys argument', keys, 'an iterable of keys');
-  const list = [...keys];
-  for (const key of list) checkKey(operation, key, primitives.capabilities.maxKeyBytes);
+  const list = toList(operation, 'keys', keys, 'an iterable of keys');
+  for (const key of list) checkKey(operation, key, maxKeyBytes);
   return list;
 }
 
@@ -83,10 +93,7 @@ export function checkPairs<V>(
   operation: string,
   pairs: Iterable<readonly [string, V]>,
 ): (readonly [string, V])[] {
-  const expected = 'an iterable of [key, value]';
-  if (typeof pairs === 'string' || typeof pairs?.[Symbol.iterator] !== 'function')
-    throw invalidArgument(operation, 'the pairs argument', pairs, expected);
-  const list = [...pairs];
+  const list = toList(operation, 'pairs', pairs, 'an iterable of [key, value]');
   for (const [at, pair] of list.entries())
     if (!Array.isArray(pair) || pair.length !== 2)
       throw invalidArgument(operation, `pair ${at}`, pair, '[key, value]');
@@ -104,57 +111,35 @@ export function refusePromise(operation: string, key: string, value: unknown): v
     throw invalidArgument(operation, 'what the function gives', value, 'the value itself', key);
 }
 
-/** Bounds are no keys: empty ones are allowed, malformed ones are not. */
-export function checkRange(operation: string, range: Range | undefined): void {
-  if (range === undefined) return;
-  checkOptions(operation, range, RANGE_RULES);
-  for (const name of ['prefix', 'gt', 'gte', 'lt', 'lte'] as const) {
-    const bound = range[name];
-    if (bound !== undefined && !bound.isWellFormed())
-      throw invalidArgument(operation, `the option ${name}`, bound, 'well-formed Unicode');
-  }
-}
-
-/** The keys that `clear` removes. */
-export function checkClear(options: { readonly prefix?: string } | undefined): KeyRange {
-  checkOptions('clear', options, PREFIX_RULES);
-  checkPrefix('clear', options?.prefix);
-  return toKeyRange(options?.prefix === undefined ? {} : { prefix: options.prefix });
-}
-
-function checkPrefix(operation: string, prefix: string | undefined): void {
-  if (prefix?.isWellFormed() === false)
-    throw invalidArgument(operation, 'the option prefix', prefix, 'well-formed Unicode');
-}
-
-/** The options of a watch; its prefix is a bound, as that of a range. */
-export function checkWatch(options: WatchOptions): void {
-  checkOptions('watch', options, WATCH_RULES);
-  checkPrefix('watch', options.prefix);
-}
-
 function checkMeta(operation: string, key: string, meta: Meta): Meta {
   let text: string;
   try {
     text = JSON.stringify(meta);
   } catch (cause) {
-    throw new StrataError('invalid-argument', `${operation}: the metadata is no JSON data`, {
-      operation,
-      key,
-      cause,
-    });
+    throw failure('invalid-argument', operation, 'the metadata is no JSON data', { key, cause });
   }
   const bytes = utf8Length(text);
   if (bytes > MAX_META_BYTES)
-    throw new StrataError(
+    throw failure(
       'invalid-argument',
-      `${operation}: the metadata has ${bytes} bytes of JSON; expected at most ${MAX_META_BYTES}`,
-      { operation, key },
+      operation,
+      `the metadata has ${bytes} bytes of JSON; expected at most ${MAX_META_BYTES}`,
+      { key },
     );
   // A frozen copy: it is handed out with every reading of the entry.
   return JSON.parse(text, (_, part: Json) =>
     typeof part === 'object' ? Object.freeze(part) : part,
   ) as Meta;
+}
+
+/** Refuses what a store does not offer. */
+export function unsupported(
+  { shape }: Primitives<never> | Primitives<unknown>,
+  operation: string,
+  key: string | undefined,
+  what: string,
+): StrataError {
+  return failure('unsupported', operation, `${shape.type} stores offer no ${what}`, { key });
 }
 
 function checkSupported<V>(
@@ -164,12 +149,7 @@ function checkSupported<V>(
   write: { if?: Condition; expires: boolean; type: 'set' | 'delete' },
 ): void {
   const { conditional, ttl } = primitives.capabilities;
-  const refuse = (what: string): StrataError =>
-    new StrataError(
-      'unsupported',
-      `${operation}: ${primitives.shape.type} stores offer no ${what}`,
-      { operation, key },
-    );
+  const refuse = (what: string): StrataError => unsupported(primitives, operation, key, what);
   if (write.expires && !ttl) throw refuse('expiry');
   if (write.if === undefined || conditional === 'all') return;
   if (write.type === 'delete' || conditional === 'none') throw refuse(`conditional ${write.type}`);
@@ -209,20 +189,17 @@ export function toSetWrite<V>(
   primitives.checkValue?.(operation, key, value);
   const { maxValueBytes } = primitives.capabilities;
   if (maxValueBytes !== undefined && value instanceof Uint8Array && value.length > maxValueBytes) {
-    throw new StrataError(
+    throw failure(
       'invalid-argument',
-      `${operation}: the value has ${value.length} bytes; expected at most ${maxValueBytes}`,
-      { operation, key },
+      operation,
+      `the value has ${value.length} bytes; expected at most ${maxValueBytes}`,
+      { key },
     );
   }
   const owned = own(primitives, operation, key, value);
   if (options === undefined) return { type: 'set', key, value: owned };
   if (options.ttlMs !== undefined && options.expiresAt !== undefined) {
-    throw new StrataError(
-      'invalid-argument',
-      `${operation}: ttlMs and expiresAt exclude each other`,
-      { operation, key },
-    );
+    throw failure('invalid-argument', operation, 'ttlMs and expiresAt exclude each other', { key });
   }
   const expiresAt =
     options.ttlMs === undefined ? options.expiresAt : primitives.env.now() + options.ttlMs;
@@ -262,10 +239,8 @@ export function toWrites<V>(
   operation: string,
   writes: Iterable<BatchWrite<V>>,
 ): Write<V>[] {
-  if (typeof writes?.[Symbol.iterator] !== 'function')
-    throw invalidArgument(operation, 'the writes argument', writes, 'an iterable of writes');
   const checked: Write<V>[] = [];
-  for (const write of writes) {
+  for (const write of toList(operation, 'writes', writes, 'an iterable of writes')) {
     if (write?.type === 'set') {
       checkOptions(`${operation}[${checked.length}]`, write, BATCH_SET_RULES);
       checked.push(toSetWrite(primitives, operation, write.key, write.value, write));

@@ -1,27 +1,21 @@
-import { BlockingFacade } from './blocking-facade.ts';
+import { blockingStore } from './blocking-facade.ts';
 import type { BlockingStore } from './blocking-store.ts';
-import { Call, DEFAULT_TIMEOUT_MS } from './call.ts';
+import { type Call, DEFAULT_TIMEOUT_MS } from './call.ts';
 import type { Capabilities } from './capabilities.ts';
 import {
-  checkClear,
+  CLEAR_RULES,
   checkFunction,
-  checkKeys,
-  checkPairs,
-  checkRange,
-  checkWatch,
-  DELETE_RULES,
-  SET_RULES,
+  RANGE_RULES,
   SET_UNCONDITIONAL_RULES,
-  toDeleteWrite,
-  toSetWrite,
-  toWrites,
+  unsupported,
+  WATCH_RULES,
 } from './checks.ts';
 import type { Commit, Cursor, Entry, EntryHead } from './entry.ts';
-import { StrataError } from './errors.ts';
+import { failure } from './errors.ts';
 import { fromCursor, toCursor } from './feed/cursor.ts';
 import { watchFeed } from './feed/watch.ts';
 import { PRIMITIVES } from './internals.ts';
-import { checkKey, toKeyRange } from './keys.ts';
+import { toKeyRange } from './keys.ts';
 import { managedIterable } from './managed-iterable.ts';
 import type {
   BatchResult,
@@ -32,9 +26,10 @@ import type {
   SetOptions,
   WatchOptions,
 } from './operations.ts';
-import { CALL_RULES, checkOptions, type OptionRules } from './options.ts';
-import type { Awaitable, CommitOutcome, Feed, Primitives, Write } from './primitives.ts';
-import { handOutEntry, handOutValue, toBatchResult } from './results.ts';
+import { checkOptions, type OptionRules } from './options.ts';
+import type { Feed, Primitives } from './primitives.ts';
+import { handOutEntry, handOutValue } from './results.ts';
+import { type CheckOpen, SharedOperations } from './shared-operations.ts';
 import { SingleLoad } from './single-load.ts';
 import type { Store, StoreWithBlocking } from './store.ts';
 import { checkUpdates, updateEntry } from './update.ts';
@@ -59,23 +54,19 @@ class DefinedStore<V> implements Store<V> {
   readonly capabilities: Capabilities;
   readonly blocking?: BlockingStore<V>;
   readonly #primitives: Primitives<V>;
-  readonly #timeoutMs: number;
-  readonly #maxKeyBytes: number;
+  readonly #shared: SharedOperations<V>;
   readonly #loads = new SingleLoad<V>(this);
   readonly #iterating = new Set<Call>();
   #closing: Promise<void> | undefined;
 
   constructor(primitives: Primitives<V>) {
+    const checkOpen: CheckOpen = (operation, key) => this.#checkOpen(operation, key);
     this.#primitives = primitives;
+    this.#shared = new SharedOperations(primitives, primitives, checkOpen);
     this.capabilities = primitives.capabilities;
-    this.#timeoutMs = primitives.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    this.#maxKeyBytes = primitives.capabilities.maxKeyBytes;
     Object.defineProperty(this, PRIMITIVES, { value: primitives });
     const { blocking } = primitives;
-    if (blocking !== undefined)
-      this.blocking = new BlockingFacade(primitives, blocking, (operation, key) =>
-        this.#checkOpen(operation, key),
-      );
+    if (blocking !== undefined) this.blocking = blockingStore(primitives, blocking, checkOpen);
   }
 
   get(key: string, options?: CallOptions): Promise<V | undefined> {
@@ -91,7 +82,7 @@ class DefinedStore<V> implements Store<V> {
 
   async #get(key: string, options: CallOptions | undefined): Promise<V | undefined> {
     const primitives = this.#primitives;
-    const call = this.#begin('get', key, options);
+    const call = this.#shared.beginKey('get', key, options);
     let value: V | undefined;
     if (primitives.readValue !== undefined) {
       const found = primitives.readValue(key, call);
@@ -104,33 +95,46 @@ class DefinedStore<V> implements Store<V> {
   }
 
   async getEntry(key: string, options?: CallOptions): Promise<Entry<V> | undefined> {
-    const call = this.#begin('getEntry', key, options);
-    const found = this.#primitives.readOne(key, call);
-    const entry = found instanceof Promise ? await call.guard(found) : found;
-    return entry && handOutEntry(this.#primitives, entry);
+    return this.#shared.getEntry(key, options);
   }
 
   async getMany(keys: Iterable<string>, options?: CallOptions): Promise<Map<string, V>> {
-    const entries = await this.#readMany('getMany', keys, options);
-    return new Map(
-      entries.map((entry) => [entry.key, handOutValue(this.#primitives, entry.value)]),
-    );
+    return this.#shared.getMany(keys, options);
   }
 
   async getEntries(keys: Iterable<string>, options?: CallOptions): Promise<Map<string, Entry<V>>> {
-    const entries = await this.#readMany('getEntries', keys, options);
-    return new Map(entries.map((entry) => [entry.key, handOutEntry(this.#primitives, entry)]));
+    return this.#shared.getEntries(keys, options);
   }
 
   async has(key: string, options?: CallOptions): Promise<boolean> {
-    const call = this.#begin('has', key, options);
-    const found = this.#primitives.readOne(key, call);
-    return (found instanceof Promise ? await call.guard(found) : found) !== undefined;
+    return this.#shared.has(key, options);
   }
 
   async hasMany(keys: Iterable<string>, options?: CallOptions): Promise<Set<string>> {
-    const entries = await this.#readMany('hasMany', keys, options);
-    return new Set(entries.map((entry) => entry.key));
+    return this.#shared.hasMany(keys, options);
+  }
+
+  async set(key: string, value: V, options?: SetOptions): Promise<EntryHead> {
+    return this.#shared.set(key, value, options);
+  }
+
+  async delete(key: string, options?: DeleteOptions): Promise<boolean> {
+    return this.#shared.delete(key, options);
+  }
+
+  async setMany(
+    pairs: Iterable<readonly [string, V]>,
+    options?: Omit<SetOptions, 'if'>,
+  ): Promise<BatchResult> {
+    return this.#shared.setMany(pairs, options);
+  }
+
+  async deleteMany(keys: Iterable<string>, options?: CallOptions): Promise<number> {
+    return this.#shared.deleteMany(keys, options);
+  }
+
+  async batch(writes: Iterable<BatchWrite<V>>, options?: CallOptions): Promise<BatchResult> {
+    return this.#shared.batch(writes, options);
   }
 
   async getOrSet(
@@ -138,70 +142,33 @@ class DefinedStore<V> implements Store<V> {
     loader: () => V | Promise<V>,
     options?: Omit<SetOptions, 'if'>,
   ): Promise<V> {
-    const call = this.#begin('getOrSet', key, options, SET_UNCONDITIONAL_RULES);
+    const call = this.#shared.beginKey('getOrSet', key, options, SET_UNCONDITIONAL_RULES);
     checkFunction('getOrSet', key, loader, 'a function that gives the value');
     const primitives = this.#primitives;
-    const reading = primitives.readOne(key, call);
-    const found = reading instanceof Promise ? await call.guard(reading) : reading;
+    const found = await call.chain(primitives.readOne(key, call), (entry) => entry);
     if (found !== undefined) return handOutValue(primitives, found.value);
     const { signal: _, timeoutMs: __, ...written } = options ?? {};
     const loaded = await call.guard(this.#loads.load(key, loader, written));
     if (primitives.guard !== undefined) return primitives.guard(loaded);
     // The callers of one load share its value; a store without a guard reads a fresh one for each.
-    const again = primitives.readOne(key, call);
-    const stored = again instanceof Promise ? await call.guard(again) : again;
+    const stored = await call.chain(primitives.readOne(key, call), (entry) => entry);
     return stored === undefined ? loaded : stored.value;
   }
 
-  async set(key: string, value: V, options?: SetOptions): Promise<EntryHead> {
-    const call = this.#begin('set', key, options, SET_RULES);
-    const write = toSetWrite(this.#primitives, 'set', key, value, options);
-    const { outcomes } = await this.#commit([write], call);
-    return { ...(outcomes[0]?.entry as EntryHead) };
-  }
-
-  async delete(key: string, options?: DeleteOptions): Promise<boolean> {
-    const call = this.#begin('delete', key, options, DELETE_RULES);
-    const write = toDeleteWrite(this.#primitives, 'delete', key, options?.if);
-    const { outcomes } = await this.#commit([write], call);
-    return outcomes[0]?.existed === true;
-  }
-
-  async setMany(
-    pairs: Iterable<readonly [string, V]>,
-    options?: Omit<SetOptions, 'if'>,
-  ): Promise<BatchResult> {
-    const call = this.#begin('setMany', undefined, options, SET_UNCONDITIONAL_RULES);
-    const writes = checkPairs('setMany', pairs).map(([key, value]) =>
-      toSetWrite(this.#primitives, 'setMany', key, value, options),
-    );
-    return toBatchResult(writes, await this.#commit(writes, call));
-  }
-
-  async deleteMany(keys: Iterable<string>, options?: CallOptions): Promise<number> {
-    const call = this.#begin('deleteMany', undefined, options);
-    const writes = checkKeys(this.#primitives as Primitives<unknown>, 'deleteMany', keys).map(
-      (key): Write<V> => ({ type: 'delete', key }),
-    );
-    const { outcomes } = await this.#commit(writes, call);
-    return outcomes.filter((outcome) => outcome.existed).length;
-  }
-
   async clear(options?: CallOptions & { readonly prefix?: string }): Promise<number> {
-    this.#checkOpen('clear');
-    const range = checkClear(options);
-    const bounds = boundsOf(options);
+    this.#begin('clear', options, CLEAR_RULES);
+    const range = toKeyRange(options);
     const scan = (call: Call): AsyncIterable<readonly string[]> =>
       this.#primitives.scanKeys(range, call);
     let cleared = 0;
-    let doomed: Write<V>[] = [];
+    let doomed: string[] = [];
     const remove = async (): Promise<void> => {
-      const { outcomes } = await this.#commit(doomed, this.#begin('clear', undefined, bounds));
-      cleared += outcomes.filter((outcome) => outcome.existed).length;
+      const call = this.#shared.begin('clear', options, CLEAR_RULES);
+      cleared += await this.#shared.remove(doomed, call);
       doomed = [];
     };
-    for await (const key of this.#iterate('clear', bounds, scan, (key) => key)) {
-      doomed.push({ type: 'delete', key });
+    for await (const key of this.#iterate('clear', options, scan, (key) => key)) {
+      doomed.push(key);
       if (doomed.length >= CLEAR_BATCH_KEYS) await remove();
     }
     await remove();
@@ -213,21 +180,14 @@ class DefinedStore<V> implements Store<V> {
     fn: (value: V | undefined) => V | undefined | Promise<V | undefined>,
     options?: Omit<SetOptions, 'if'>,
   ): Promise<Entry<V> | undefined> {
-    const call = this.#begin('update', key, options, SET_UNCONDITIONAL_RULES);
+    const call = this.#shared.beginKey('update', key, options, SET_UNCONDITIONAL_RULES);
     checkFunction('update', key, fn, 'a function from the old value to the new one');
     checkUpdates(this.#primitives, key);
     return call.guard(updateEntry(this.#primitives, key, fn, options, call));
   }
 
-  async batch(writes: Iterable<BatchWrite<V>>, options?: CallOptions): Promise<BatchResult> {
-    const call = this.#begin('batch', undefined, options);
-    const checked = toWrites(this.#primitives, 'batch', writes);
-    return toBatchResult(checked, await this.#commit(checked, call));
-  }
-
   list(range?: Range & CallOptions): AsyncIterable<Entry<V>> {
-    this.#checkOpen('list');
-    checkRange('list', range);
+    this.#begin('list', range, RANGE_RULES);
     return this.#iterate(
       'list',
       range,
@@ -237,8 +197,7 @@ class DefinedStore<V> implements Store<V> {
   }
 
   keys(range?: Range & CallOptions): AsyncIterable<string> {
-    this.#checkOpen('keys');
-    checkRange('keys', range);
+    this.#begin('keys', range, RANGE_RULES);
     return this.#iterate(
       'keys',
       range,
@@ -248,21 +207,20 @@ class DefinedStore<V> implements Store<V> {
   }
 
   watch(options: WatchOptions = {}): AsyncIterable<Commit<V>> {
-    this.#checkOpen('watch');
-    checkWatch(options);
+    this.#begin('watch', options, WATCH_RULES);
     const feed = this.#feed('watch');
     const { after, prefix } = options;
     const known = after === undefined || after === 'start' ? undefined : fromCursor('watch', after);
     // The head is taken now, not at the first step: what is written in between belongs to the watch.
     const head =
       after === undefined
-        ? Promise.resolve(feed.state(this.#begin('watch', undefined, boundsOf(options))))
+        ? Promise.resolve(feed.state(this.#shared.begin('watch', options, WATCH_RULES)))
         : undefined;
     head?.catch(() => {});
     const { guard } = this.#primitives;
     return this.#iterate(
       'watch',
-      { timeoutMs: Number.POSITIVE_INFINITY, ...boundsOf(options) },
+      { ...options, timeoutMs: options.timeoutMs ?? Number.POSITIVE_INFINITY },
       async function* (call) {
         const from = head === undefined ? known : (await head).head;
         for await (const commit of watchFeed(feed, call, { after: from, prefix, guard }))
@@ -273,9 +231,8 @@ class DefinedStore<V> implements Store<V> {
   }
 
   async cursor(options?: CallOptions): Promise<Cursor> {
-    const call = this.#begin('cursor', undefined, options);
-    const state = this.#feed('cursor').state(call);
-    return toCursor((state instanceof Promise ? await call.guard(state) : state).head);
+    const call = this.#shared.begin('cursor', options);
+    return call.chain(this.#feed('cursor').state(call), ({ head }) => toCursor(head));
   }
 
   close(): Promise<void> {
@@ -290,63 +247,22 @@ class DefinedStore<V> implements Store<V> {
     return this.close();
   }
 
-  /** Checks state, key and options, and starts the call's bounds. */
-  #begin(
-    operation: string,
-    key: string | undefined,
-    options: CallOptions | undefined,
-    rules: OptionRules = CALL_RULES,
-  ): Call {
-    if (this.#closing !== undefined) this.#checkOpen(operation, key);
-    if (key !== undefined || SINGLE_KEY.has(operation)) checkKey(operation, key, this.#maxKeyBytes);
-    if (options === undefined)
-      return new Call(this.#primitives.env, operation, key, undefined, this.#timeoutMs);
+  /** Checks state and options of what is bounded step by step. */
+  #begin(operation: string, options: CallOptions | undefined, rules: OptionRules): void {
+    this.#checkOpen(operation);
     checkOptions(operation, options, rules);
-    const call = new Call(this.#primitives.env, operation, key, options, this.#timeoutMs);
-    call.throwIfEnded();
-    return call;
   }
 
   #checkOpen(operation: string, key?: string): void {
     if (this.#closing !== undefined)
-      throw new StrataError('closed', `${operation}: the store is closed`, { operation, key });
-  }
-
-  #unsupported(operation: string, key: string | undefined, what: string): StrataError {
-    return new StrataError(
-      'unsupported',
-      `${operation}: ${this.#primitives.shape.type} stores offer no ${what}`,
-      { operation, key },
-    );
+      throw failure('closed', operation, 'the store is closed', { key });
   }
 
   #feed(operation: string): Feed<V> {
     const { feed } = this.#primitives;
     if (feed === undefined || !this.capabilities.feed)
-      throw this.#unsupported(operation, undefined, 'feed');
+      throw unsupported(this.#primitives, operation, undefined, 'feed');
     return feed;
-  }
-
-  async #readMany(
-    operation: string,
-    keys: Iterable<string>,
-    options: CallOptions | undefined,
-  ): Promise<Entry<V>[]> {
-    const call = this.#begin(operation, undefined, options);
-    const wanted = [
-      ...new Set(checkKeys(this.#primitives as Primitives<unknown>, operation, keys)),
-    ];
-    if (wanted.length === 0) return [];
-    const found = this.#primitives.readMany(wanted, call);
-    return (found instanceof Promise ? await call.guard(found) : found).filter(
-      (entry) => entry !== undefined,
-    );
-  }
-
-  async #commit(writes: readonly Write<V>[], call: Call): Promise<CommitOutcome> {
-    if (writes.length === 0) return { outcomes: [] };
-    const done: Awaitable<CommitOutcome> = this.#primitives.commit(writes, call);
-    return done instanceof Promise ? await call.guard(done) : done;
   }
 
   #iterate<T>(
@@ -358,27 +274,10 @@ class DefinedStore<V> implements Store<V> {
     const init = {
       env: this.#primitives.env,
       operation,
-      bounds: boundsOf(options),
-      defaultTimeoutMs: this.#timeoutMs,
+      bounds: { ...options },
+      defaultTimeoutMs: this.#primitives.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       running: this.#iterating,
     };
     return managedIterable({ ...init, checkOpen: () => this.#checkOpen(operation), source, give });
   }
-}
-
-const SINGLE_KEY: ReadonlySet<string> = new Set([
-  'get',
-  'getEntry',
-  'has',
-  'getOrSet',
-  'set',
-  'delete',
-  'update',
-]);
-
-function boundsOf(options: CallOptions | undefined): CallOptions {
-  return {
-    ...(options?.signal && { signal: options.signal }),
-    ...(options?.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
-  };
 }

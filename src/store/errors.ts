@@ -59,6 +59,16 @@ export function isStrataError(error: unknown, ...codes: StrataErrorCode[]): erro
   return error instanceof StrataError && (codes.length === 0 || codes.includes(error.code));
 }
 
+/** An error whose message begins with the operation, as all of them do. */
+export function failure(
+  code: StrataErrorCode,
+  operation: string,
+  what: string,
+  more?: Omit<StrataErrorInit, 'operation'>,
+): StrataError {
+  return new StrataError(code, `${operation}: ${what}`, { operation, ...more });
+}
+
 /** Shortens any value to one line for an error message. */
 export function show(value: unknown): string {
   if (typeof value === 'string') {
@@ -81,9 +91,8 @@ export function invalidArgument(
   key?: string,
   cause?: unknown,
 ): StrataError {
-  return new StrataError(
-    'invalid-argument',
-    `${operation}: ${what} is ${show(got)}; expected ${expected}`,
-    { operation, key, cause },
-  );
+  return failure('invalid-argument', operation, `${what} is ${show(got)}; expected ${expected}`, {
+    key,
+    cause,
+  });
 }

@@ -11,6 +11,11 @@ export function toBatchResult<V>(writes: readonly Write<V>[], done: CommitOutcom
   return { ...(done.rev !== undefined && { rev: done.rev }), results };
 }
 
+/** How many of the writes met a key that existed. */
+export function countExisted({ outcomes }: CommitOutcome): number {
+  return outcomes.filter(({ existed }) => existed).length;
+}
+
 /** A value on its way out: copied where the store would share it. */
 export function handOutValue<V>(primitives: Primitives<V>, value: V): V {
   return primitives.guard === undefined ? value : primitives.guard(value);

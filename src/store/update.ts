@@ -1,7 +1,7 @@
 import type { Call } from './call.ts';
-import { toSetWrite } from './checks.ts';
+import { toSetWrite, unsupported } from './checks.ts';
 import type { Entry, EntryHead } from './entry.ts';
-import { isStrataError, StrataError } from './errors.ts';
+import { isStrataError } from './errors.ts';
 import type { SetOptions } from './operations.ts';
 import type { Primitives, Write } from './primitives.ts';
 import { handOutEntry, handOutValue } from './results.ts';
@@ -13,10 +13,9 @@ const MAX_PAUSE_MS = 50;
 type UpdateOptions = Omit<SetOptions, 'if'> | undefined;
 
 /** Refuses updates where the store cannot make them atomic. */
-export function checkUpdates<V>({ capabilities, shape }: Primitives<V>, key: string): void {
-  if (capabilities.conditional === 'all') return;
-  const message = `update: ${shape.type} stores offer no atomic updates`;
-  throw new StrataError('unsupported', message, { operation: 'update', key });
+export function checkUpdates<V>(primitives: Primitives<V>, key: string): void {
+  if (primitives.capabilities.conditional !== 'all')
+    throw unsupported(primitives, 'update', key, 'atomic updates');
 }
 
 /** The write that puts an updated value in place of the entry it was made from; keeps expiry and metadata unless given. */
