@@ -12,23 +12,25 @@ export interface Source {
 
 /**
  * The front's copy of an entry of the back. The back's stamp stands in `origin`; an origin that the
- * entry itself has goes into the metadata, from where `fromCopy` takes it again.
+ * entry itself has goes into the metadata, from where `fromCopy` takes it again. Without the epoch,
+ * which costs some stores a read: nobody sees this stamp.
  */
 export function toCopy<V>(head: EntryHead, value: V, source: Source): SetWrite<V> {
   const { meta, origin } = head;
   const wraps = origin !== undefined || (meta !== undefined && Object.hasOwn(meta, WRAPPED));
   const kept = wraps ? { [WRAPPED]: wrap(meta, origin) } : meta;
-  return copyOf(head, value, stampOf(head, source), kept);
+  return copyOf(head, value, stampOf(head, source.id, ''), kept);
 }
 
 /** A copy for a front that is not asked for the back's version: the entry keeps its own origin. */
 export function toPlainCopy<V>(head: EntryHead, value: V, source: Source): SetWrite<V> {
-  return copyOf(head, value, head.origin ?? stampOf(head, source), head.meta);
+  const { rev, origin, meta } = head;
+  const epoch = rev === undefined ? '' : source.epochOf(rev);
+  return copyOf(head, value, origin ?? stampOf(head, source.id, epoch), meta);
 }
 
-function stampOf({ version, rev }: EntryHead, source: Source): Origin {
-  const epoch = rev === undefined ? '' : source.epochOf(rev);
-  return { store: source.id, epoch, rev: rev ?? 0, version };
+function stampOf({ version, rev }: EntryHead, store: string, epoch: string): Origin {
+  return { store, epoch, rev: rev ?? 0, version };
 }
 
 /** Built member by member: this runs at every write and every miss. */

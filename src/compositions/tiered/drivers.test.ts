@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeWithEngine, redisUrl } from '../../../test/support/engines.ts';
+import { lmdb } from '../../drivers/lmdb/index.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import { redis } from '../../drivers/redis/index.ts';
 import { layoutOf } from '../../drivers/redis/layout.ts';
@@ -37,6 +38,8 @@ const codec = json();
 const kinds: Record<string, (back: string, front: string) => Store<unknown>> = {
   'memory over sqlite': (back) =>
     tiered({ front: memory({ env }), back: sqlite({ path: back, codec, env }), backTimeoutMs }),
+  'memory over lmdb': (back) =>
+    tiered({ front: memory({ env }), back: lmdb({ path: back, codec, env }), backTimeoutMs }),
   'sqlite over sqlite': (back, front) =>
     tiered({
       front: sqlite({ path: front, codec, durability: 'os' }),

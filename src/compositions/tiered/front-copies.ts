@@ -43,6 +43,7 @@ export class FrontCopies<V> {
   readonly #timeoutMs: number;
   readonly #onError: (error: unknown) => void;
   readonly #trust: FrontTrust<V>;
+  #closed = false;
 
   constructor({ env, front, timeoutMs, maxFenced, onError }: FrontCopiesSetup<V>) {
     this.#env = env;
@@ -65,7 +66,7 @@ export class FrontCopies<V> {
 
   /** Resolves with true when the front holds what was decided. */
   apply(door: Door<V>, states: readonly CopyState<V>[], steps: Steps<V>): Awaitable<boolean> {
-    if (!this.#trust.whole) return false;
+    if (this.#closed || !this.#trust.whole) return false;
     if (this.#trust.away) return this.#forgo(steps());
     const busy = states.flatMap((state) => state.frontWrite ?? []);
     if (busy.length === 0) return this.#write(door, steps());
@@ -98,8 +99,31 @@ export class FrontCopies<V> {
     });
   }
 
-  close(): void {
+  /** Waits for what is under way; nothing is written to the front from then on. */
+  async close(): Promise<void> {
+    await this.#newCall().guard(Promise.all(this.underWay)).catch(this.#onError);
+    this.#closed = true;
     this.#trust.close();
+  }
+
+  /** Leaves the front to whoever uses it next: without the copies that only this store knows to be in doubt. */
+  async leave(door: Door<V>): Promise<void> {
+    const doubtful = [...this.states.all()].filter(({ fenced, writers }) => fenced || writers > 0);
+    const call = this.#newCall();
+    try {
+      if (!this.#trust.whole) await this.#trust.empty();
+      else if (doubtful.length > 0)
+        await call.guard(
+          Promise.resolve(
+            door.commit(
+              doubtful.map(({ key }) => removal(key)),
+              call,
+            ),
+          ),
+        );
+    } catch (error) {
+      this.#onError(error);
+    }
   }
 
   #write(door: Door<V>, steps: readonly Step<V>[], last = false): Awaitable<boolean> {

@@ -80,7 +80,7 @@ export class FrontTrust<V> {
     if (this.#closed) return;
     this.#retry = this.#setup.env.setTimer(
       () => {
-        this.#empty().then(
+        this.empty().then(
           (emptied) => {
             if (emptied) this.whole = true;
             else this.#emptyAfter(Math.min(delayMs * 2, MAX_PAUSE_MS));
@@ -97,7 +97,7 @@ export class FrontTrust<V> {
   }
 
   /** Removes every copy; false while a late write might still bring one back. */
-  async #empty(): Promise<boolean> {
+  async empty(): Promise<boolean> {
     const { env, front, underWay } = this.#setup;
     if (underWay.size > 0) return false;
     const call = Call.background(env, 'front');

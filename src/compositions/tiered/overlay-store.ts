@@ -3,7 +3,7 @@ import type { BlockingPrimitives, Primitives } from '../../store/primitives.ts';
 import { Overlay, type OverlaySetup } from './overlay.ts';
 import { atHand } from './parts.ts';
 import { SourceName } from './source.ts';
-import { closeAll, commonOf, openDoors, type TieredParts } from './tiered-parts.ts';
+import { closeAll, commonOf, openDoors, type TieredParts, Traffic } from './tiered-parts.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -20,6 +20,7 @@ export function overlayPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
     markValue: (value) => (front.codec === undefined ? (NOTHING as V) : value),
     loads: new Map(),
   };
+  const traffic = new Traffic(env);
   const doors = openDoors(parts);
   const overlay = new Overlay(setup, doors.front, doors.back);
   const blocking = doors.blocking && new Overlay(setup, doors.blocking.front, doors.blocking.back);
@@ -29,14 +30,17 @@ export function overlayPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
     capabilities: Object.freeze({ ...front.capabilities, blocking: blocking !== undefined }),
     ...(checkValue !== undefined && { checkValue: checkValue.bind(front) }),
     ...(peek !== undefined && { peek: (key) => peek.call(front, key) }),
-    readOne: (key, call) => overlay.readOne(key, call),
-    readMany: (keys, call) => overlay.readMany(keys, call),
+    readOne: (key, call) => traffic.run(call, () => overlay.readOne(key, call)),
+    readMany: (keys, call) => traffic.run(call, () => overlay.readMany(keys, call)),
     scan: (range, call) => front.scan(range, call),
     scanKeys: (range, call) => front.scanKeys(range, call),
-    commit: (writes, call) => overlay.commit(writes, call),
+    commit: (writes, call) => traffic.run(call, () => overlay.commit(writes, call)),
     ...(feed !== undefined && { feed }),
     ...(blocking !== undefined && { blocking: blockingPrimitives(parts, blocking) }),
-    close: () => closeAll(parts, [...setup.loads.values()]),
+    close: async () => {
+      await traffic.end(parts.backBounds.timeoutMs);
+      await closeAll(parts.close());
+    },
   };
 }
 

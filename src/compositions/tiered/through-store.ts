@@ -4,13 +4,13 @@ import { cloneValue } from '../../store/clone.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { Timer } from '../../store/env.ts';
 import type { KeyRange } from '../../store/keys.ts';
-import type { Awaitable, BlockingPrimitives, Primitives } from '../../store/primitives.ts';
+import type { BlockingPrimitives, Primitives } from '../../store/primitives.ts';
 import { FrontCopies } from './front-copies.ts';
 import { atHand, BackCall, backError } from './parts.ts';
 import { SourceName } from './source.ts';
 import { Through } from './through.ts';
 import type { ThroughSetup } from './through-setup.ts';
-import { closeAll, commonOf, openDoors, type TieredParts } from './tiered-parts.ts';
+import { closeAll, commonOf, openDoors, type TieredParts, Traffic } from './tiered-parts.ts';
 
 /** Primitives of a tiered store whose writes go to the back. */
 export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
@@ -24,6 +24,7 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
     onError: parts.onFrontError,
   });
   const frontOnly = parts.read === 'front-only';
+  const dies = diesWithProcess(front.capabilities);
   const source = new SourceName(back, parts.backBounds.timeoutMs);
   const setup: ThroughSetup<V> = {
     env,
@@ -32,7 +33,7 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
     frontOnly,
     around: parts.write === 'around',
     // A front that is never filled again keeps what it has, even if a crash makes it old.
-    lasting: !frontOnly && !diesWithProcess(front.capabilities),
+    lasting: !frontOnly && !dies,
     own: ownerOf(parts),
     frontTakesExpiry: front.capabilities.ttl,
     backIsAtomic: back.capabilities.atomic === 'batch',
@@ -42,7 +43,7 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
   const doors = openDoors(parts);
   const through = new Through(setup, doors.front, doors.back);
   const blocking = doors.blocking && new Through(setup, doors.blocking.front, doors.blocking.back);
-  const underWay = new Set<Promise<unknown>>();
+  const traffic = new Traffic(env);
   const peek = front.peek?.bind(front);
   return {
     ...commonOf(parts),
@@ -51,8 +52,8 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
     ...(peek !== undefined && {
       peek: (key) => (copies.serves(key) ? peek(key) : undefined),
     }),
-    readOne: (key, call) => through.readOne(key, call),
-    readMany: (keys, call) => through.readMany(keys, call),
+    readOne: (key, call) => traffic.run(call, () => through.readOne(key, call)),
+    readMany: (keys, call) => traffic.run(call, () => through.readMany(keys, call)),
     scan: (range, call) =>
       frontOnly
         ? settledPages(front.scan(range, call), through, call)
@@ -61,14 +62,17 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
       frontOnly
         ? front.scanKeys(range, call)
         : bounded(back.scanKeys(range, call), call, parts.backBounds.timeoutMs),
-    commit: (writes, call) => noted(underWay, through.commit(writes, call)),
+    commit: (writes, call) => traffic.run(call, () => through.commit(writes, call)),
     ...(back.feed !== undefined && { feed: back.feed }),
     ...(blocking !== undefined && { blocking: blockingPrimitives(parts, blocking, frontOnly) }),
-    close: () => {
+    close: async () => {
+      await traffic.end(parts.backBounds.timeoutMs);
       for (const timer of setup.holds) timer.cancel();
       setup.holds.clear();
-      copies.close();
-      return closeAll(parts, [...underWay, ...copies.underWay]);
+      await copies.close();
+      const stores = parts.close();
+      if (stores.length === 0 || !dies) await copies.leave(doors.front);
+      await closeAll(stores);
     },
   };
 }
@@ -98,17 +102,6 @@ function ownerOf<V>({ front, back }: TieredParts<V>): ((value: V) => V) | undefi
 
 function diesWithProcess({ blocking, durability }: Capabilities): boolean {
   return blocking && durability === 'memory';
-}
-
-/** Remembers what is under way, for the close to wait for. */
-function noted<T>(underWay: Set<Promise<unknown>>, result: Awaitable<T>): Awaitable<T> {
-  if (!(result instanceof Promise)) return result;
-  const done = (): void => {
-    underWay.delete(result);
-  };
-  underWay.add(result);
-  result.then(done, done);
-  return result;
 }
 
 /** Pages of the back, each within the bound of the back. */

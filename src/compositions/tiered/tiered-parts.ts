@@ -1,6 +1,7 @@
 import { Call } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
-import type { Primitives, Shape } from '../../store/primitives.ts';
+import { StrataError } from '../../store/errors.ts';
+import type { Awaitable, Primitives, Shape } from '../../store/primitives.ts';
 import type { Store } from '../../store/store.ts';
 import { asyncDoor, type BackBounds, blockingDoor, type Door } from './parts.ts';
 
@@ -58,14 +59,43 @@ export function commonOf<V>(
   };
 }
 
-/** Waits for what is under way, then closes the stores; the first failure is told when all are closed. */
-export async function closeAll<V>(
-  { env, backBounds, close }: TieredParts<V>,
-  underWay: readonly Promise<unknown>[],
-): Promise<void> {
-  const call = new Call(env, 'close', undefined, { timeoutMs: backBounds.timeoutMs });
-  // What hangs then is left to the close of the part in which it does.
-  await call.guard(Promise.allSettled(underWay)).catch(() => {});
-  const results = await Promise.allSettled(close().map((store) => store.close()));
+/** What is under way in a tiered store, and whether it still takes calls. */
+export class Traffic {
+  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #env: Env;
+  #closing = false;
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  /** Runs a call, for the close to wait for; after the close has begun it fails with `closed`. */
+  run<T>(call: Call, work: () => Awaitable<T>): Awaitable<T> {
+    if (this.#closing) {
+      const { operation, key } = call;
+      throw new StrataError('closed', `${operation}: the store is closed`, { operation, key });
+    }
+    const result = work();
+    if (!(result instanceof Promise)) return result;
+    const done = (): void => {
+      this.#underWay.delete(result);
+    };
+    this.#underWay.add(result);
+    result.then(done, done);
+    return result;
+  }
+
+  /** Takes no more calls; waits for those under way, but not for ever. */
+  async end(timeoutMs: number): Promise<void> {
+    this.#closing = true;
+    const call = new Call(this.#env, 'close', undefined, { timeoutMs });
+    // What hangs then is left to the close of the part in which it does.
+    await call.guard(Promise.allSettled(this.#underWay)).catch(() => {});
+  }
+}
+
+/** Closes stores; the first failure is told when all are closed. */
+export async function closeAll<V>(stores: readonly Store<V>[]): Promise<void> {
+  const results = await Promise.allSettled(stores.map((store) => store.close()));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

@@ -1,7 +1,7 @@
 /** Fronts that are away, that outlive the process, that are read alone, and tiers upon tiers. */
 import { describe, expect, it } from 'vitest';
 import { lateStore } from '../../../test/support/late-store.ts';
-import { tieredWorld as world } from '../../../test/support/tiered-world.ts';
+import { codeOf, tieredWorld as world } from '../../../test/support/tiered-world.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import { describeStore } from '../../store/index.ts';
 import { FaultPlan, faulty, simulatedEnv } from '../../testing/index.ts';
@@ -73,6 +73,31 @@ describe('a front that outlives the process', () => {
     expect(await reopened.get('k')).toBe('new');
     frontPlan.release();
     await writing;
+  });
+});
+
+describe('a front that is left to others', () => {
+  it('holds nothing that only the closed store knew to be wrong', async () => {
+    const { store, inFront, inBack, frontPlan } = world({ closeParts: false });
+    await store.setMany([
+      ['wrong', 'old'],
+      ['right', 'old'],
+    ]);
+    frontPlan.failNext('commit', 'unavailable', { times: 2 });
+    await store.set('wrong', 'new');
+    expect(await inFront.get('wrong')).toBe('old');
+    await store.close();
+    expect(await inFront.get('wrong')).toBeUndefined();
+    const next = tiered({ front: inFront, back: inBack });
+    expect([await next.get('wrong'), await next.get('right')]).toEqual(['new', 'old']);
+  });
+
+  it('takes no update that goes on after the close', async () => {
+    const { store, inBack } = world({ closeParts: false });
+    const updating = codeOf(store.update('k', async () => settled().then(() => 1)));
+    await store.close();
+    expect(await updating).toBe('closed');
+    expect(await inBack.get('k')).toBeUndefined();
   });
 });
 
