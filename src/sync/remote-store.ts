@@ -13,6 +13,8 @@ export interface RemoteStoreInit<V> {
   /** With the clock of the source: a life of so many ms is counted there. */
   readonly env: Env;
   readonly timeoutMs: number;
+  /** The source's own id, once known. */
+  sourceId(): string | undefined;
   toBytes(key: string, value: V): Uint8Array;
   commit(writes: readonly WireWrite[], call: Call): Promise<CommitOutcome>;
 }
@@ -25,6 +27,8 @@ export interface RemoteStoreInit<V> {
 export function remoteStore<V>(init: RemoteStoreInit<V>): Store<V> {
   const { local, env, timeoutMs } = init;
   const { guard, checkValue } = local;
+  const atSource = (entry: Entry<V> | undefined): Entry<V> | undefined =>
+    asAt(init.sourceId(), entry);
   return defineStore<V>({
     shape: { type: 'remote', parts: { copy: local.shape } },
     capabilities: Object.freeze({
@@ -42,8 +46,7 @@ export function remoteStore<V>(init: RemoteStoreInit<V>): Store<V> {
     ...(guard !== undefined && { guard: guard.bind(local) }),
     ...(checkValue !== undefined && { checkValue: checkValue.bind(local) }),
     readOne: (key, call) => then(local.readOne(key, call), atSource),
-    readMany: (keys, call) =>
-      then(local.readMany(keys, call), (entries) => entries.map((entry) => atSource(entry))),
+    readMany: (keys, call) => then(local.readMany(keys, call), (entries) => entries.map(atSource)),
     async *scan(range, call) {
       let left = range.limit;
       for await (const page of local.scan({ ...range, limit: Number.POSITIVE_INFINITY }, call)) {
@@ -94,10 +97,12 @@ async function withSourceVersions<V>(
 }
 
 /** An entry of the copy as the source has it; one of the application's own is not there. */
-function atSource<V>(entry: Entry<V> | undefined): Entry<V> | undefined {
+function asAt<V>(sourceId: string | undefined, entry: Entry<V> | undefined): Entry<V> | undefined {
   if (entry?.origin === undefined) return undefined;
-  const { version, rev } = entry.origin;
-  return { ...entry, version, rev };
+  const { store, version, rev } = entry.origin;
+  if (store !== sourceId) return { ...entry, version, rev };
+  const { origin: _, ...own } = entry;
+  return { ...own, version, rev } as Entry<V>;
 }
 
 function then<A, B>(result: Awaitable<A>, fn: (value: A) => B): Awaitable<B> {

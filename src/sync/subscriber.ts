@@ -85,6 +85,7 @@ export class Subscriber<V> implements Subscription<V> {
       local: primitives,
       env: { ...bound(this.#env), now: () => this.#sourceNow() },
       timeoutMs: this.#limits.timeoutMs,
+      sourceId: () => this.#applier.record?.record.sourceId,
       toBytes: this.#side.toBytes,
       commit: (writes, call) => this.#writes.commit(writes, call),
     });
