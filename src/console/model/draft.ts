@@ -49,7 +49,8 @@ export class Draft {
     this.isNew = base === undefined;
     const value = base && readValue(base.value);
     this.key = signal(base?.key ?? '');
-    this.form = signal(form ?? value?.form ?? 'json');
+    const asked = value === undefined || form === 'hex' || value.text !== undefined ? form : 'hex';
+    this.form = signal(asked ?? value?.form ?? 'json');
     this.text = signal(value === undefined ? '' : editableText(value, this.form.value));
     this.meta = signal(base?.meta === undefined ? '' : JSON.stringify(base.meta, null, 2));
     this.expiresAt = signal(base?.expiresAt);
@@ -146,6 +147,10 @@ export class Draft {
       return undefined;
     }
     const expiresAt = this.expiresAt.value;
+    if (expiresAt !== undefined && expiresAt <= Date.now()) {
+      this.problem.value = 'It would expire at once: that moment is past';
+      return undefined;
+    }
     const options: SetOptions = {
       if: this.#base === undefined ? 'absent' : { version: this.#base.version },
       ...(meta !== undefined && { meta }),

@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals';
+import { type Signal, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import { isStrataError } from '../../store/errors.ts';
@@ -30,24 +30,18 @@ export function Detail({ session, name, onLeave }: DetailProps): JSX.Element {
   const chosen = useSignal<ValueForm | undefined>(undefined);
   const looked = found.value;
   const entry = looked?.entry;
-  const value = useMemo(() => entry && readValue(entry.value), [entry]);
-  const form =
-    value === undefined || chosen.value === undefined || !canShow(value, chosen.value)
-      ? (value?.form ?? 'text')
-      : chosen.value;
-  const mayEdit = session.mayWrite.value && entry !== undefined && entry.immutable !== true;
   const mayDelete = session.mayWrite.value && entry !== undefined;
+  const mayEdit = mayDelete && entry.immutable !== true;
   const edit = (): void => {
-    if (mayEdit) draft.value = new Draft(session, entry, form);
+    if (mayEdit) draft.value = new Draft(session, entry, chosen.value);
   };
-  useShortcuts({
-    e: edit,
-    d: () => {
-      if (mayDelete) deleting.value = true;
-    },
-    Escape: onLeave,
-  });
-  useEffect(() => draft.value?.seen(entry), [entry, draft.value]);
+  const remove = (): void => {
+    deleting.value = mayDelete;
+  };
+  useShortcuts({ e: edit, d: remove, Escape: () => draft.value === undefined && onLeave() });
+  useEffect(() => {
+    if (looked !== undefined) draft.value?.seen(looked.entry);
+  }, [looked, draft.value]);
   if (draft.value !== undefined)
     return (
       <Editor
@@ -60,52 +54,16 @@ export function Detail({ session, name, onLeave }: DetailProps): JSX.Element {
     );
   return (
     <article id="detail" class="detail" tabIndex={-1} aria-label={`Entry ${name}`}>
-      <header class="detail-head">
-        <button type="button" class="button quiet back" onClick={onLeave}>
-          <Icon name="back" />
-          Keys
-        </button>
-        <h2 class="detail-key">{name}</h2>
-        <div class="actions">
-          {mayEdit ? (
-            <button type="button" class="button" onClick={edit}>
-              <Icon name="pencil" />
-              Edit
-            </button>
-          ) : null}
-          {mayDelete ? (
-            <button
-              type="button"
-              class="button danger"
-              onClick={() => {
-                deleting.value = true;
-              }}
-            >
-              <Icon name="trash" />
-              Delete
-            </button>
-          ) : null}
-        </div>
-      </header>
-      {entry === undefined || value === undefined ? (
+      <Head
+        name={name}
+        onLeave={onLeave}
+        {...(mayEdit && { onEdit: edit })}
+        {...(mayDelete && { onDelete: remove })}
+      />
+      {entry === undefined ? (
         <Missing known={looked !== undefined} problem={looked?.problem} />
       ) : (
-        <>
-          <Facts entry={entry} />
-          <div class="value-bar">
-            <FormChoice
-              chosen={form}
-              can={(one) => canShow(value, one)}
-              onChoose={(one) => {
-                chosen.value = one;
-              }}
-            />
-            <CopyButton text={value.text} />
-          </div>
-          <div class="value" key={`${name} ${form}`}>
-            <ValueView value={value} form={form} />
-          </div>
-        </>
+        <Body entry={entry} chosen={chosen} />
       )}
       {deleting.value && entry !== undefined ? (
         <DeleteDialog
@@ -118,6 +76,69 @@ export function Detail({ session, name, onLeave }: DetailProps): JSX.Element {
         />
       ) : null}
     </article>
+  );
+}
+
+interface HeadProps {
+  readonly name: string;
+  onLeave(): void;
+  onEdit?(): void;
+  onDelete?(): void;
+}
+
+function Head({ name, onLeave, onEdit, onDelete }: HeadProps): JSX.Element {
+  return (
+    <header class="detail-head">
+      <button type="button" class="button quiet back" onClick={onLeave}>
+        <Icon name="back" />
+        Keys
+      </button>
+      <h2 class="detail-key">{name}</h2>
+      <div class="actions">
+        {onEdit === undefined ? null : (
+          <button type="button" class="button" onClick={onEdit}>
+            <Icon name="pencil" />
+            Edit
+          </button>
+        )}
+        {onDelete === undefined ? null : (
+          <button type="button" class="button danger" onClick={onDelete}>
+            <Icon name="trash" />
+            Delete
+          </button>
+        )}
+      </div>
+    </header>
+  );
+}
+
+interface BodyProps {
+  readonly entry: SourceEntry;
+  /** The form asked for, where the value has it. */
+  readonly chosen: Signal<ValueForm | undefined>;
+}
+
+function Body({ entry, chosen }: BodyProps): JSX.Element {
+  const value = useMemo(() => readValue(entry.value), [entry]);
+  const asked = chosen.value;
+  const form = asked !== undefined && canShow(value, asked) ? asked : value.form;
+  return (
+    <>
+      <Facts entry={entry} />
+      <div class="value-bar">
+        <FormChoice
+          chosen={form}
+          can={(one) => canShow(value, one)}
+          onChoose={(one) => {
+            chosen.value = one;
+          }}
+        />
+        <CopyButton text={value.text} />
+      </div>
+      <div class="value" key={form}>
+        <ValueView value={value} form={form} />
+      </div>
+    </>
   );
 }
 

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { editableText, layOut, readValue } from '../format/value.ts';
 import type { Draft, Theirs } from '../model/draft.ts';
 import { Dialog } from '../parts/dialog.tsx';
@@ -15,7 +15,7 @@ export interface EditorProps {
 export function Editor({ draft, onDone }: EditorProps): JSX.Element {
   const first = useRef<HTMLInputElement & HTMLTextAreaElement>(null);
   const leaving = useSignal(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     first.current?.focus();
     if (!draft.isNew) first.current?.setSelectionRange(0, 0);
     first.current?.scrollTo(0, 0);
@@ -44,33 +44,8 @@ export function Editor({ draft, onDone }: EditorProps): JSX.Element {
         void save();
       }}
     >
-      <header class="detail-head">
-        <h2 class="detail-key">{draft.isNew ? 'New key' : draft.key.value}</h2>
-        <div class="actions">
-          <button type="button" class="button" onClick={leave}>
-            Cancel
-          </button>
-          <button type="submit" class="button primary" disabled={draft.busy.value}>
-            {draft.busy.value ? 'Saving…' : 'Save'}
-          </button>
-        </div>
-      </header>
-      {draft.isNew ? (
-        <label class="field">
-          <span>Key</span>
-          <input
-            ref={first}
-            type="text"
-            class="mono"
-            spellcheck={false}
-            autocomplete="off"
-            value={draft.key.value}
-            onInput={(event) => {
-              draft.key.value = event.currentTarget.value;
-            }}
-          />
-        </label>
-      ) : null}
+      <EditorHead draft={draft} onLeave={leave} />
+      {draft.isNew ? <KeyField draft={draft} field={first} /> : null}
       {draft.theirs.value === undefined ? null : (
         <Conflict
           draft={draft}
@@ -97,9 +72,46 @@ export function Editor({ draft, onDone }: EditorProps): JSX.Element {
   );
 }
 
+function EditorHead({ draft, onLeave }: { readonly draft: Draft; onLeave(): void }): JSX.Element {
+  return (
+    <header class="detail-head">
+      <h2 class="detail-key">{draft.isNew ? 'New key' : draft.key.value}</h2>
+      <div class="actions">
+        <button type="button" class="button" onClick={onLeave}>
+          Cancel
+        </button>
+        <button type="submit" class="button primary" disabled={draft.busy.value}>
+          {draft.busy.value ? 'Saving…' : 'Save'}
+        </button>
+      </div>
+    </header>
+  );
+}
+
+type Field = { current: (HTMLInputElement & HTMLTextAreaElement) | null };
+
+function KeyField({ draft, field }: { readonly draft: Draft; readonly field: Field }): JSX.Element {
+  return (
+    <label class="field">
+      <span>Key</span>
+      <input
+        ref={field}
+        type="text"
+        class="mono"
+        spellcheck={false}
+        autocomplete="off"
+        value={draft.key.value}
+        onInput={(event) => {
+          draft.key.value = event.currentTarget.value;
+        }}
+      />
+    </label>
+  );
+}
+
 interface ValueFieldProps {
   readonly draft: Draft;
-  readonly field: { current: (HTMLInputElement & HTMLTextAreaElement) | null } | undefined;
+  readonly field: Field | undefined;
 }
 
 function ValueField({ draft, field }: ValueFieldProps): JSX.Element {
