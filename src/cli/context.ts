@@ -1,6 +1,6 @@
 import { StrataError } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
-import type { COMMON_FLAGS } from './command.ts';
+import type { COMMON_FLAGS } from './common-flags.ts';
 import type { FlagValues } from './flags.ts';
 import { Interrupt } from './interrupt.ts';
 import { type OpenedStore, type OpenStoreOptions, openStore } from './stores/open-store.ts';

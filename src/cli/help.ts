@@ -1,4 +1,5 @@
-import { COMMON_FLAGS, type Command, usage } from './command.ts';
+import { type Command, usage } from './command.ts';
+import { COMMON_FLAGS } from './common-flags.ts';
 import { EXIT_MEANINGS } from './exit-codes.ts';
 import type { Flag } from './flags.ts';
 import { STORE_FORMS } from './stores/store-url.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { runCli } from '../../test/support/cli-process.ts';
-import { COMMON_FLAGS } from './command.ts';
 import { COMMANDS } from './commands.ts';
+import { COMMON_FLAGS } from './common-flags.ts';
 import { parseDurationMs, showDuration } from './duration.ts';
 import { parseFlags } from './flags.ts';
 import { commandHelp } from './help.ts';

@@ -26,7 +26,7 @@ export const demoCommand: Command = defineCommand({
   ].join('\n'),
   examples: [
     ['stratakv demo', 'begin here'],
-    ['stratakv demo --data /tmp/demo --port 8080', 'elsewhere'],
+    ['stratakv demo --data ../demo --port 8080', 'elsewhere'],
   ],
   async run(context, { flags }) {
     const { data = './data', port, packages = './node_modules' } = flags;
