@@ -1,5 +1,5 @@
 import type { Env, Timer } from './env.ts';
-import { StrataError } from './errors.ts';
+import { failure, type StrataError } from './errors.ts';
 import type { CallOptions } from './operations.ts';
 import type { Awaitable } from './primitives.ts';
 
@@ -10,18 +10,14 @@ export const DEFAULT_TIMEOUT_MS = 5_000;
 interface Waiting {
   readonly call: Call;
   readonly dueMs: number;
-  previous: Waiting | undefined;
-  next: Waiting | undefined;
-  linked: boolean;
 }
 
 /**
- * Deadlines of one length, oldest first, behind a single timer: a call costs a link in a list
+ * Deadlines of one length, oldest first, behind a single timer: a call costs a place in a set
  * instead of a host timer. One an env and length.
  */
 class DeadlineQueue {
-  #first: Waiting | undefined;
-  #last: Waiting | undefined;
+  readonly #waiting = new Set<Waiting>();
   #timer: Timer | undefined;
   readonly #env: Env;
   readonly #timeoutMs: number;
@@ -32,51 +28,31 @@ class DeadlineQueue {
   }
 
   add(call: Call): Waiting {
-    const waiting: Waiting = {
-      call,
-      dueMs: this.#env.monotonicMs() + this.#timeoutMs,
-      previous: this.#last,
-      next: undefined,
-      linked: true,
-    };
-    if (this.#last === undefined) this.#first = waiting;
-    else this.#last.next = waiting;
-    this.#last = waiting;
+    const waiting = { call, dueMs: this.#env.monotonicMs() + this.#timeoutMs };
+    this.#waiting.add(waiting);
     this.#timer ??= this.#env.setTimer(() => this.#expire(), this.#timeoutMs);
     return waiting;
   }
 
   remove(waiting: Waiting): void {
-    if (!waiting.linked) return;
-    this.#unlink(waiting);
-    if (this.#first !== undefined) return;
+    if (!this.#waiting.delete(waiting) || this.#waiting.size > 0) return;
     // The last one gone: nothing may keep the process alive.
     this.#timer?.cancel();
     this.#timer = undefined;
-  }
-
-  #unlink(waiting: Waiting): void {
-    const { previous, next } = waiting;
-    if (previous === undefined) this.#first = next;
-    else previous.next = next;
-    if (next === undefined) this.#last = previous;
-    else next.previous = previous;
-    waiting.previous = undefined;
-    waiting.next = undefined;
-    waiting.linked = false;
   }
 
   #expire(): void {
     this.#timer = undefined;
     const nowMs = this.#env.monotonicMs();
     const due: Call[] = [];
-    while (this.#first !== undefined && this.#first.dueMs <= nowMs) {
-      due.push(this.#first.call);
-      this.#unlink(this.#first);
-    }
-    if (this.#first !== undefined) {
-      const delayMs = Math.max(1, this.#first.dueMs - nowMs);
-      this.#timer = this.#env.setTimer(() => this.#expire(), delayMs);
+    for (const waiting of this.#waiting) {
+      const leftMs = waiting.dueMs - nowMs;
+      if (leftMs > 0) {
+        this.#timer = this.#env.setTimer(() => this.#expire(), Math.max(1, leftMs));
+        break;
+      }
+      this.#waiting.delete(waiting);
+      due.push(waiting.call);
     }
     // Last, because an ended call may add or remove others.
     for (const call of due) call.end('timeout');
@@ -183,12 +159,12 @@ export class Call {
     }[reason];
     const cause = reason === 'aborted' ? this.#userSignal?.reason : undefined;
     this.ended = this.#sent
-      ? new StrataError(
-          'unknown-outcome',
-          `${operation}: ${what}, and the write may have been applied`,
-          { operation, key, cause, details: { reason } },
-        )
-      : new StrataError(reason, `${operation}: ${what}`, { operation, key, cause });
+      ? failure('unknown-outcome', operation, `${what}, and the write may have been applied`, {
+          key,
+          cause,
+          details: { reason },
+        })
+      : failure(reason, operation, what, { key, cause });
     const listeners = this.#listeners;
     this.#listeners = undefined;
     for (const listener of listeners ?? []) listener(this.ended);

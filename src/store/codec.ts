@@ -1,4 +1,4 @@
-import { StrataError, show } from './errors.ts';
+import { failure, type StrataError, show } from './errors.ts';
 
 /** Turns values into bytes and back. `encode` refuses what it cannot carry with `invalid-argument`; `decode` fails with `corrupt`. */
 export interface Codec<V> {
@@ -14,14 +14,15 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function corrupt(what: string, cause?: unknown): StrataError {
-  return new StrataError('corrupt', `decode: ${what}`, { operation: 'decode', cause });
+  return failure('corrupt', 'decode', what, { cause });
 }
 
 function refuse(value: unknown, expected: string, cause?: unknown): StrataError {
-  return new StrataError(
+  return failure(
     'invalid-argument',
-    `encode: the value is ${show(value)}; expected ${expected}`,
-    { operation: 'encode', cause },
+    'encode',
+    `the value is ${show(value)}; expected ${expected}`,
+    { cause },
   );
 }
 

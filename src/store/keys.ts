@@ -1,5 +1,5 @@
 import { MAX_KEY_BYTES } from './capabilities.ts';
-import { invalidArgument, StrataError } from './errors.ts';
+import { failure, invalidArgument, type StrataError } from './errors.ts';
 import type { Range } from './operations.ts';
 
 /** Keys that begin so belong to StrataKV itself and are reached through the primitives only. */
@@ -34,30 +34,19 @@ export function checkKey(
     key.isWellFormed()
   )
     return;
-  if (key.length === 0)
-    throw invalidArgument(operation, 'the key', key, 'at least one character', key);
+  const refuse = (expected: string): StrataError =>
+    invalidArgument(operation, 'the key', key, expected, key);
+  if (key === '') throw refuse('at least one character');
   if (key.charCodeAt(0) === 0)
-    throw invalidArgument(
-      operation,
-      'the key',
-      key,
-      'a key that does not begin with U+0000, which is reserved',
-      key,
-    );
-  if (!key.isWellFormed())
-    throw invalidArgument(
-      operation,
-      'the key',
-      key,
-      'well-formed Unicode (no lone surrogates)',
-      key,
-    );
+    throw refuse('a key that does not begin with U+0000, which is reserved');
+  if (!key.isWellFormed()) throw refuse('well-formed Unicode (no lone surrogates)');
   const bytes = utf8Length(key);
   if (bytes > maxKeyBytes) {
-    throw new StrataError(
+    throw failure(
       'invalid-argument',
-      `${operation}: the key ${JSON.stringify(`${key.slice(0, 24)}...`)} has ${bytes} bytes of UTF-8; expected at most ${maxKeyBytes}`,
-      { operation, key },
+      operation,
+      `the key ${JSON.stringify(`${key.slice(0, 24)}...`)} has ${bytes} bytes of UTF-8; expected at most ${maxKeyBytes}`,
+      { key },
     );
   }
 }
@@ -101,17 +90,21 @@ export interface Bound {
   readonly inclusive: boolean;
 }
 
-/** A range as the primitives take it: at most one bound a side. */
-export interface KeyRange {
+/** Where a range begins and ends, in the order of keys. */
+export interface Bounds {
   readonly lower?: Bound;
   readonly upper?: Bound;
+}
+
+/** A range as the primitives take it: at most one bound a side. */
+export interface KeyRange extends Bounds {
   readonly reverse: boolean;
   /** `Infinity` when unbounded. */
   readonly limit: number;
 }
 
 /** Whether a key lies within the bounds. */
-export function inRange(key: string, range: Pick<KeyRange, 'lower' | 'upper'>): boolean {
+export function inRange(key: string, range: Bounds): boolean {
   const { lower, upper } = range;
   if (lower !== undefined) {
     const order = compareKeys(key, lower.key);
@@ -132,17 +125,14 @@ function tighter(side: 'lower' | 'upper', a: Bound | undefined, b: Bound): Bound
 }
 
 /** Narrows bounds by another pair. */
-export function intersect<R extends Pick<KeyRange, 'lower' | 'upper'>>(
-  range: R,
-  by: Pick<KeyRange, 'lower' | 'upper'>,
-): R {
+export function intersect<R extends Bounds>(range: R, by: Bounds): R {
   const lower = by.lower === undefined ? range.lower : tighter('lower', range.lower, by.lower);
   const upper = by.upper === undefined ? range.upper : tighter('upper', range.upper, by.upper);
   return { ...range, ...(lower && { lower }), ...(upper && { upper }) };
 }
 
 /** The bounds of all keys with a prefix. */
-export function prefixBounds(prefix: string): Pick<KeyRange, 'lower' | 'upper'> {
+export function prefixBounds(prefix: string): Bounds {
   const end = afterPrefix(prefix);
   return {
     lower: { key: prefix, inclusive: true },
@@ -152,7 +142,7 @@ export function prefixBounds(prefix: string): Pick<KeyRange, 'lower' | 'upper'> 
 
 /** Turns a public range, already checked, into bounds over user keys. */
 export function toKeyRange(range: Range = {}): KeyRange {
-  let bounds: Pick<KeyRange, 'lower' | 'upper'> = {
+  let bounds: Bounds = {
     lower: { key: FIRST_USER_KEY, inclusive: true },
   };
   if (range.prefix !== undefined && range.prefix !== '')

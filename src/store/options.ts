@@ -1,4 +1,4 @@
-import { invalidArgument, StrataError } from './errors.ts';
+import { failure, invalidArgument } from './errors.ts';
 import * as is from './option-rules.ts';
 
 /** The options that an operation knows, by name. */
@@ -25,10 +25,10 @@ export function checkOptions(
     const known = Object.hasOwn(rules, name) ? rules[name] : undefined;
     if (known === undefined) {
       const names = Object.keys(rules).sort().join(', ');
-      throw new StrataError(
+      throw failure(
         'invalid-argument',
-        `${operation}: unknown option ${JSON.stringify(name)}; expected ${names === '' ? 'no options' : `one of ${names}`}`,
-        { operation },
+        operation,
+        `unknown option ${JSON.stringify(name)}; expected ${names === '' ? 'no options' : `one of ${names}`}`,
       );
     }
     if (value !== undefined && !known.accepts(value))
@@ -36,10 +36,10 @@ export function checkOptions(
   }
   for (const name of required) {
     if ((options as Record<string, unknown>)[name] === undefined) {
-      throw new StrataError(
+      throw failure(
         'invalid-argument',
-        `${operation}: the option ${name} is missing; expected ${rules[name]?.expected ?? 'a value'}`,
-        { operation },
+        operation,
+        `the option ${name} is missing; expected ${rules[name]?.expected ?? 'a value'}`,
       );
     }
   }

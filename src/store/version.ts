@@ -5,15 +5,17 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 /** Bytes as base64url without padding. */
 export function toBase64Url(bytes: Uint8Array): string {
   let text = '';
-  for (let i = 0; i < bytes.length; i += 3) {
-    const a = bytes[i] as number;
-    const b = bytes[i + 1];
-    const c = bytes[i + 2];
-    text += (ALPHABET[a >> 2] as string) + (ALPHABET[((a & 3) << 4) | ((b ?? 0) >> 4)] as string);
-    if (b !== undefined) text += ALPHABET[((b & 15) << 2) | ((c ?? 0) >> 6)] as string;
-    if (c !== undefined) text += ALPHABET[c & 63] as string;
+  // The last bits held have not been written yet; what is above them has.
+  let held = 0;
+  let bits = 0;
+  for (const byte of bytes) {
+    held = (held << 8) | byte;
+    for (bits += 8; bits >= 6; ) {
+      bits -= 6;
+      text += ALPHABET[(held >> bits) & 63];
+    }
   }
-  return text;
+  return bits > 0 ? text + ALPHABET[(held << (6 - bits)) & 63] : text;
 }
 
 /** An unpredictable id of 96 bits, 16 characters, safe in addresses and file names. */

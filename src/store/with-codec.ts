@@ -1,6 +1,6 @@
 import type { Codec } from './codec.ts';
 import type { Change, Entry } from './entry.ts';
-import { isStrataError, StrataError } from './errors.ts';
+import { failure, isStrataError, type StrataError } from './errors.ts';
 import { RESERVED_PREFIX } from './keys.ts';
 import type {
   Awaitable,
@@ -154,10 +154,11 @@ class CodedValues<V> {
     }
     const { maxValueBytes } = this.#bytes.capabilities;
     if (maxValueBytes !== undefined && encoded.length > maxValueBytes)
-      throw new StrataError(
+      throw failure(
         'invalid-argument',
-        `${operation}: the value of ${JSON.stringify(key)} has ${encoded.length} bytes as ${this.#codec.name}; expected at most ${maxValueBytes}`,
-        { operation, key },
+        operation,
+        `the value of ${JSON.stringify(key)} has ${encoded.length} bytes as ${this.#codec.name}; expected at most ${maxValueBytes}`,
+        { key },
       );
     this.#bytes.checkValue?.(operation, key, encoded);
     return encoded;
@@ -188,10 +189,11 @@ class CodedValues<V> {
         ? 'invalid-argument'
         : 'corrupt';
     const why = cause instanceof Error ? cause.message : String(cause);
-    return new StrataError(
+    return failure(
       code,
-      `${operation}: the codec ${this.#codec.name} cannot ${direction} the value of ${JSON.stringify(key)}: ${why}`,
-      { operation, key, cause },
+      operation,
+      `the codec ${this.#codec.name} cannot ${direction} the value of ${JSON.stringify(key)}: ${why}`,
+      { key, cause },
     );
   }
 }

@@ -1,5 +1,5 @@
 import type { Cursor } from '../entry.ts';
-import { StrataError } from '../errors.ts';
+import { failure, type StrataError } from '../errors.ts';
 import type { Position } from '../primitives.ts';
 
 const FORM = /^([A-Za-z0-9_-]{1,64})\.([0-9a-z]{1,11})\.([A-Za-z0-9_-]{0,64})$/;
@@ -14,10 +14,10 @@ export function fromCursor(operation: string, cursor: unknown): Position {
   const parts = typeof cursor === 'string' ? FORM.exec(cursor) : null;
   const rev = Number.parseInt(parts?.[2] ?? '', 36);
   if (parts === null || !Number.isSafeInteger(rev)) {
-    throw new StrataError(
+    throw failure(
       'invalid-argument',
-      `${operation}: ${JSON.stringify(cursor)} is no cursor; expected one that a store gave`,
-      { operation },
+      operation,
+      `${JSON.stringify(cursor)} is no cursor; expected one that a store gave`,
     );
   }
   return { epoch: parts[1] as string, rev, id: parts[3] as string };
@@ -25,10 +25,11 @@ export function fromCursor(operation: string, cursor: unknown): Position {
 
 /** The error for a position from which a store cannot prove continuity. */
 export function cursorExpired(operation: string, position: Position, why: string): StrataError {
-  return new StrataError(
+  return failure(
     'cursor-expired',
-    `${operation}: the cursor at revision ${position.rev} cannot be continued: ${why}`,
-    { operation, details: { why } },
+    operation,
+    `the cursor at revision ${position.rev} cannot be continued: ${why}`,
+    { details: { why } },
   );
 }
 

@@ -1,6 +1,6 @@
 import { sameValue } from '../clone.ts';
 import type { EntryHead } from '../entry.ts';
-import { StrataError } from '../errors.ts';
+import { failure } from '../errors.ts';
 import type { SetWrite, Write, WriteOutcome } from '../primitives.ts';
 import type { WriteIds } from '../version.ts';
 
@@ -130,18 +130,20 @@ function checkCondition<V>(operation: string, write: Write<V>, live: EntryHead |
   const { key } = write;
   if (condition === 'absent') {
     if (live === undefined) return;
-    throw new StrataError(
+    throw failure(
       'conflict',
-      `${operation}: ${JSON.stringify(key)} exists, and the write wants it absent`,
-      { operation, key, details: { version: live.version } },
+      operation,
+      `${JSON.stringify(key)} exists, and the write wants it absent`,
+      { key, details: { version: live.version } },
     );
   }
   if (live?.version === condition.version) return;
   const found = live === undefined ? 'does not exist' : `has the version ${live.version}`;
-  throw new StrataError(
+  throw failure(
     'conflict',
-    `${operation}: ${JSON.stringify(key)} ${found}, and the write wants ${condition.version}`,
-    { operation, key, details: { version: live?.version } },
+    operation,
+    `${JSON.stringify(key)} ${found}, and the write wants ${condition.version}`,
+    { key, details: { version: live?.version } },
   );
 }
 
@@ -156,10 +158,11 @@ function planSet<V>(
     // Content under its own name: writing it again is no change, other content is a mistake.
     if (write.immutable === true && isRepeat(write, slot)) return { existed: true, entry: live };
     const { operation } = input;
-    throw new StrataError(
+    throw failure(
       'conflict',
-      `${operation}: ${JSON.stringify(write.key)} is immutable and holds another value`,
-      { operation, key: write.key, details: { version: live.version } },
+      operation,
+      `${JSON.stringify(write.key)} is immutable and holds another value`,
+      { key: write.key, details: { version: live.version } },
     );
   }
   const writeId = input.ids.next();
