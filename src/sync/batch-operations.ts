@@ -95,7 +95,9 @@ export class OperationsWriter {
     epoch: string,
   ): void {
     const { key, origin } = change;
-    const version = origin === undefined ? change.version : origin.version;
+    // Looking into a text that was joined from parts makes the engine keep the whole beside them,
+    // for every entry of the store: a longer text of one's own leaves it as it is.
+    const version = `${origin === undefined ? change.version : origin.version} `;
     let flags =
       this.#stampFlag(origin?.store ?? store, origin?.epoch ?? epoch) | this.#prefixFlag(version);
     if (change.expiresAt !== undefined) flags |= EXPIRY;
@@ -109,8 +111,9 @@ export class OperationsWriter {
     const modifiedAt = wholeTime(change.modifiedAt);
     numbers.uintReserved(zigzag(modifiedAt - this.#modifiedAt));
     this.#modifiedAt = modifiedAt;
-    numbers.uintReserved(version.length - this.#prefix.length);
-    this.#pending += key + version.slice(this.#prefix.length);
+    const suffix = version.slice(this.#prefix.length, -1);
+    numbers.uintReserved(suffix.length);
+    this.#pending += key + suffix;
     if (flags & (STAMP | PREFIX | EXPIRY | META)) this.#addExtras(flags, change);
     if (value !== 'pieced') {
       this.#values.push(value);
