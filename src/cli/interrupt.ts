@@ -1,10 +1,12 @@
 import { EXIT } from './exit-codes.ts';
 
+/** Not SIGHUP: handling it would undo `nohup`. */
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** Signals that come again this soon are one wish: npm passes on what the terminal also sends. */
 const SAME_WISH_MS = 2_000;
 
 /**
- * The wish to stop, as a signal for every call: the first SIGINT, SIGTERM or SIGHUP aborts it, so
+ * The wish to stop, as a signal for every call: the first SIGINT or SIGTERM aborts it, so
  * that work ends in good order; one that comes later than a moment after ends the process at once.
  */
 export class Interrupt {
@@ -22,7 +24,7 @@ export class Interrupt {
         process.exit(EXIT.interrupted);
       }
     };
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, this.#onSignal);
+    for (const name of SIGNALS) process.on(name, this.#onSignal);
   }
 
   get signal(): AbortSignal {
@@ -44,6 +46,6 @@ export class Interrupt {
   }
 
   release(): void {
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, this.#onSignal);
+    for (const name of SIGNALS) process.off(name, this.#onSignal);
   }
 }

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CliResult, runCli, startCli } from '../../../test/support/cli-process.ts';
 import { describeWithEngine, freePort, redisUrl } from '../../../test/support/engines.ts';
@@ -177,6 +180,51 @@ test('what is no store is refused and stays as it is', async () => {
   expect(done).toMatchObject({ code: 2, out: '' });
   expect(done.stderr).toMatch(/^stratakv: invalid-argument: /);
   expect(readFileSync(path, 'utf8')).toBe('a text of my own, not a database');
+});
+
+test('a damaged entry is corrupt, and never a wrong value', async () => {
+  await run('set', 'sqlite:./damaged.db', 'victim', 'a value that will be damaged');
+  const path = join(dir, 'damaged.db');
+  const bytes = readFileSync(path);
+  const at = bytes.indexOf('will be damaged');
+  expect(at).toBeGreaterThan(0);
+  bytes.write('has been damage', at);
+  writeFileSync(path, bytes);
+  const done = await run('get', 'sqlite:./damaged.db', 'victim');
+  expect(done).toMatchObject({ code: 6, out: '' });
+  expect(done.stderr).toMatch(/^stratakv: corrupt: .*"victim"/);
+});
+
+test('a full store and a full output are no space', async () => {
+  const library = pathToFileURL('src/drivers/sqlite/index.ts').href;
+  writeFileSync(
+    join(dir, 'strata.config.ts'),
+    `import { sqlite } from '${library}';
+     export default { small: () => sqlite({ path: './small.db', maxBytes: 300_000 }) };`,
+  );
+  const lines = Array.from(
+    { length: 5_000 },
+    (_, i) => `{"key":"key/${i}","value":"${'x'.repeat(90)}"}`,
+  );
+  const full = await runCli(['import', 'small'], { cwd: dir, input: lines.join('\n') });
+  expect(full).toMatchObject({ code: 7, out: '' });
+  expect(full.stderr).toMatch(/^stratakv: no-space: .*; [\d,]+ entries were imported\n$/);
+  const kept = (await run('list', 'small', '--keys')).out.split('\n').length - 1;
+  expect(full.stderr).toContain(`; ${kept.toLocaleString('en-US')} entries`);
+  if (!existsSync('/dev/full')) return;
+  const shell = spawn('sh', [
+    '-c',
+    `"$0" "$1" info memory: > /dev/full`,
+    process.execPath,
+    'src/cli/main.ts',
+  ]);
+  const chunks: Buffer[] = [];
+  shell.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const [code] = await once(shell, 'close');
+  expect(code).toBe(7);
+  expect(Buffer.concat(chunks).toString()).toBe(
+    'stratakv: no-space: write: standard output lies on a full disk\n',
+  );
 });
 
 test('a reader that has enough ends a listing in peace', async () => {

@@ -91,6 +91,16 @@ describe('demo', () => {
     expect(one.port).not.toBe(two.port);
   });
 
+  test('serves an empty store where nothing is installed, and fills it later', async () => {
+    const first = await demo('--data', 'later', '--port', '0', '--packages', 'nowhere');
+    first.process.child.kill('SIGTERM');
+    expect(await first.process.ended).toMatchObject({ code: 0 });
+    await demo('--data', 'later', '--port', '0');
+    expect((await runCli(['list', 'lmdb:./later', '--keys'], { cwd: dir })).out).toContain(
+      'package/a/',
+    );
+  });
+
   test('does not take a folder of other things for a store', async () => {
     const done = await runCli(['demo', '--data', 'node_modules', '--port', '0'], { cwd: dir });
     expect(done).toMatchObject({ code: 2, out: '' });

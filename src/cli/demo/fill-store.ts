@@ -22,6 +22,10 @@ export async function fillStore(
   const call = new Call(primitives.env, 'import', undefined, context.bounds, primitives.timeoutMs);
   if ((await primitives.readOne(FILLED_KEY, call)) !== undefined) return 0;
   const packages = await installedPackages(nodeModules);
+  if (packages.length === 0) {
+    context.note(`there are no packages in ${nodeModules}; the store stays as it is`);
+    return 0;
+  }
   const writer = new EntryWriter(store, { operation: 'import', bounds: context.bounds });
   const progress = context.progress('importing', 'documents');
   progress.total = packages.length;
