@@ -143,9 +143,9 @@ describe('over WebSocket', () => {
     await subscription.ready;
     proxy.blackhole = true;
     await store.set('a', bytes('1'));
-    await expect.poll(() => subscription.status().connected, { timeout: 2_000 }).toBe(false);
+    await expect.poll(() => subscription.status().connected, { timeout: 10_000 }).toBe(false);
     await expect
-      .poll(() => publication.stats().endings['no-progress'], { timeout: 2_000 })
+      .poll(() => publication.stats().endings['no-progress'], { timeout: 10_000 })
       .toBeGreaterThan(0);
     proxy.blackhole = false;
     proxy.cut();
