@@ -45,10 +45,25 @@ export class SortedKeys {
     count: number,
   ): string[] {
     this.#settle();
+    const { lower, upper, reverse } = range;
+    const [near, far] = reverse ? [upper, lower] : [lower, upper];
+    const step = reverse ? -1 : 1;
     const found: string[] = [];
-    if (range.reverse) this.#collectDown(range, after, count, found);
-    else this.#collectUp(range, after, count, found);
-    return found;
+    let [at, i] = this.#seek(after ?? near?.key, after === undefined && near?.inclusive, reverse);
+    for (;;) {
+      const chunk = this.#chunks[at];
+      if (chunk === undefined) return found;
+      for (; i >= 0 && i < chunk.length; i += step) {
+        const key = chunk[i] as string;
+        if (far !== undefined) {
+          const order = compareKeys(key, far.key) * step;
+          if (order > 0 || (order === 0 && !far.inclusive)) return found;
+        }
+        if (found.push(key) >= count) return found;
+      }
+      at += step;
+      i = reverse ? (this.#chunks[at]?.length ?? 0) - 1 : 0;
+    }
   }
 
   clear(): void {
@@ -57,57 +72,20 @@ export class SortedKeys {
     this.#size = 0;
   }
 
-  #collectUp(
-    { lower, upper }: Pick<KeyRange, 'lower' | 'upper'>,
-    after: string | undefined,
-    count: number,
-    found: string[],
-  ): void {
-    const start = after ?? lower?.key ?? '';
-    const skipStart = after !== undefined || lower?.inclusive === false;
-    let at = this.#chunkOf(start);
-    let i = lowerBound(this.#chunks[at] ?? [], start);
-    for (; at < this.#chunks.length; at++, i = 0) {
-      const chunk = this.#chunks[at] as string[];
-      for (; i < chunk.length; i++) {
-        const key = chunk[i] as string;
-        if (skipStart && key === start) continue;
-        if (upper !== undefined && !below(key, upper.key, upper.inclusive)) return;
-        found.push(key);
-        if (found.length >= count) return;
-      }
-    }
-  }
-
-  #collectDown(
-    { lower, upper }: Pick<KeyRange, 'lower' | 'upper'>,
-    after: string | undefined,
-    count: number,
-    found: string[],
-  ): void {
-    const start = after ?? upper?.key;
-    const skipStart = after !== undefined || upper?.inclusive === false;
-    let at =
-      start === undefined
-        ? this.#chunks.length - 1
-        : Math.min(this.#chunkOf(start), this.#chunks.length - 1);
-    for (; at >= 0; at--) {
-      const chunk = this.#chunks[at] as string[];
-      for (
-        let i =
-          start === undefined
-            ? chunk.length - 1
-            : Math.min(lowerBound(chunk, start), chunk.length - 1);
-        i >= 0;
-        i--
-      ) {
-        const key = chunk[i] as string;
-        if (start !== undefined && !below(key, start, !skipStart)) continue;
-        if (lower !== undefined && !below(lower.key, key, lower.inclusive)) return;
-        found.push(key);
-        if (found.length >= count) return;
-      }
-    }
+  /** The chunk and the place in it from which to go on, upwards or downwards; it may lie just outside. */
+  #seek(
+    start: string | undefined,
+    inclusive: boolean | undefined,
+    down: boolean,
+  ): [number, number] {
+    const last = this.#chunks.length - 1;
+    if (start === undefined) return down ? [last, (this.#chunks[last]?.length ?? 0) - 1] : [0, 0];
+    const at = Math.min(this.#chunkOf(start), last);
+    const chunk = this.#chunks[at] ?? [];
+    const i = lowerBound(chunk, start);
+    const isStart = chunk[i] === start;
+    if (down) return [at, isStart && inclusive ? i : i - 1];
+    return [at, isStart && !inclusive ? i + 1 : i];
   }
 
   /** The first chunk whose last key is not below `key`; the number of chunks when there is none. */
@@ -176,9 +154,4 @@ function lowerBound(chunk: readonly string[], key: string): number {
     else high = middle;
   }
   return low;
-}
-
-function below(key: string, bound: string, inclusive: boolean): boolean {
-  const order = compareKeys(key, bound);
-  return inclusive ? order <= 0 : order < 0;
 }
