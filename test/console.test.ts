@@ -155,6 +155,31 @@ describeWithEngine('chromium', 'the console', () => {
     expect(new TextDecoder().decode(await remote.get('k'))).toBe('"mine"');
   });
 
+  test('asks before what was edited is lost, wherever one goes', async () => {
+    const { url, port } = await serve('memory:', '--write');
+    await (await program(port)).remote.setMany(['a', 'b'].map((key) => [key, utf8('"old"')]));
+    const { page } = await openTab(url);
+    await page.keyboard.press('2');
+    await page.locator('.row').first().click();
+    await page.getByRole('button', { name: 'Edit' }).click();
+    await page.locator('#value').fill('"edited"');
+    const question = page.getByRole('dialog', { name: 'Leave without saving?' });
+    const ways = [
+      () => page.getByRole('link', { name: 'Live' }).click(),
+      () => page.locator('.row').nth(1).click(),
+      () => page.goBack(),
+      () => page.keyboard.press('Escape'),
+    ];
+    for (const way of ways) {
+      await way();
+      await question.getByRole('button', { name: 'Go on editing' }).click();
+      expect(await page.locator('#value').inputValue()).toBe('"edited"');
+    }
+    await page.getByRole('link', { name: 'Live' }).click();
+    await question.getByRole('button', { name: 'Leave' }).click();
+    await page.getByText('Nothing has changed').waitFor();
+  });
+
   test('tells changes as they come, pauses and filters them', async () => {
     const { url, port } = await serve('memory:', '--write');
     const { remote } = await program(port);
@@ -244,7 +269,7 @@ describeWithEngine('chromium', 'the console', () => {
     await (await program(port)).remote.set('old', utf8('1'));
     const { page } = await openTab(one.url);
     await page.keyboard.press('2');
-    await page.getByText('1 keys', { exact: true }).waitFor();
+    await page.getByText('1 key', { exact: true }).waitFor();
     one.server.child.kill('SIGTERM');
     await one.server.ended;
     await serve('memory:', '--write', '--port', String(port));

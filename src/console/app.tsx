@@ -40,14 +40,11 @@ export function App({ session }: { readonly session: Session }): JSX.Element {
       </button>
       <Header session={session} onHelp={() => (helping.value = true)} />
       <Trouble session={session} />
-      {denied ? (
-        <TokenForm session={session} />
-      ) : (
-        <main id="main" tabIndex={-1} class={`view-${route.value.view}`}>
-          <h1 class="unseen">{TITLES[route.value.view]}</h1>
-          <CurrentView session={session} />
-        </main>
-      )}
+      {denied ? <TokenForm session={session} /> : null}
+      <main id="main" tabIndex={-1} hidden={denied} class={`view-${route.value.view}`}>
+        <h1 class="unseen">{TITLES[route.value.view]}</h1>
+        <CurrentView session={session} />
+      </main>
       {helping.value ? <Help onClose={() => (helping.value = false)} /> : null}
     </>
   );
@@ -85,6 +82,10 @@ function Header({ session, onHelp }: { readonly session: Session; onHelp(): void
             key={view}
             href={formatRoute({ view })}
             aria-current={view === route.value.view ? 'page' : undefined}
+            onClick={(event) => {
+              event.preventDefault();
+              go({ view });
+            }}
           >
             {TITLES[view]}
           </a>

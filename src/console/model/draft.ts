@@ -61,6 +61,11 @@ export class Draft {
     return this.#content() !== this.#began;
   }
 
+  /** What was changed is of no account any more. */
+  abandon(): void {
+    this.#began = this.#content();
+  }
+
   /** Shows the same bytes in another form, where they have one. */
   changeForm(form: ValueForm): void {
     const bytes = parseEdited(this.text.value, this.form.value);
@@ -97,6 +102,7 @@ export class Draft {
     try {
       await this.#home.remote.set(this.key.value, write.value, write.options);
       this.theirs.value = undefined;
+      this.abandon();
       return true;
     } catch (error) {
       if (!isStrataError(error)) throw error;

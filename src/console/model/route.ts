@@ -33,16 +33,32 @@ function decode(part: string): string | undefined {
 
 export const route: Signal<Route> = signal({ view: 'overview' });
 
+/** Says whether one may go; who says no asks the user first. */
+export type Guard = (to: Route) => boolean;
+
+let guard: Guard | undefined;
+
+/** Asks before every step elsewhere, until the removal that it gives is called. */
+export function guardRoute(fn: Guard): () => void {
+  guard = fn;
+  return () => {
+    if (guard === fn) guard = undefined;
+  };
+}
+
 /** Reads the address, now and whenever it changes. */
 export function followAddress(): void {
   route.value = parseRoute(location.hash);
   addEventListener('hashchange', () => {
-    route.value = parseRoute(location.hash);
+    const to = parseRoute(location.hash);
+    if (guard?.(to) === false) history.pushState(null, '', formatRoute(route.value));
+    else route.value = to;
   });
 }
 
 /** Goes elsewhere; `replace` leaves no step for the back button. */
 export function go(to: Route, replace: boolean = false): void {
+  if (guard?.(to) === false) return;
   if (replace) history.replaceState(null, '', formatRoute(to));
   else history.pushState(null, '', formatRoute(to));
   route.value = to;

@@ -51,7 +51,7 @@ export function TokenForm({ session }: { readonly session: Session }): JSX.Eleme
   const pasted = useSignal('');
   const wasRefused = session.token.value !== '';
   return (
-    <main class="gate" id="main">
+    <section class="gate" aria-labelledby="gate-title">
       <form
         class="card"
         onSubmit={(event) => {
@@ -61,7 +61,7 @@ export function TokenForm({ session }: { readonly session: Session }): JSX.Eleme
         }}
       >
         <Mark />
-        <h1>{wasRefused ? 'This token is not accepted' : 'A token is needed'}</h1>
+        <h1 id="gate-title">{wasRefused ? 'This token is not accepted' : 'A token is needed'}</h1>
         <p class="dim">
           {wasRefused
             ? 'The server may have been started again with another one. '
@@ -84,6 +84,6 @@ export function TokenForm({ session }: { readonly session: Session }): JSX.Eleme
           Connect
         </button>
       </form>
-    </main>
+    </section>
   );
 }

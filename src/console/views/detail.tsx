@@ -72,7 +72,8 @@ export function Detail({ session, name, onLeave }: DetailProps): JSX.Element {
           onClose={() => {
             deleting.value = false;
           }}
-          onDeleted={onLeave}
+          // While the dialog is there, nothing else can have the focus.
+          onDeleted={() => requestAnimationFrame(onLeave)}
         />
       ) : null}
     </article>

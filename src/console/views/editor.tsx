@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { editableText, layOut, readValue } from '../format/value.ts';
 import type { Draft, Theirs } from '../model/draft.ts';
+import { go, guardRoute, type Route } from '../model/route.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { FormChoice } from './value-view.tsx';
 
@@ -14,7 +15,8 @@ export interface EditorProps {
 /** Edits an entry, or makes one. Ctrl+Enter saves, Escape leaves. */
 export function Editor({ draft, onDone }: EditorProps): JSX.Element {
   const first = useRef<HTMLInputElement & HTMLTextAreaElement>(null);
-  const leaving = useSignal(false);
+  /** Where to go when the user agrees to lose what was changed; `true`: just out of here. */
+  const leaving = useSignal<Route | true | undefined>(undefined);
   useLayoutEffect(() => {
     first.current?.focus();
     if (!draft.isNew) first.current?.setSelectionRange(0, 0);
@@ -27,6 +29,7 @@ export function Editor({ draft, onDone }: EditorProps): JSX.Element {
     if (draft.isChanged) leaving.value = true;
     else onDone(false);
   };
+  useLayoutEffect(() => keepDraft(draft, (to) => (leaving.value = to)), [draft]);
   const onKeyDown = (event: KeyboardEvent): void => {
     if (document.querySelector('dialog[open]') !== null) return;
     if (event.key === 'Escape') leave();
@@ -60,16 +63,37 @@ export function Editor({ draft, onDone }: EditorProps): JSX.Element {
       )}
       <ValueField draft={draft} field={draft.isNew ? undefined : first} />
       <MoreFields draft={draft} />
-      {leaving.value ? (
+      {leaving.value === undefined ? null : (
         <LeaveDialog
           onStay={() => {
-            leaving.value = false;
+            leaving.value = undefined;
           }}
-          onLeave={() => onDone(false)}
+          onLeave={() => {
+            const to = leaving.value;
+            draft.abandon();
+            onDone(false);
+            if (typeof to === 'object') go(to);
+          }}
         />
-      ) : null}
+      )}
     </form>
   );
+}
+
+/** Asks before what was changed is lost, by a step elsewhere or by the end of the page. */
+function keepDraft(draft: Draft, ask: (to: Route) => void): () => void {
+  const leave = guardRoute((to) => {
+    if (draft.isChanged) ask(to);
+    return !draft.isChanged;
+  });
+  const unload = (event: BeforeUnloadEvent): void => {
+    if (draft.isChanged) event.preventDefault();
+  };
+  addEventListener('beforeunload', unload);
+  return () => {
+    leave();
+    removeEventListener('beforeunload', unload);
+  };
 }
 
 function EditorHead({ draft, onLeave }: { readonly draft: Draft; onLeave(): void }): JSX.Element {

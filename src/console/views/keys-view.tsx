@@ -29,6 +29,8 @@ export function KeysView({ session }: { readonly session: Session }): JSX.Elemen
   useShortcuts({ '/': () => searchBox.current?.focus(), n: create });
   const select = (to: string): void => {
     if (to !== route.value.key) go({ view: 'keys', key: to }, true);
+    // An unsaved new key may have said no.
+    if (route.value.key === to) creating.value = undefined;
   };
   const pane = creating.value !== undefined || key !== undefined ? 'detail' : 'list';
   return (
@@ -60,7 +62,7 @@ export function KeysView({ session }: { readonly session: Session }): JSX.Elemen
               const made = creating.value?.key.value;
               creating.value = undefined;
               if (saved && made !== undefined) go({ view: 'keys', key: made });
-              focusOn('keys');
+              requestAnimationFrame(() => focusOn('keys'));
             }}
           />
         ) : key === undefined ? (
@@ -136,7 +138,8 @@ function KeyCount({ session }: { readonly session: Session }): JSX.Element {
   const all = session.keys.size;
   return (
     <p class="key-count" role="status">
-      {search.value === '' ? `${count(all)} keys` : `${count(end - start)} of ${count(all)} keys`}
+      {search.value === '' ? '' : `${count(end - start)} of `}
+      {count(all)} {all === 1 ? 'key' : 'keys'}
       {session.link.state.value.name === 'syncing' ? ', copying…' : ''}
     </p>
   );
