@@ -12,9 +12,13 @@ const files = new Map(
   ]),
 );
 
+const onError = (error: Error): never => {
+  throw error;
+};
+
 let http: HttpServer;
 beforeAll(async () => {
-  http = await startHttpServer({ host: '127.0.0.1', port: 0, files });
+  http = await startHttpServer({ host: '127.0.0.1', port: 0, files, onError });
   http.server.on('upgrade', (_, socket) => {
     if (!socket.destroyed) socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n');
   });
@@ -132,7 +136,7 @@ describe('the console’s server', () => {
 
   test('says that its port is in use', async () => {
     await expect(
-      startHttpServer({ host: '127.0.0.1', port: http.port, files }),
+      startHttpServer({ host: '127.0.0.1', port: http.port, files, onError }),
     ).rejects.toMatchObject({
       code: 'unavailable',
       message: `serve: port ${http.port} of 127.0.0.1 is in use by another program; choose another with --port`,
@@ -140,7 +144,9 @@ describe('the console’s server', () => {
   });
 
   test('says that an address is not of this machine', async () => {
-    await expect(startHttpServer({ host: '192.0.2.1', port: 0, files })).rejects.toMatchObject({
+    await expect(
+      startHttpServer({ host: '192.0.2.1', port: 0, files, onError }),
+    ).rejects.toMatchObject({
       code: 'invalid-argument',
     });
   });
@@ -151,6 +157,7 @@ describe('the console’s server', () => {
       host: '127.0.0.1',
       port: 0,
       files: loadStaticFiles('no/such/dir'),
+      onError,
     });
     stack.defer(() => bare.close());
     const answer = await fetch(bare.url);

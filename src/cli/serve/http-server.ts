@@ -11,6 +11,8 @@ export interface HttpServerOptions {
   /** Port to listen on; 0 takes a free one. */
   readonly port: number;
   readonly files: ReadonlyMap<string, StaticFile>;
+  /** Hears of connections that could not be taken. */
+  onError(error: Error): void;
 }
 
 /** A listening server of the console's files. */
@@ -41,12 +43,15 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   } catch (error) {
     throw fromSystemError(error, 'serve', `port ${options.port} of ${options.host}`);
   }
+  server.on('error', options.onError);
   const { port } = server.address() as AddressInfo;
   const isOwnHost = hostGuard(options.host, port);
   server.on('request', (request, response) => answer(request, response, isOwnHost, options.files));
   // Before anything else sees it: a page of another site reaches no socket either.
   server.prependListener('upgrade', (request, socket) => {
     if (isOwnHost(request.headers.host) && isOwnOrigin(request)) return;
+    // Nobody else listens now, and a peer that resets must not end the process.
+    socket.on('error', () => socket.destroy());
     socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
     socket.destroy();
   });

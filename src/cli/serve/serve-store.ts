@@ -39,12 +39,14 @@ export async function serveStore(
   options: ServeOptions,
 ): Promise<void> {
   const { token, writable, name } = options;
-  const http = await startHttpServer({ ...options, files: loadStaticFiles() });
+  const onError = (error: Error): void =>
+    context.note(context.errStyle.dim(oneLine(error.message)));
+  const http = await startHttpServer({ ...options, files: loadStaticFiles(), onError });
   context.onClose(() => http.close());
   const stores = hub();
   const publication = stores.register(MAIN_ID, store, {
     authorize: grant(token, writable),
-    onError: (error) => context.note(context.errStyle.dim(oneLine(error.message))),
+    onError,
   });
   const stats = await startStats(publication, store, { name, writable, version: version() });
   context.onClose(() => stats.close());

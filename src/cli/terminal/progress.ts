@@ -3,8 +3,10 @@ import type { Output } from './output.ts';
 import { shorten, showBytes, showCount } from './printable.ts';
 import type { Style } from './style.ts';
 
-/** Between two drawings. */
+/** Before the first drawing, and between two. */
 const REDRAW_MS = 100;
+/** No guess of the time left before this. */
+const GUESS_MS = 1_000;
 const BAR_COLUMNS = 24;
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧'];
 
@@ -17,13 +19,16 @@ export interface ProgressOptions {
   readonly label: string;
   /** What is counted, such as `entries`. */
   readonly unit: string;
+  /** A clock that never jumps; default the system's. */
+  readonly monotonicMs?: () => number;
 }
 
 /** One line at the bottom of a terminal: a bar where the end is known, else a spinner; count, rate, time left. */
 export class Progress {
   readonly #options: ProgressOptions;
-  readonly #startMs: number = performance.now();
-  #drawnMs = Number.NEGATIVE_INFINITY;
+  readonly #monotonicMs: () => number;
+  readonly #startMs: number;
+  #drawnMs: number;
   #drawn = false;
   #count = 0;
   #bytes = 0;
@@ -32,6 +37,9 @@ export class Progress {
 
   constructor(options: ProgressOptions) {
     this.#options = options;
+    this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
+    this.#startMs = this.#monotonicMs();
+    this.#drawnMs = this.#startMs;
   }
 
   /** Whether anything is drawn. */
@@ -53,7 +61,7 @@ export class Progress {
     this.#count += items;
     this.#bytes += bytes;
     this.#doneOfTotal = doneOfTotal;
-    const nowMs = performance.now();
+    const nowMs = this.#monotonicMs();
     if (!this.#options.enabled || nowMs - this.#drawnMs < REDRAW_MS) return;
     this.#drawnMs = nowMs;
     this.#draw(nowMs);
@@ -67,7 +75,7 @@ export class Progress {
 
   /** `12,345 entries, 1.2 MB in 3s (4,115/s)` */
   summary(): string {
-    const tookMs = Math.max(1, performance.now() - this.#startMs);
+    const tookMs = Math.max(1, this.#monotonicMs() - this.#startMs);
     const rate = showCount((this.#count / tookMs) * 1_000);
     const bytes = this.#bytes > 0 ? `, ${showBytes(this.#bytes)}` : '';
     const { unit } = this.#options;
@@ -85,7 +93,10 @@ export class Progress {
       line = `${spinner} ${label}  ${counts}  ${showDuration(tookMs)}`;
     } else {
       const part = Math.min(1, this.#doneOfTotal / total);
-      const left = part > 0 ? `  ${showDuration((tookMs * (1 - part)) / part)} left` : '';
+      const left =
+        part > 0 && tookMs >= GUESS_MS
+          ? `  ${showDuration((tookMs * (1 - part)) / part)} left`
+          : '';
       const percent = `${Math.floor(part * 100)}%`.padStart(4);
       line = `${label} ${bar(part)} ${percent}  ${counts}${left}`;
     }
