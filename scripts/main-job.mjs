@@ -5,4 +5,4 @@
  */
 import { runCli } from '../dist/cli/run-cli.js';
 
-process.exitCode = await runCli(['demo', ...process.argv.slice(2)]);
+process.exit(await runCli(['demo', ...process.argv.slice(2)]));

@@ -6,16 +6,16 @@ const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const SAME_WISH_MS = 2_000;
 
 /**
- * The wish to stop, as a signal for every call: the first SIGINT or SIGTERM aborts it, so
- * that work ends in good order; one that comes later than a moment after ends the process at once.
+ * The wish to stop, as a signal for every call: the first SIGINT or SIGTERM aborts it, so that work
+ * ends in good order; one that comes later than a moment after ends the process at once. It listens
+ * as long as the process lives: a repetition must not kill one that is just done.
  */
 export class Interrupt {
   readonly #controller = new AbortController();
-  readonly #onSignal: () => void;
   #firstMs: number | undefined;
 
   constructor() {
-    this.#onSignal = () => {
+    const onSignal = (): void => {
       const nowMs = performance.now();
       if (this.#firstMs === undefined) {
         this.#firstMs = nowMs;
@@ -24,7 +24,7 @@ export class Interrupt {
         process.exit(EXIT.interrupted);
       }
     };
-    for (const name of SIGNALS) process.on(name, this.#onSignal);
+    for (const name of SIGNALS) process.on(name, onSignal);
   }
 
   get signal(): AbortSignal {
@@ -43,9 +43,5 @@ export class Interrupt {
     return new Promise((resolve) =>
       signal.addEventListener('abort', () => resolve(), { once: true }),
     );
-  }
-
-  release(): void {
-    for (const name of SIGNALS) process.off(name, this.#onSignal);
   }
 }

@@ -9,7 +9,7 @@ import { nearest } from './nearest.ts';
 import { oneLine } from './terminal/printable.ts';
 import { version } from './version.ts';
 
-/** Runs `stratakv` with the arguments after its name; resolves with the exit code. */
+/** Runs `stratakv` with the arguments after its name; resolves with the exit code, which the process should then exit with. */
 export async function runCli(argv: readonly string[]): Promise<ExitCode> {
   const end = argv.indexOf('--');
   const json = argv.slice(0, end === -1 ? argv.length : end).includes('--json');
@@ -27,8 +27,6 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     await context.err.flush();
   } catch (error) {
     if (code === EXIT.ok) code = await fail(context, error);
-  } finally {
-    context.interrupt.release();
   }
   return code;
 }
