@@ -46,19 +46,24 @@ export function guardRoute(fn: Guard): () => void {
   };
 }
 
+/** Whether one may leave what is shown; where not, the user is being asked. */
+export function mayLeave(to: Route = route.value): boolean {
+  return guard?.(to) !== false;
+}
+
 /** Reads the address, now and whenever it changes. */
 export function followAddress(): void {
   route.value = parseRoute(location.hash);
   addEventListener('hashchange', () => {
     const to = parseRoute(location.hash);
-    if (guard?.(to) === false) history.pushState(null, '', formatRoute(route.value));
-    else route.value = to;
+    if (mayLeave(to)) route.value = to;
+    else history.pushState(null, '', formatRoute(route.value));
   });
 }
 
 /** Goes elsewhere; `replace` leaves no step for the back button. */
 export function go(to: Route, replace: boolean = false): void {
-  if (guard?.(to) === false) return;
+  if (!mayLeave(to)) return;
   if (replace) history.replaceState(null, '', formatRoute(to));
   else history.pushState(null, '', formatRoute(to));
   route.value = to;

@@ -38,7 +38,7 @@ export function Detail({ session, name, onLeave }: DetailProps): JSX.Element {
   const remove = (): void => {
     deleting.value = mayDelete;
   };
-  useShortcuts({ e: edit, d: remove, Escape: () => draft.value === undefined && onLeave() });
+  useShortcuts(draft.value === undefined ? { e: edit, d: remove, Escape: onLeave } : {});
   useEffect(() => {
     if (looked !== undefined) draft.value?.seen(looked.entry);
   }, [looked, draft.value]);

@@ -4,6 +4,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { editableText, layOut, readValue } from '../format/value.ts';
 import type { Draft, Theirs } from '../model/draft.ts';
 import { go, guardRoute, type Route } from '../model/route.ts';
+import { useShortcuts } from '../model/shortcuts.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { FormChoice } from './value-view.tsx';
 
@@ -29,6 +30,7 @@ export function Editor({ draft, onDone }: EditorProps): JSX.Element {
     if (draft.isChanged) leaving.value = true;
     else onDone(false);
   };
+  useShortcuts({ Escape: leave });
   useLayoutEffect(() => keepDraft(draft, (to) => (leaving.value = to)), [draft]);
   const onKeyDown = (event: KeyboardEvent): void => {
     if (document.querySelector('dialog[open]') !== null) return;

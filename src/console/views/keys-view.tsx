@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
 import { count } from '../format/figures.ts';
 import { Draft } from '../model/draft.ts';
-import { go, route } from '../model/route.ts';
+import { go, mayLeave, route } from '../model/route.ts';
 import type { Session } from '../model/session.ts';
 import { useShortcuts } from '../model/shortcuts.ts';
 import { Icon } from '../parts/icons.tsx';
@@ -21,7 +21,7 @@ export function KeysView({ session }: { readonly session: Session }): JSX.Elemen
   const creating = useSignal<Draft | undefined>(undefined);
   const searchBox = useRef<HTMLInputElement>(null);
   const create = (): void => {
-    if (!session.mayWrite.value) return;
+    if (!session.mayWrite.value || !mayLeave()) return;
     const draft = new Draft(session);
     draft.key.value = search.value;
     creating.value = draft;
