@@ -50,6 +50,8 @@ export class GroupReader {
     const group = new GroupEncoder(this.#source, this.#operations, after);
     let at = after;
     for (;;) {
+      // Noted before the read: what is written as an empty store is read belongs to what follows.
+      const head = at === undefined ? (await feed.state(call)).head : undefined;
       let end: Position | undefined;
       let isFirst = true;
       for await (const page of feed.read(at, call)) {
@@ -59,9 +61,9 @@ export class GroupReader {
         isFirst = false;
         if (group.ready.length > 0) yield* group.ready.splice(0);
       }
-      if (end === undefined && at !== undefined) break;
       // An empty store: its whole state is nothing, at its head.
-      at = end ?? (await feed.state(call)).head;
+      at = end ?? head;
+      if (at === undefined) break;
       group.reached(at);
       if (group.isFull) break;
     }
@@ -117,7 +119,11 @@ class GroupEncoder {
     for (const change of changes) {
       const { key } = change;
       if (!this.#source.scope.accepts(key)) continue;
-      if (merged.delete(key)) this.#mergedBytes -= roughBytes(change);
+      const former = merged.get(key);
+      if (former !== undefined) {
+        merged.delete(key);
+        this.#mergedBytes -= roughBytes(former);
+      }
       merged.set(key, change);
       this.#mergedBytes += roughBytes(change);
     }

@@ -81,7 +81,7 @@ export class PublicationCore {
   sentBytes = 0;
   appliedWrites = 0;
   #accepted = 0;
-  #headRev = 0;
+  #head: Position | undefined;
   #headMs: number = Number.NEGATIVE_INFINITY;
   #closed = false;
   readonly #members: Set<Member> = new Set();
@@ -115,7 +115,7 @@ export class PublicationCore {
   }
 
   get headRev(): number {
-    return this.#headRev;
+    return this.#head?.rev ?? 0;
   }
 
   /** Looks where the head is, for all who ask within a heartbeat. A store that fails is met elsewhere. */
@@ -135,8 +135,10 @@ export class PublicationCore {
     return known;
   }
 
-  sawHead(head: Position): void {
-    this.#headRev = head.rev;
+  /** Somebody read up to here; a slow one does not move the head back. */
+  sawHead(at: Position): void {
+    const head = this.#head;
+    if (head === undefined || at.epoch !== head.epoch || at.rev > head.rev) this.#head = at;
   }
 
   /** Whether a subscriber can go on from a position, by the store's own word. */
@@ -192,8 +194,8 @@ export class PublicationCore {
     let historyBytes = 0;
     for (const { tail } of this.#tails.values()) historyBytes += tail.bytes;
     return {
-      headRev: this.#headRev,
-      subscribers: [...this.#members].map((member) => member.stats(nowMs, this.#headRev)),
+      headRev: this.headRev,
+      subscribers: [...this.#members].map((member) => member.stats(nowMs, this.headRev)),
       sentOperations: this.sentOperations,
       sentBytes: this.sentBytes,
       appliedWrites: this.appliedWrites,

@@ -126,9 +126,10 @@ export class SharedTail {
     this.#running = true;
     this.#rounds()
       .catch((error: unknown) => {
-        // Followers then read for themselves, and meet the error where it concerns them.
-        this.#failed = !isStrataError(error, 'cursor-expired');
-        if (this.#failed) {
+        // Followers then read for themselves, and meet the error where it concerns them: one whose
+        // cursor has expired gets a snapshot there.
+        this.#failed = true;
+        if (!isStrataError(error, 'cursor-expired')) {
           this.#failures++;
           this.#error = error;
         }
