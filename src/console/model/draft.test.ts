@@ -45,6 +45,8 @@ test('never replaces unawares what others wrote', async () => {
   expect(await home.text('k')).toBe('"theirs"');
   expect(draft.theirs.value?.refused).toBe(true);
   expect(draft.text.value).toBe('"mine"');
+  draft.seen(await home.entry('k'));
+  expect(draft.theirs.value?.refused).toBe(true);
   await home.remote.set('k', utf8('"theirs again"'));
   // What is overwritten is what was shown, nothing newer.
   expect(await draft.overwrite()).toBe(false);

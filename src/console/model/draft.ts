@@ -91,7 +91,11 @@ export class Draft {
   seen(entry: SourceEntry | undefined): void {
     if (this.isNew || this.busy.value) return;
     if (entry?.version === this.#base?.version) this.theirs.value = undefined;
-    else this.theirs.value = { ...(entry && { entry }), refused: false };
+    else {
+      // A refusal stays one, whatever else comes in.
+      const refused = this.theirs.value?.refused === true;
+      this.theirs.value = { ...(entry && { entry }), refused };
+    }
   }
 
   /** Writes; true when it is done. What is wrong is in `problem` or `theirs`. */

@@ -1,5 +1,6 @@
 import { useComputed, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { bytes } from '../format/figures.ts';
 import { now } from '../model/now.ts';
 import type { Session } from '../model/session.ts';
@@ -49,6 +50,8 @@ function Countdown({ untilMs }: { readonly untilMs: number }): JSX.Element {
 /** Instead of everything else while the server lets nobody in. */
 export function TokenForm({ session }: { readonly session: Session }): JSX.Element {
   const pasted = useSignal('');
+  const field = useRef<HTMLInputElement>(null);
+  useLayoutEffect(() => field.current?.focus(), []);
   const wasRefused = session.token.value !== '';
   return (
     <section class="gate" aria-labelledby="gate-title">
@@ -71,6 +74,7 @@ export function TokenForm({ session }: { readonly session: Session }): JSX.Eleme
         <label class="field">
           <span>Address or token</span>
           <input
+            ref={field}
             type="password"
             autocomplete="off"
             spellcheck={false}

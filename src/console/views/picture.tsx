@@ -12,11 +12,11 @@ export function Picture({ session }: { readonly session: Session }): JSX.Element
   useLayoutEffect(() => {
     const { current } = box;
     if (current === null) return undefined;
-    const observer = new ResizeObserver(() => {
-      widthPx.value = current.clientWidth;
+    // Without the padding; it tells the first width as well.
+    const observer = new ResizeObserver(([entry]) => {
+      widthPx.value = Math.floor(entry?.contentRect.width ?? 0);
     });
     observer.observe(current);
-    widthPx.value = current.clientWidth;
     return () => observer.disconnect();
   }, []);
   const served = session.served.value;
