@@ -6,8 +6,6 @@ import type { Store } from '../../store/store.ts';
 /** The page's own copy of the served store. */
 export interface LocalCopy {
   readonly store: Store<Uint8Array>;
-  /** Whether a reload finds it again. */
-  readonly lasting: boolean;
   /** Closes it and removes what it has kept: it was the copy of another store. */
   discard(): Promise<void>;
 }
@@ -39,7 +37,6 @@ function lasting(name: string): LocalCopy {
   });
   return {
     store,
-    lasting: true,
     discard: async () => {
       await store.close();
       await deleteDatabase(name);
@@ -49,7 +46,7 @@ function lasting(name: string): LocalCopy {
 
 function inMemory(): LocalCopy {
   const store = memory<Uint8Array>({ zeroCopy: true });
-  return { store, lasting: false, discard: () => store.close() };
+  return { store, discard: () => store.close() };
 }
 
 /** Private windows and full disks refuse. */

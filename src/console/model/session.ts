@@ -71,10 +71,6 @@ export class Session {
     return this.#copy.store;
   }
 
-  get isLasting(): boolean {
-    return this.#copy?.lasting === true;
-  }
-
   /** Opens the copy, shows what it has, then connects. */
   async start(): Promise<void> {
     await this.#open();
