@@ -38,7 +38,8 @@ export const PIECED = 64;
 const KNOWN_FLAGS = 127;
 
 const BLOCK_OPERATIONS = 64;
-const MAX_TIME_MS = 2 ** 48;
+/** The last that a store keeps. */
+const MAX_TIME_MS = 2 ** 48 - 1;
 const MAX_VERSION_UNITS = 512;
 const MAX_STAMPS = 256;
 
@@ -221,14 +222,14 @@ export interface ValueTaker<V> {
   take(frame: Uint8Array, start: number, end: number): V;
 }
 
-/** Reads the operations of a batch into writes that carry their origin. */
+/** Reads the operations of a batch into writes that carry their origin; false when none of them wanted the pieces. */
 export function readOperations<V>(
   block: Uint8Array,
   pieced: Uint8Array | undefined,
   values: ValueTaker<V>,
   into: Write<V>[],
-): void {
-  new OperationsReader(block, pieced, values).readAll(into);
+): boolean {
+  return new OperationsReader(block, pieced, values).readAll(into);
 }
 
 class OperationsReader<V> {
@@ -277,7 +278,7 @@ class OperationsReader<V> {
     this.#valueAt = head.at;
   }
 
-  readAll(into: Write<V>[]): void {
+  readAll(into: Write<V>[]): boolean {
     for (let i = 0; i < this.#count; i++) {
       if (i % BLOCK_OPERATIONS === 0) this.#nextBlock();
       const flags = this.#block[this.#flagsAt + i] as number;
@@ -286,8 +287,8 @@ class OperationsReader<V> {
     }
     this.#endBlock();
     for (const column of [this.#blocks, this.#numbers, this.#texts, this.#extras]) column.finish();
-    if (this.#pieced !== undefined) throw malformed('a value in pieces that nobody asked for');
     if (this.#valueAt !== this.#block.length) throw malformed('values left over');
+    return this.#pieced === undefined;
   }
 
   #readDelete(flags: number): Write<V> {
@@ -319,7 +320,7 @@ class OperationsReader<V> {
       origin: { store: stamp.store, epoch: stamp.epoch, rev, version },
       modifiedAt,
     };
-    if (flags & EXPIRY) write.expiresAt = this.#extras.uint();
+    if (flags & EXPIRY) write.expiresAt = Math.min(this.#extras.uint(), MAX_TIME_MS);
     if (flags & META) write.meta = this.#meta();
     if (flags & IMMUTABLE) write.immutable = true;
     return write;

@@ -5,13 +5,14 @@ import { readOperations, type ValueTaker } from './batch-operations.ts';
 import { Pieces } from './pieces.ts';
 import {
   decodeMessage,
+  LEAST_CREDIT_BYTES,
   type Message,
   type MessageOf,
   OLDEST_PROTOCOL_VERSION,
   PROTOCOL_VERSION,
 } from './protocol.ts';
 import type { TransportClose } from './transports/transport.ts';
-import { CLOSE, ProtocolError } from './wire.ts';
+import { CLOSE, malformed, ProtocolError } from './wire.ts';
 
 export interface ClientSessionInit {
   /** Where the local copy stands, when it is one. */
@@ -208,11 +209,13 @@ export class ClientSession {
 
   #batch(batch: MessageOf<'batch'>, bytes: number): readonly ClientEffect[] {
     const staged = this.#stage(batch);
-    readOperations(batch.operations, this.#pieces.take(), this.#init.values, staged.writes);
+    const { values, groupBytes } = this.#init;
+    const isUsed = readOperations(batch.operations, this.#pieces.take(), values, staged.writes);
+    // A group that was given up in the middle of a value leaves its pieces to the next one.
+    if (!isUsed && batch.part > 0) throw malformed('a value in pieces that nobody asked for');
     staged.parts++;
     staged.bytes += bytes;
-    if (staged.bytes > this.#init.groupBytes)
-      return this.#end(CLOSE.normal, tooLarge(this.#init.groupBytes));
+    if (staged.bytes > groupBytes) return this.#end(CLOSE.normal, tooLarge(groupBytes));
     const { end } = batch;
     if (end === undefined) return this.#take(bytes);
     if (!staged.fresh && (end.epoch !== this.#epoch || end.rev < staged.from))
@@ -251,7 +254,8 @@ export class ClientSession {
   /** Bytes of an unfinished group: acknowledged as taken in, or a long group would use up the credit. */
   #take(bytes: number): readonly ClientEffect[] {
     this.#unackedBytes += bytes;
-    if (this.#unackedBytes < this.#init.creditBytes / CREDIT_PARTS) return [];
+    const partBytes = Math.min(this.#init.creditBytes / CREDIT_PARTS, LEAST_CREDIT_BYTES);
+    if (this.#unackedBytes < partBytes) return [];
     this.#takenBytes += this.#unackedBytes;
     this.#unackedBytes = 0;
     return this.#ack();

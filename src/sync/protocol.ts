@@ -25,6 +25,8 @@ export const MAX_FRAME_BYTES: number = 1024 * 1024;
 export const MAX_HELLO_BYTES: number = 16 * 1024;
 /** Most writes that a subscriber may ask for at once. */
 export const MAX_WRITES: number = 16 * 1024;
+/** A server has at least so much under way before it waits for an ack; a subscriber acknowledges at least so often. */
+export const LEAST_CREDIT_BYTES: number = 64 * 1024;
 /** Values above this travel in pieces of this size; only the last may be smaller. */
 export const MAX_PIECE_BYTES: number = 256 * 1024;
 

@@ -5,6 +5,7 @@ import * as is from '../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
 import type { Store } from '../store/store.ts';
+import { LEAST_CREDIT_BYTES } from './protocol.ts';
 import {
   type Authorize,
   type CoreLimits,
@@ -33,7 +34,7 @@ export interface PublishLimits {
   readonly ackTimeoutMs?: number;
   /** One that takes in nothing of what waits for it for so long is given up; default 300,000. */
   readonly progressTimeoutMs?: number;
-  /** Most bytes on their way to one subscriber; default 4 MiB. */
+  /** Most bytes on their way to one subscriber, from 64 KiB on; default 4 MiB. */
   readonly creditBytes?: number;
   /** Most bytes waiting in this process for one slow connection; default 1 MiB. */
   readonly bufferedBytes?: number;
@@ -106,7 +107,10 @@ const LIMIT_RULES: OptionRules = {
   heartbeatMs: is.durationMs,
   ackTimeoutMs: is.durationMs,
   progressTimeoutMs: is.durationMs,
-  creditBytes: is.positive,
+  creditBytes: {
+    expected: `a whole number of at least ${LEAST_CREDIT_BYTES}`,
+    accepts: (v) => is.positive.accepts(v) && (v as number) >= LEAST_CREDIT_BYTES,
+  },
   bufferedBytes: is.positive,
   writeBytes: is.positive,
   pendingWrites: is.positive,
