@@ -29,6 +29,7 @@ export class Caretaker {
   #round: Promise<void> | undefined;
   /** Whatever is done, is done after what was begun before. */
   #working: Promise<void> = Promise.resolve();
+  #endBreath: (() => void) | undefined;
   #stopped = false;
 
   constructor(options: CaretakerOptions) {
@@ -63,6 +64,7 @@ export class Caretaker {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#endBreath?.();
     await this.#working;
   }
 
@@ -120,9 +122,15 @@ export class Caretaker {
     }
   }
 
-  #breathe(): Promise<void> {
+  async #breathe(): Promise<void> {
     const { env } = this.#options;
-    return new Promise((resolve) => env.setTimer(resolve, BREATH_MS));
+    if (this.#stopped) return;
+    let timer: Timer | undefined;
+    await new Promise<void>((resolve) => {
+      this.#endBreath = resolve;
+      timer = env.setTimer(resolve, BREATH_MS);
+    });
+    timer?.cancel();
   }
 }
 

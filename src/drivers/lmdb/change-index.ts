@@ -2,9 +2,10 @@ import type { Change } from '../../store/entry.ts';
 import { Envelope } from '../../store/feed/envelope.ts';
 import type { IndexPlace } from '../../store/feed/plan.ts';
 import { PageCursor } from './change-page.ts';
+import { ENVELOPES } from './envelope-io.ts';
 import type { Tip } from './head.ts';
 import { placeBytes } from './places.ts';
-import { ENVELOPES, isExpired, type Reader } from './reader.ts';
+import { isExpired, type Reader } from './reader.ts';
 
 const PAGE_CHANGES = 1_000;
 /** Changes that are no longer their key's last are passed over, at most so many a page. */

@@ -1,8 +1,7 @@
 import { accessSync, constants, mkdirSync, readdirSync, type Stats, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { StrataError, type StrataErrorCode } from '../../store/errors.ts';
-import { checkDataFile, fillDataFile } from './data-file.ts';
+import { checkDataFile, dataFileOf, fillDataFile } from './data-file.ts';
 import { toStrataError } from './lmdb-errors.ts';
 import { TABLE_COUNT } from './tables.ts';
 
@@ -24,24 +23,27 @@ export interface Environment {
 const opened = new Map<string, { readonly by: EnvironmentOptions; handles: number }>();
 
 /** Entries of a folder that stand in nobody's way. */
-const HARMLESS = /^(\.|lost\+found$|lock\.mdb$)/;
+const HARMLESS = /^(\.|lost\+found$|lock\.mdb$|probe\.tmp$)/;
 
 /** Opens an LMDB environment, making it where there is none. Nothing is changed at a path that is something else. */
 export function openEnvironment(options: EnvironmentOptions): Environment {
   const { path, readonly } = options;
-  const dataFile = join(path, 'data.mdb');
+  const dataFile = dataFileOf(path);
   let release = (): void => {};
+  let root: RootDatabase<Buffer, Buffer> | undefined;
   try {
     checkFolder(path, dataFile, readonly);
     release = claim(options);
-    const root = openRoot(options);
-    if (!readonly) root.transactionSync(() => fillDataFile(dataFile));
+    const handle = openRoot(options);
+    root = handle;
+    if (!readonly) handle.transactionSync(() => fillDataFile(dataFile));
     const close = async (): Promise<void> => {
       release();
-      await root.close();
+      await handle.close();
     };
-    return { root, dataFile, close };
+    return { root: handle, dataFile, close };
   } catch (error) {
+    void root?.close();
     release();
     throw toStrataError(error, 'open', path);
   }
@@ -116,7 +118,7 @@ function checkFolder(path: string, dataFile: string, readonly: boolean): void {
   accessSync(path, readonly ? constants.R_OK | constants.X_OK : constants.W_OK | constants.X_OK);
   if (data === undefined) return;
   accessSync(dataFile, readonly ? constants.R_OK : constants.R_OK | constants.W_OK);
-  if (data.size > 0) checkDataFile(dataFile);
+  if (data.size > 0) checkDataFile(dataFile, readonly);
 }
 
 function statIfThere(path: string): Stats | undefined {

@@ -43,7 +43,7 @@ export interface LmdbOptions {
 
 const RULES: OptionRules = {
   path: is.text,
-  codec: is.object,
+  codec: is.codec,
   durability: is.oneOf('os', 'disk'),
   readonly: is.boolean,
   pollMs: is.durationMs,

@@ -1,9 +1,11 @@
 import { StrataError, type StrataErrorCode } from '../../store/errors.ts';
+import { isOutOfSpace } from './data-file.ts';
 
 /** LMDB's result codes and the system's, as numbers, that mean something to a caller. */
 const CODES: Readonly<Record<number, StrataErrorCode>> = {
   1: 'denied',
   13: 'denied',
+  27: 'no-space',
   28: 'no-space',
   30: 'denied',
   122: 'no-space',
@@ -15,11 +17,15 @@ const CODES: Readonly<Record<number, StrataErrorCode>> = {
   [-30797]: 'corrupt',
 };
 
-/** The file system's codes. */
+/** A failure of the disk, and what LMDB makes of a write that was cut short. */
+const INPUT_OUTPUT = 5;
+
+/** The file system's codes, and those of Node for its own checks. */
 const FILE_CODES: Readonly<Record<string, StrataErrorCode>> = {
   EACCES: 'denied',
   EPERM: 'denied',
   EROFS: 'denied',
+  EFBIG: 'no-space',
   ENOSPC: 'no-space',
   EDQUOT: 'no-space',
   ENOTDIR: 'invalid-argument',
@@ -27,6 +33,7 @@ const FILE_CODES: Readonly<Record<string, StrataErrorCode>> = {
   ENAMETOOLONG: 'invalid-argument',
   ELOOP: 'invalid-argument',
   ENOENT: 'invalid-argument',
+  ERR_INVALID_ARG_VALUE: 'invalid-argument',
 };
 
 /** Any failure of LMDB or the file system as a `StrataError`; what is one already passes. */
@@ -38,18 +45,17 @@ export function toStrataError(error: unknown, operation: string, path: string): 
       operation,
       cause: error,
     });
-  const known =
-    typeof code === 'number'
-      ? CODES[code]
-      : typeof code === 'string'
-        ? FILE_CODES[code]
-        : undefined;
+  const known = typeof code === 'number' ? ofNumber(code, path) : FILE_CODES[String(code)];
   return new StrataError(
     known ?? 'unavailable',
     `${operation}: LMDB says "${message}" of ${path}`,
     // What the disk refused once it will not take for being asked again.
     { operation, cause: error, retryable: false },
   );
+}
+
+function ofNumber(code: number, path: string): StrataErrorCode | undefined {
+  return code === INPUT_OUTPUT && isOutOfSpace(path) ? 'no-space' : CODES[code];
 }
 
 /** Why a transaction was given up: lmdb-js tells it apart from the refusal of each write. */

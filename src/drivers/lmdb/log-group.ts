@@ -2,8 +2,8 @@ import type { Change } from '../../store/entry.ts';
 import { type CommitLog, changeBytes, type LoggedCommit } from '../../store/feed/commit-log.ts';
 import { Envelope } from '../../store/feed/envelope.ts';
 import type { Position } from '../../store/primitives.ts';
+import { ENVELOPES } from './envelope-io.ts';
 import type { Group, Member } from './group.ts';
-import { ENVELOPES } from './reader.ts';
 
 /** Appends the commits of a group that was applied, each by itself. */
 export function logGroup(log: CommitLog<Uint8Array>, { members, tip, base }: Group): void {

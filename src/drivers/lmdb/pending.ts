@@ -1,7 +1,7 @@
 import type { Call } from '../../store/call.ts';
 import { encodeUnstamped } from '../../store/feed/envelope.ts';
 import type { CommitOutcome, DeleteWrite, SetWrite, Write } from '../../store/primitives.ts';
-import { ENVELOPES } from './reader.ts';
+import { ENVELOPES } from './envelope-io.ts';
 
 /** A set whose envelope is built, but for its stamp. */
 export interface PreparedSet extends SetWrite<Uint8Array> {

@@ -4,10 +4,11 @@ import type { Env } from '../../store/env.ts';
 import { Envelope, type EnvelopeStamp, stampEnvelope } from '../../store/feed/envelope.ts';
 import { type Planned, planCommit, type Standing } from '../../store/feed/plan.ts';
 import { WriteIds } from '../../store/version.ts';
+import { ENVELOPES } from './envelope-io.ts';
 import type { Group, KeyState, Member, Trace } from './group.ts';
 import type { KnownKeys } from './known-keys.ts';
 import type { PendingCommit, PreparedSet } from './pending.ts';
-import { ENVELOPES, isExpired, type Reader } from './reader.ts';
+import { isExpired, type Reader } from './reader.ts';
 
 /** What stands under a key, and what of it a change must clear away. */
 interface Stand extends Standing<Uint8Array> {

@@ -1,20 +1,13 @@
-import { crc32 } from 'node:zlib';
 import type { Entry } from '../../store/entry.ts';
 import type { Env } from '../../store/env.ts';
 import { StrataError } from '../../store/errors.ts';
-import { Envelope, type EnvelopeIo } from '../../store/feed/envelope.ts';
+import { Envelope } from '../../store/feed/envelope.ts';
 import type { IndexPlace } from '../../store/feed/plan.ts';
+import { ENVELOPES } from './envelope-io.ts';
 import { decodeHead, type Tip } from './head.ts';
 import { toStrataError } from './lmdb-errors.ts';
 import { expiryBytes, readPlace } from './places.ts';
 import { HEAD_KEY, type Tables } from './tables.ts';
-
-/** How envelopes are made and checked here. */
-export const ENVELOPES: EnvelopeIo = {
-  checksum: (bytes) => crc32(bytes),
-  // From the pool of buffers: LMDB's binding asks for the address of each buffer once.
-  alloc: (length) => Buffer.allocUnsafe(length),
-};
 
 /**
  * Reads of the tables. All that is read without giving up the thread after `renew` is of one

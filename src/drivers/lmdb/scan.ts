@@ -3,7 +3,8 @@ import { MAX_KEY_BYTES } from '../../store/capabilities.ts';
 import type { Entry } from '../../store/entry.ts';
 import { Envelope } from '../../store/feed/envelope.ts';
 import { type KeyRange, RESERVED_PREFIX } from '../../store/keys.ts';
-import { ENVELOPES, isExpired, type Reader } from './reader.ts';
+import { ENVELOPES } from './envelope-io.ts';
+import { isExpired, type Reader } from './reader.ts';
 
 const PAGE_ENTRIES = 256;
 /** A page ends early when its entries reach this. */
