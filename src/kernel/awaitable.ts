@@ -1,4 +1,4 @@
-import type { Awaitable } from '../store/primitives.ts';
+import type { Awaitable } from '../store/awaitable.ts';
 
 /** Applies `fn` to a result: now where it is at hand, else when it comes. */
 export function chain<A, B>(result: Awaitable<A>, fn: (value: A) => Awaitable<B>): Awaitable<B> {

@@ -1,4 +1,5 @@
 import { delegate } from '../kernel/delegate.ts';
+import type { Awaitable } from '../store/awaitable.ts';
 import { defineStore } from '../store/define-store.ts';
 import type { Change, Entry, EntryHead } from '../store/entry.ts';
 import { invalidArgument, StrataError } from '../store/errors.ts';
@@ -7,7 +8,6 @@ import { afterPrefix, type KeyRange, utf8Length } from '../store/keys.ts';
 import * as is from '../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../store/options.ts';
 import type {
-  Awaitable,
   BlockingPrimitives,
   CommitOutcome,
   Feed,

@@ -1,7 +1,7 @@
+import type { Awaitable } from './awaitable.ts';
 import type { Env, Timer } from './env.ts';
 import { failure, type StrataError } from './errors.ts';
 import type { CallOptions } from './operations.ts';
-import type { Awaitable } from './primitives.ts';
 
 /** The wait of every call that names none. */
 export const DEFAULT_TIMEOUT_MS = 5_000;

@@ -1,4 +1,6 @@
 /** The contract: what users hold and what authors of drivers, layers and compositions build on. */
+
+export type { Awaitable } from './awaitable.ts';
 export type { BlockingStore } from './blocking-store.ts';
 export { Call } from './call.ts';
 export type { Capabilities, Durability } from './capabilities.ts';
@@ -37,7 +39,6 @@ export type {
   WriteResult,
 } from './operations.ts';
 export type {
-  Awaitable,
   BlockingPrimitives,
   CommitOutcome,
   DeleteWrite,

@@ -1,12 +1,10 @@
+import type { Awaitable } from './awaitable.ts';
 import type { Call } from './call.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Codec } from './codec.ts';
 import type { Change, Condition, Entry, EntryHead, Json, Meta, Origin } from './entry.ts';
 import type { Env } from './env.ts';
 import type { KeyRange } from './keys.ts';
-
-/** A result now or later: what is at hand is returned without a promise. */
-export type Awaitable<T> = T | Promise<T>;
 
 /** One write as the primitives take it: checked, its expiry absolute. */
 export type Write<V> = SetWrite<V> | DeleteWrite;

@@ -1,3 +1,4 @@
+import type { Awaitable } from './awaitable.ts';
 import { Call, DEFAULT_TIMEOUT_MS } from './call.ts';
 import {
   checkKeys,
@@ -19,7 +20,7 @@ import type {
   SetOptions,
 } from './operations.ts';
 import { CALL_RULES, checkOptions, type OptionRules } from './options.ts';
-import type { Awaitable, CommitOutcome, Primitives, Write } from './primitives.ts';
+import type { CommitOutcome, Primitives, Write } from './primitives.ts';
 import { countExisted, handOutEntry, handOutValue, toBatchResult } from './results.ts';
 
 /** Where operations read and write: a store's primitives, or its blocking half in the same form. */

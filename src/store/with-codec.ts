@@ -1,15 +1,9 @@
+import type { Awaitable } from './awaitable.ts';
 import type { Codec } from './codec.ts';
 import type { Change, Entry } from './entry.ts';
 import { failure, isStrataError, type StrataError } from './errors.ts';
 import { RESERVED_PREFIX } from './keys.ts';
-import type {
-  Awaitable,
-  BlockingPrimitives,
-  Feed,
-  FeedPage,
-  Primitives,
-  Write,
-} from './primitives.ts';
+import type { BlockingPrimitives, Feed, FeedPage, Primitives, Write } from './primitives.ts';
 
 /** Primitives that are sure to have a synchronous half. */
 export type PrimitivesWithBlocking<V> = Primitives<V> & {

@@ -1,9 +1,10 @@
+import type { Awaitable } from '../store/awaitable.ts';
 import type { Call } from '../store/call.ts';
 import { defineStore } from '../store/define-store.ts';
 import type { Env } from '../store/env.ts';
 import { StrataError, type StrataErrorCode } from '../store/errors.ts';
 import { primitivesOf } from '../store/internals.ts';
-import type { Awaitable, BlockingPrimitives, Feed, Primitives } from '../store/primitives.ts';
+import type { BlockingPrimitives, Feed, Primitives } from '../store/primitives.ts';
 import type { Store, StoreWithBlocking } from '../store/store.ts';
 
 /** What can be made to fail. Each page of a scan or of the feed, and each wait, counts as one call. */

@@ -1,8 +1,9 @@
 import { attempt, chain } from '../../kernel/awaitable.ts';
 import { KeyedGenerations } from '../../kernel/keyed-generations.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
-import type { Awaitable, Primitives, Write } from '../../store/primitives.ts';
+import type { Primitives, Write } from '../../store/primitives.ts';
 import { CopyState } from './copy-state.ts';
 import { FrontTrust } from './front-trust.ts';
 import { appliedNothing, type Door } from './parts.ts';

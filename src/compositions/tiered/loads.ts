@@ -1,7 +1,7 @@
 import { attempt, chain } from '../../kernel/awaitable.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
-import type { Awaitable } from '../../store/primitives.ts';
 import { type Source, toCopy } from './copies.ts';
 import type { CopyState } from './copy-state.ts';
 import { removal, type Step } from './front-copies.ts';

@@ -1,10 +1,11 @@
 import { attempt, chain } from '../../kernel/awaitable.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { Env } from '../../store/env.ts';
 import { isStrataError } from '../../store/errors.ts';
 import { RESERVED_PREFIX } from '../../store/keys.ts';
-import type { Awaitable, CommitOutcome, Write } from '../../store/primitives.ts';
+import type { CommitOutcome, Write } from '../../store/primitives.ts';
 import { toPlainCopy } from './copies.ts';
 import { OverlayBatch, type View } from './overlay-batch.ts';
 import { type BackBounds, BackCall, backError, type Door } from './parts.ts';

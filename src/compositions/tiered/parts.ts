@@ -1,8 +1,8 @@
+import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
 import type {
-  Awaitable,
   BlockingPrimitives,
   CommitOutcome,
   Primitives,

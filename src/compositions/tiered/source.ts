@@ -1,6 +1,7 @@
 import { attempt } from '../../kernel/awaitable.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
-import type { Awaitable, FeedState, Primitives } from '../../store/primitives.ts';
+import type { FeedState, Primitives } from '../../store/primitives.ts';
 import type { Source } from './copies.ts';
 
 /** Learns the name of the back once. A back without a feed has none; one that does not tell is asked again later. */

@@ -1,8 +1,9 @@
 import { attempt, chain } from '../../kernel/awaitable.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
 import type { Call } from '../../store/call.ts';
 import type { Entry, EntryHead } from '../../store/entry.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
-import type { Awaitable, CommitOutcome, Write } from '../../store/primitives.ts';
+import type { CommitOutcome, Write } from '../../store/primitives.ts';
 import { fromCopy, type Source, toCopy } from './copies.ts';
 import type { CopyState } from './copy-state.ts';
 import { removal, type Step } from './front-copies.ts';

@@ -1,7 +1,8 @@
+import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
 import { StrataError } from '../../store/errors.ts';
-import type { Awaitable, Primitives, Shape } from '../../store/primitives.ts';
+import type { Primitives, Shape } from '../../store/primitives.ts';
 import type { Store } from '../../store/store.ts';
 import { asyncDoor, type BackBounds, blockingDoor, type Door } from './parts.ts';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { examineLmdb } from '../../../test/support/lmdb-integrity.ts';
 import { describeStore, json, type Store, type StoreWithBlocking } from '../../store/index.ts';
 import { modelTest, simulatedEnv } from '../../testing/index.ts';
@@ -204,7 +204,6 @@ describe('the change index', () => {
     const store = open();
     for (let round = 0; round < 40; round++)
       await store.setMany(Array.from({ length: 1_000 }, (_, n) => [`k${n}`, round] as const));
-    await new Promise((resolve) => setTimeout(resolve, 50));
     const { changes } = await examined(store);
     expect(changes).toBeLessThan(25_000);
   });
@@ -266,7 +265,6 @@ describe('what is let go in time', () => {
     await store.set('k7', 7);
     const cursor = await store.cursor();
     await env.advance(31_000);
-    await new Promise((resolve) => setTimeout(resolve, 100));
     expect(await listed(store)).toEqual(
       new Map([
         ['kept', 1],
@@ -275,12 +273,10 @@ describe('what is let go in time', () => {
     );
     expect(await store.cursor()).toBe(cursor);
     const path = pathOf(store);
-    await store.close();
-    const between = await examineLmdb(path);
-    expect(between).toMatchObject({ flaws: [], changes: 1_202, stale: 1 });
+    const between = await examined(store);
+    expect(between).toMatchObject({ changes: 1_202, stale: 1 });
     const again = open({ path, env, tombstoneMs: 100_000 });
     await env.advance(131_000);
-    await new Promise((resolve) => setTimeout(resolve, 100));
     const watch = again.watch({ after: cursor })[Symbol.asyncIterator]();
     await again.set('k8', 8);
     expect((await watch.next()).value).toMatchObject({ writes: [{ key: 'k8' }] });

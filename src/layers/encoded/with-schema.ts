@@ -1,10 +1,10 @@
 import { delegate, delegateBlocking } from '../../kernel/delegate.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
 import type { Call } from '../../store/call.ts';
 import type { Change, Entry } from '../../store/entry.ts';
 import { StrataError } from '../../store/errors.ts';
 import { RESERVED_PREFIX } from '../../store/keys.ts';
 import type {
-  Awaitable,
   BlockingPrimitives,
   CommitOutcome,
   Feed,

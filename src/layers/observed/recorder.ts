@@ -1,6 +1,6 @@
+import type { Awaitable } from '../../store/awaitable.ts';
 import type { Env } from '../../store/env.ts';
 import { isStrataError, type StrataErrorCode } from '../../store/errors.ts';
-import type { Awaitable } from '../../store/primitives.ts';
 import type { EventPublisher, OperationEnd, OperationStart } from './events.ts';
 
 /** What is known of one operation of a store. */

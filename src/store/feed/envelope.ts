@@ -203,8 +203,6 @@ export class Envelope {
   }
 }
 
-/** Size of the bytes in front of a value without expiry, metadata and origin. */
-export const ENVELOPE_OVERHEAD_BYTES: number = FIXED_BYTES;
 /** Where an envelope keeps its write id. */
 export const WRITE_ID_RANGE: readonly [start: number, end: number] = [16, 16 + WRITE_ID_BYTES];
 
