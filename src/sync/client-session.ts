@@ -84,9 +84,8 @@ export class ClientSession {
   #heartbeatMs = 0;
   #heardMs: number;
   #fresh = false;
-  /** Revision that the groups taken in lead to; `undefined` before a snapshot. */
-  #reached: number | undefined;
-  #epoch = '';
+  /** Where the groups taken in lead to; `undefined` before a snapshot. */
+  #reached: Position | undefined;
   #staged: Staged | undefined;
   readonly #pieces: Pieces;
   #takenBytes = 0;
@@ -200,8 +199,7 @@ export class ClientSession {
       return this.#end(CLOSE.normal, otherCodec(codec, codecName));
     this.#phase = 'open';
     this.#fresh = fresh;
-    this.#reached = fresh ? undefined : copy?.at.rev;
-    this.#epoch = fresh ? '' : (copy?.at.epoch ?? '');
+    this.#reached = fresh ? undefined : copy?.at;
     // Anything below a second is for tests, and ticks must not spin.
     this.#heartbeatMs = Math.max(50, ready.heartbeatMs);
     return [{ do: 'ready', ready }];
@@ -218,25 +216,28 @@ export class ClientSession {
     if (staged.bytes > groupBytes) return this.#end(CLOSE.normal, tooLarge(groupBytes));
     const { end } = batch;
     if (end === undefined) return this.#take(bytes);
-    if (!staged.fresh && (end.epoch !== this.#epoch || end.rev < staged.from))
+    const reached = staged.fresh ? undefined : this.#reached;
+    if (reached !== undefined && (end.epoch !== reached.epoch || end.rev < staged.from))
       throw new ProtocolError(CLOSE.protocol, 'a group that ends in another epoch');
     this.#staged = undefined;
     this.#fresh = false;
-    // A group may end below what is there already; the copy then stays where it is.
-    this.#reached = staged.fresh ? end.rev : Math.max(this.#reached ?? 0, end.rev);
-    this.#epoch = end.epoch;
     this.#withheld.push(this.#unackedBytes + bytes);
     this.#unackedBytes = 0;
-    const deletes = staged.writes.some((write) => write.type === 'delete');
-    const { fresh, from, writes } = staged;
-    return [{ do: 'apply', group: { fresh, from, to: end, writes, deletes } }];
+    const { fresh, from } = staged;
+    // A group may end below what is there already: it then brings nothing, and the copy stays where it is.
+    const isPast = reached !== undefined && end.rev <= reached.rev;
+    const to = isPast ? reached : end;
+    const writes = isPast ? [] : staged.writes;
+    this.#reached = to;
+    const deletes = writes.some((write) => write.type === 'delete');
+    return [{ do: 'apply', group: { fresh, from, to, writes, deletes } }];
   }
 
   /** The group that a part belongs to. A first part begins anew, whatever was there before. */
   #stage({ fresh, from, part }: MessageOf<'batch'>): Staged {
     if (part === 0) {
       if (this.#fresh && !fresh) throw new ProtocolError(CLOSE.protocol, 'no snapshot came');
-      if (!fresh && (this.#reached === undefined || from > this.#reached))
+      if (!fresh && (this.#reached === undefined || from > this.#reached.rev))
         throw new ProtocolError(CLOSE.protocol, 'a gap between groups');
       this.#staged = { fresh, from, parts: 0, bytes: 0, writes: [] };
     }

@@ -241,17 +241,17 @@ export class Subscriber<V> implements Subscription<V> {
     this.#headRev = head?.rev ?? 0;
     this.#target ??= head;
     this.#readyTimer?.cancel();
+    const connection = this.#connection;
     this.#checked =
       copyOf === sourceId
         ? Promise.resolve(true)
         : this.#applier.checkSource(sourceId).then(
             () => true,
             (error: unknown) => {
-              this.#finish(asStrataError(error));
+              connection?.step({ type: 'leave', error: asStrataError(error) });
               return false;
             },
           );
-    const connection = this.#connection;
     this.#writes.opened({
       send: (frame) => connection?.send(frame),
       mayWrite,
