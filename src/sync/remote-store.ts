@@ -1,9 +1,9 @@
+import type { Awaitable } from '../store/awaitable.ts';
 import type { Call } from '../store/call.ts';
 import { MAX_KEY_BYTES } from '../store/capabilities.ts';
 import { defineStore } from '../store/define-store.ts';
 import type { Entry } from '../store/entry.ts';
 import type { Env } from '../store/env.ts';
-import type { Awaitable } from '../store/awaitable.ts';
 import type { CommitOutcome, Primitives, Write } from '../store/primitives.ts';
 import type { Store } from '../store/store.ts';
 import type { WireWrite } from './writes.ts';
