@@ -1,6 +1,6 @@
 import { invalidArgument } from './errors.ts';
 import type { Primitives, Shape } from './primitives.ts';
-import type { Store } from './store.ts';
+import type { ReadonlyStore } from './readonly-store.ts';
 
 /**
  * The one internal door: layers, compositions and replication reach a store's primitives, and so
@@ -10,7 +10,7 @@ import type { Store } from './store.ts';
 export const PRIMITIVES: unique symbol = Symbol.for('stratakv.primitives');
 
 /** The primitives of a store made by `defineStore`; anything else fails with `invalid-argument`. */
-export function primitivesOf<V>(store: Store<V>, operation = 'open'): Primitives<V> {
+export function primitivesOf<V>(store: ReadonlyStore<V>, operation = 'open'): Primitives<V> {
   const found = (store as { [PRIMITIVES]?: Primitives<V> } | undefined)?.[PRIMITIVES];
   if (found === undefined)
     throw invalidArgument(
@@ -23,6 +23,6 @@ export function primitivesOf<V>(store: Store<V>, operation = 'open'): Primitives
 }
 
 /** What a store is made of, as data: type, facts worth showing, and the stores inside. */
-export function describeStore(store: Store<never> | Store<unknown>): Shape {
-  return primitivesOf(store as Store<unknown>, 'describeStore').shape;
+export function describeStore(store: ReadonlyStore<never> | ReadonlyStore<unknown>): Shape {
+  return primitivesOf(store as ReadonlyStore<unknown>, 'describeStore').shape;
 }

@@ -8,8 +8,8 @@ export interface RemoteChange<V> {
   readonly deleted: boolean;
 }
 
-/** Hears of one change after it is durable; what it throws goes to `onError`. */
-export type ChangeListener<V> = (change: RemoteChange<V>) => void | Promise<void>;
+/** Hears of one change after it is durable. What it throws, or a promise it gives rejects with, goes to `onError`. */
+export type ChangeListener<V> = (change: RemoteChange<V>) => unknown;
 
 /** Which keys: a text means that key and all that begin with it. */
 export type ChangeMatch = string | { readonly key: string } | { readonly prefix: string };

@@ -4,7 +4,6 @@ import { invalidArgument, type StrataError } from '../store/errors.ts';
 import * as is from '../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
-import type { Store } from '../store/store.ts';
 import { LEAST_CREDIT_BYTES } from './protocol.ts';
 import {
   type Authorize,
@@ -22,7 +21,7 @@ export interface PublishLimits {
   readonly batchBytes?: number;
   /** Or at so many operations; default 4,096. */
   readonly batchKeys?: number;
-  /** Frames kept for subscribers that are a little behind, in bytes; default 4 MiB. */
+  /** Frames kept for subscribers that are a little behind, in bytes, all scopes together; default 4 MiB. */
   readonly historyBytes?: number;
   /** Under a stream of writes, how long updates are gathered; default 1 ms. */
   readonly gatherMs?: number;
@@ -66,14 +65,20 @@ export interface PublishOptions<V> {
   readonly env?: Env;
 }
 
+/** How connections are ended. */
+export interface CloseOptions {
+  /** Subscribers come back within a random part of this; default 1,000. */
+  readonly spreadMs?: number;
+}
+
 /** A store offered for live replication. */
 export interface Publication {
   readonly id: string;
   /** Serves one connection, until it ends. */
   accept(transport: Transport, info?: ConnectionInfo): void;
   stats(): PublicationStats;
-  /** Tells subscribers to come back later, within a random part of `spreadMs` (default 1,000), and ends their connections. The store stays open. */
-  close(options?: { readonly spreadMs?: number }): Promise<void>;
+  /** Tells subscribers to come back later, and ends their connections. The store stays open. */
+  close(options?: CloseOptions): Promise<void>;
 }
 
 const DEFAULT_LIMITS: CoreLimits = {
@@ -92,6 +97,16 @@ const DEFAULT_LIMITS: CoreLimits = {
   subscribers: 10_000,
 };
 
+/** The longest that messages tell of. */
+const MAX_WAIT_MS = 2 ** 31 - 1;
+
+const CLOSE_RULES: OptionRules = {
+  spreadMs: {
+    expected: `a whole number of ms from 0 to ${MAX_WAIT_MS}`,
+    accepts: (v) => is.count.accepts(v) && (v as number) <= MAX_WAIT_MS,
+  },
+};
+
 const LIMIT_RULES: OptionRules = {
   batchBytes: {
     expected: 'a whole number from 1 to 262144',
@@ -104,7 +119,10 @@ const LIMIT_RULES: OptionRules = {
   historyBytes: is.count,
   gatherMs: is.count,
   handshakeTimeoutMs: is.durationMs,
-  heartbeatMs: is.durationMs,
+  heartbeatMs: {
+    expected: `a whole number of ms from 1 to ${MAX_WAIT_MS}`,
+    accepts: (v) => is.positive.accepts(v) && (v as number) <= MAX_WAIT_MS,
+  },
   ackTimeoutMs: is.durationMs,
   progressTimeoutMs: is.durationMs,
   creditBytes: {
@@ -121,7 +139,7 @@ const RULES: OptionRules = {
   id: is.text,
   filter: is.fn,
   authorize: is.fn,
-  codec: is.object,
+  codec: is.codec,
   limits: is.object,
   onError: is.fn,
   env: is.object,
@@ -132,6 +150,12 @@ export function checkLimits(operation: string, limits: PublishLimits | undefined
   checkOptions(operation, limits, LIMIT_RULES);
   const given = Object.entries(limits ?? {}).filter(([, value]) => value !== undefined);
   return { ...DEFAULT_LIMITS, ...Object.fromEntries(given) };
+}
+
+/** The spread of those who come back, checked. */
+export function checkClose(options: CloseOptions | undefined): number {
+  checkOptions('close', options, CLOSE_RULES);
+  return options?.spreadMs ?? 1_000;
 }
 
 const cores = new WeakMap<object, PublicationCore>();
@@ -160,7 +184,7 @@ export function coreOf(operation: string, publication: Publication): Publication
  */
 export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> = {}): Publication {
   checkOptions('publish', options, RULES);
-  const side = sourceSide(store as Store<V>, options.codec);
+  const side = sourceSide(store, options.codec);
   const core = new PublicationCore({
     id: options.id ?? '',
     side,
@@ -180,7 +204,7 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
     id: core.id,
     accept: (transport, info = {}) => void new ServerConnection(reception, transport, info),
     stats: () => core.stats(),
-    close: async ({ spreadMs = 1_000 } = {}) => core.close(spreadMs),
+    close: async (how) => core.close(checkClose(how)),
   };
   cores.set(publication, core);
   return publication;

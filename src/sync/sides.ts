@@ -4,6 +4,7 @@ import { invalidArgument, isStrataError, StrataError } from '../store/errors.ts'
 import { primitivesOf } from '../store/internals.ts';
 import type { BatchResult, BatchWrite } from '../store/operations.ts';
 import type { Feed, Primitives } from '../store/primitives.ts';
+import type { ReadonlyStore } from '../store/readonly-store.ts';
 import type { Store } from '../store/store.ts';
 import type { ValueTaker } from './batch-operations.ts';
 import type { WireWrite } from './writes.ts';
@@ -25,7 +26,7 @@ export interface SourceSide {
   batch(writes: readonly WireWrite[]): Promise<BatchResult>;
 }
 
-export function sourceSide<V>(store: Store<V>, codec: Codec<V> | undefined): SourceSide {
+export function sourceSide<V>(store: ReadonlyStore<V>, codec: Codec<V> | undefined): SourceSide {
   const primitives = primitivesOf(store, 'publish');
   const known = codec ?? primitives.codec;
   // A codec that is given is what the wire shall carry, even where the store has other bytes.

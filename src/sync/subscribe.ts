@@ -10,7 +10,7 @@ const RULES: OptionRules = {
   token: is.either(is.string, is.fn),
   storeId: is.string,
   prefix: is.string,
-  codec: is.object,
+  codec: is.codec,
   onChange: is.fn,
   onReady: is.fn,
   onError: is.fn,

@@ -31,7 +31,7 @@ function lasting(name: string): LocalCopy {
   const store = tiered<Uint8Array>({
     front: memory({ zeroCopy: true }),
     // What a loss of power takes away is fetched again.
-    back: indexeddb({ name, durability: 'relaxed' }),
+    back: indexeddb({ name, durability: 'os' }),
     backTimeoutMs: 30_000,
     timeoutMs: 30_000,
   });
@@ -51,7 +51,7 @@ function inMemory(): LocalCopy {
 
 /** Private windows and full disks refuse. */
 async function works(name: string): Promise<boolean> {
-  const probe = indexeddb<Uint8Array>({ name, durability: 'relaxed' });
+  const probe = indexeddb<Uint8Array>({ name, durability: 'os' });
   try {
     await probe.has('probe');
     return true;

@@ -36,7 +36,7 @@ conformance({
   name: 'indexeddb, relaxed',
   test,
   factory: {
-    ...factory({ durability: 'relaxed' }),
+    ...factory({ durability: 'os' }),
     required: { ...required, durability: 'os' },
   },
 });
@@ -46,7 +46,7 @@ const models: Record<string, Options> = {
   'indexeddb, in simulated time': { env },
   'indexeddb, relaxed and forgetful, without a log': {
     env,
-    durability: 'relaxed',
+    durability: 'os',
     logBytes: 0,
     tombstoneBytes: 300,
   },

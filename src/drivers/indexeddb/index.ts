@@ -14,11 +14,11 @@ export interface IndexedDbOptions<V = unknown> {
   /** Name of the database; tabs of one origin that give the same share it. */
   readonly name: string;
   /**
-   * `'strict'` (default): a write is acknowledged when it is on disk, and survives power loss.
-   * `'relaxed'`: when the operating system has it; faster for many single writes, and after a
-   * loss of power the store begins a new epoch, because its last commits may be gone.
+   * `'disk'`: a write is acknowledged when it is on disk, and survives power loss. `'os'`: when the
+   * operating system has it; faster for many single writes, and after a loss of power the store
+   * begins a new epoch, because its last commits may be gone. Default `'disk'`.
    */
-  readonly durability?: 'strict' | 'relaxed';
+  readonly durability?: 'os' | 'disk';
   /** How values become bytes when the store is replicated; byte arrays need none. */
   readonly codec?: Codec<V>;
   /** How long a call waits for the database to open, in ms; default 4,000. */
@@ -39,8 +39,8 @@ export interface IndexedDbOptions<V = unknown> {
 
 const RULES = {
   name: is.text,
-  durability: is.oneOf('strict', 'relaxed'),
-  codec: is.object,
+  durability: is.oneOf('os', 'disk'),
+  codec: is.codec,
   openTimeoutMs: is.durationMs,
   pollMs: is.durationMs,
   logBytes: is.count,
@@ -68,7 +68,7 @@ const RULES = {
 export function indexeddb<V = unknown>(options: IndexedDbOptions<V>): Store<V> {
   checkOptions('indexeddb', options, RULES, ['name']);
   const { name, env = systemEnv, codec, timeoutMs } = options;
-  const relaxed = options.durability === 'relaxed' || !canBeStrict();
+  const relaxed = options.durability === 'os' || !canBeStrict();
   const engine = new IndexedDbEngine<V>({
     name,
     env,

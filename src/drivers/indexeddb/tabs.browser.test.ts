@@ -226,7 +226,7 @@ describe('two tabs', () => {
 });
 
 describe('relaxed durability', () => {
-  const relaxed = { durability: 'relaxed' } as const;
+  const relaxed = { durability: 'os' } as const;
 
   it('begins a new epoch when a tab ended with commits that power loss could undo', async () => {
     const name = fresh();

@@ -32,7 +32,7 @@ export interface MemoryOptions<V = unknown> {
 
 const RULES = {
   zeroCopy: is.boolean,
-  codec: is.object,
+  codec: is.codec,
   logBytes: is.count,
   tombstoneMs: is.durationMs,
   tombstoneBytes: is.count,

@@ -41,8 +41,8 @@ export interface RedisOptions {
   readonly durability?: Durability;
   /** Bound of the log of whole commits, in bytes; default 4 MiB. */
   readonly logBytes?: number;
-  /** How many last commits a cursor may name; default 1,000,000, at some 25 bytes each. */
-  readonly commitIds?: number;
+  /** From how many of the last commits a reader can resume; default 1,000,000, at some 25 bytes each. */
+  readonly commitsKept?: number;
   /** How long deletes are remembered for readers that resume, in ms; default 7 days. */
   readonly tombstoneMs?: number;
   /** Bound of what is remembered of deletes, in bytes; default 64 MiB. */
@@ -68,10 +68,10 @@ const RULES: OptionRules = {
     expected: 'one to 128 characters of well-formed Unicode without braces',
     accepts: (v) => typeof v === 'string' && /^[^{}]{1,128}$/u.test(v) && v.isWellFormed(),
   },
-  codec: is.object,
+  codec: is.codec,
   durability: is.oneOf('memory', 'os', 'disk', 'quorum'),
   logBytes: is.count,
-  commitIds: is.positive,
+  commitsKept: is.positive,
   tombstoneMs: is.durationMs,
   tombstoneBytes: is.count,
   timeoutMs: is.durationMs,
@@ -115,7 +115,7 @@ function redisPrimitives(options: RedisOptions): Primitives<Uint8Array> {
     prefix,
     durability,
     logBytes: options.logBytes ?? 4 * MiB,
-    commitIds: options.commitIds ?? 1_000_000,
+    commitIds: options.commitsKept ?? 1_000_000,
     tombstoneMs: options.tombstoneMs ?? WEEK_MS,
     tombstoneBytes: options.tombstoneBytes ?? 64 * MiB,
   });
