@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { examineLmdb } from '../../../test/support/lmdb-integrity.ts';
 import { describeStore, json, type Store, type StoreWithBlocking } from '../../store/index.ts';
 import { modelTest, simulatedEnv } from '../../testing/index.ts';
@@ -25,6 +25,9 @@ async function examined(store: Store<number>): ReturnType<typeof examineLmdb> {
   expect(findings.flaws).toEqual([]);
   return findings;
 }
+
+/** Resolves when the upkeep begun so far is done: the compaction comes after it. */
+const rested = (store: Store<number>): Promise<void> => compact(store);
 
 /** What a watch from the start gives first. */
 async function followed(store: Store<number>): Promise<Map<string, number>> {
@@ -204,8 +207,8 @@ describe('the change index', () => {
     const store = open();
     for (let round = 0; round < 40; round++)
       await store.setMany(Array.from({ length: 1_000 }, (_, n) => [`k${n}`, round] as const));
-    const { changes } = await examined(store);
-    expect(changes).toBeLessThan(25_000);
+    await expect.poll(async () => (await examineLmdb(pathOf(store))).changes).toBeLessThan(25_000);
+    await examined(store);
   });
 
   it('is compacted while writers and a reader go on', async () => {
@@ -265,6 +268,7 @@ describe('what is let go in time', () => {
     await store.set('k7', 7);
     const cursor = await store.cursor();
     await env.advance(31_000);
+    await rested(store);
     expect(await listed(store)).toEqual(
       new Map([
         ['kept', 1],
@@ -274,9 +278,10 @@ describe('what is let go in time', () => {
     expect(await store.cursor()).toBe(cursor);
     const path = pathOf(store);
     const between = await examined(store);
-    expect(between).toMatchObject({ changes: 1_202, stale: 1 });
+    expect(between).toMatchObject({ changes: 1_201, stale: 0 });
     const again = open({ path, env, tombstoneMs: 100_000 });
     await env.advance(131_000);
+    await rested(again);
     const watch = again.watch({ after: cursor })[Symbol.asyncIterator]();
     await again.set('k8', 8);
     expect((await watch.next()).value).toMatchObject({ writes: [{ key: 'k8' }] });
@@ -294,7 +299,7 @@ describe('what is let go in time', () => {
       await store.setMany(keys.map((key) => [key, n] as const));
       await store.deleteMany(keys);
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await rested(store);
     const late = await store.cursor();
     await expect(
       store.watch({ after: early })[Symbol.asyncIterator]().next(),
@@ -314,7 +319,7 @@ describe('what is let go in time', () => {
       await Promise.all(Array.from({ length: 20 }, (_, k) => store.set(`k${k}`, n)));
       cursors.push(await store.cursor());
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await rested(store);
     const resume = (at: number): Promise<unknown> =>
       store
         .watch({ after: cursors.at(at) as never })
