@@ -7,6 +7,8 @@ import type { ReadonlyStore } from '../store/readonly-store.ts';
 import { systemEnv } from '../store/system-env.ts';
 import type { PublicationCore, PublicationStats } from './publication-core.ts';
 import {
+  type CloseOptions,
+  checkClose,
   checkLimits,
   coreOf,
   type Publication,
@@ -51,7 +53,7 @@ export interface Hub {
   /** Connections that ended before they belonged to a store, by reason. */
   endings(): Readonly<Partial<Record<EndReason, number>>>;
   /** Closes every publication. */
-  close(options?: { readonly spreadMs?: number }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /**
@@ -72,6 +74,7 @@ export function hub(options: HubOptions = {}): Hub {
 class StoreHub implements Hub {
   readonly #publications: Map<string, Publication> = new Map();
   readonly #endings: Partial<Record<EndReason, number>> = {};
+  #closed = false;
   readonly #reception: ConstructorParameters<typeof ServerConnection>[0];
 
   constructor({ limits, env = systemEnv }: HubOptions) {
@@ -90,6 +93,8 @@ class StoreHub implements Hub {
     what: ReadonlyStore<V> | Publication,
     options: Omit<PublishOptions<V>, 'id'> = {},
   ): Publication {
+    if (this.#closed)
+      throw new StrataError('closed', 'register: the hub is closed', { operation: 'register' });
     if (typeof id !== 'string' || id === '')
       throw invalidArgument('register', 'the id', id, 'a non-empty string');
     if (this.#publications.has(id))
@@ -133,7 +138,9 @@ class StoreHub implements Hub {
     return { ...this.#endings };
   }
 
-  async close(options?: { readonly spreadMs?: number }): Promise<void> {
+  async close(options?: CloseOptions): Promise<void> {
+    checkClose(options);
+    this.#closed = true;
     const publications = [...this.#publications.values()];
     this.#publications.clear();
     await Promise.all(publications.map((publication) => publication.close(options)));
@@ -141,6 +148,11 @@ class StoreHub implements Hub {
 
   /** By id; a hub of one store serves it to those who name none. */
   #find(storeId: string): PublicationCore | undefined {
+    // Not the same as an unknown id, after which a subscriber never comes back.
+    if (this.#closed)
+      throw new StrataError('unavailable', 'subscribe: the hub is closed', {
+        operation: 'subscribe',
+      });
     const only = this.#publications.size === 1 ? [...this.#publications.values()][0] : undefined;
     const found = this.#publications.get(storeId) ?? (storeId === '' ? only : undefined);
     return found === undefined ? undefined : coreOf('subscribe', found);

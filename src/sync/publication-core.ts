@@ -174,7 +174,10 @@ export class PublicationCore {
     const id = source.scope.shareId;
     let shared = this.#tails.get(id);
     if (shared === undefined) {
-      shared = { tail: new SharedTail(source, this.limits, this.env), followers: 0 };
+      const { gatherMs, historyBytes } = this.limits;
+      // A tail each for every user's own keys must not keep a whole history each.
+      const share = (): number => historyBytes / this.#tails.size;
+      shared = { tail: new SharedTail(source, gatherMs, share, this.env), followers: 0 };
       this.#tails.set(id, shared);
     }
     const entry = shared;

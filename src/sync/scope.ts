@@ -33,11 +33,21 @@ export function acceptsKey(rights: KeyRights): (key: string) => boolean {
   return (key) => rights.some((prefix) => key.startsWith(prefix));
 }
 
-export function isKeyRights(value: unknown): value is KeyRights {
+function isKeyRights(value: unknown): value is KeyRights {
   return (
     typeof value === 'boolean' ||
     typeof value === 'function' ||
     (Array.isArray(value) && value.every((prefix) => typeof prefix === 'string'))
+  );
+}
+
+/** Whether `authorize` gave what can be kept to; an end that is no number would never come. */
+export function isRights({ read, write, expiresAt, scope }: Rights): boolean {
+  return (
+    isKeyRights(read ?? false) &&
+    isKeyRights(write ?? false) &&
+    (expiresAt === undefined || (typeof expiresAt === 'number' && !Number.isNaN(expiresAt))) &&
+    (scope === undefined || typeof scope === 'string')
   );
 }
 

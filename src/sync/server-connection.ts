@@ -10,9 +10,9 @@ import {
 import { utf8Length } from '../store/keys.ts';
 import type { Position } from '../store/primitives.ts';
 import type { GroupFrame, GroupSource } from './group-frames.ts';
-import { encodeMessage, type MessageOf, PROTOCOL_VERSION } from './protocol.ts';
+import { encodeMessage, type Message, type MessageOf, PROTOCOL_VERSION } from './protocol.ts';
 import type { Member, PublicationCore, SubscriberStats } from './publication-core.ts';
-import { acceptsKey, isKeyRights, type Rights, type Scope, scopeOf } from './scope.ts';
+import { acceptsKey, isRights, type Rights, type Scope, scopeOf } from './scope.ts';
 import {
   type EndReason,
   errorMessage,
@@ -44,7 +44,11 @@ export interface Reception {
   count(reason: EndReason): void;
 }
 
-const RIGHTS = 'false, or { read, write } of booleans, lists of prefixes or functions of a key';
+const RIGHTS =
+  'false, or { read, write } of booleans, lists of prefixes or functions of a key, with expiresAt a number and scope a text';
+const NOT_PUBLISHED = 'the store is no longer published';
+/** So many bytes of answers may wait beside the stream for one who does not read. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /** Serves one connection: drives the session, and does what it says. */
 export class ServerConnection implements Member {
@@ -104,7 +108,7 @@ export class ServerConnection implements Member {
   }
 
   #do(effect: ServerEffect): void {
-    if (effect.do === 'send') this.#transport.send(encodeMessage(effect.message));
+    if (effect.do === 'send') this.#answer(effect.message);
     else if (effect.do === 'wake') this.#stream?.wake();
     else if (effect.do === 'admit') this.#admit(effect.hello).catch((error) => this.#fail(error));
     else if (effect.do === 'end') this.#end(effect.code, effect.reason);
@@ -112,6 +116,14 @@ export class ServerConnection implements Member {
       this.#writes.push(effect);
       if (!this.#writing) this.#applyWrites().catch((error) => this.#fail(error));
     }
+  }
+
+  /** Whoever asks and asks and takes no answer would have them all wait here. */
+  #answer(message: Message): void {
+    const limits = this.#core?.limits;
+    const bound = (limits?.bufferedBytes ?? 0) + MAX_ANSWER_BYTES;
+    if (this.#transport.bufferedBytes > bound) this.#end(CLOSE.tryLater, 'no-progress');
+    else this.#transport.send(encodeMessage(message));
   }
 
   #setTimer(delayMs: number): Timer {
@@ -122,7 +134,7 @@ export class ServerConnection implements Member {
     const core = this.#core;
     this.#step({ type: 'tick', headRev: core?.headRev ?? 0 });
     if (this.#ended) return;
-    this.#timer = this.#setTimer((core ?? this.#reception).limits.heartbeatMs);
+    this.#timer = this.#setTimer(this.#session.dueMs(this.#env.monotonicMs()));
     // For the next heartbeat.
     core?.refreshHead();
   }
@@ -132,11 +144,10 @@ export class ServerConnection implements Member {
     const core = await this.#reception.find(storeId);
     if (core === undefined)
       throw refusal('invalid-argument', `there is no store with the id ${JSON.stringify(storeId)}`);
-    if (core.isClosed) throw refusal('unavailable', 'the store is no longer published');
+    if (core.isClosed) throw refusal('unavailable', NOT_PUBLISHED);
     if (utf8Length(hello.prefix) > MAX_KEY_BYTES)
       throw refusal('invalid-argument', `the prefix has more than ${MAX_KEY_BYTES} bytes`);
     this.#rights = await this.#authorize(core, hello.token, storeId);
-    if (core.isFull) throw refusal('overloaded', 'there are too many subscribers');
     const { head, storeId: sourceId } = await core.state();
     const scope = scopeOf(hello.prefix, this.#rights, core.filter);
     const { cursor } = hello;
@@ -146,6 +157,9 @@ export class ServerConnection implements Member {
       hello.scope === scope.id &&
       (await core.canContinue(cursor, this.#call));
     if (this.#ended) return;
+    // It may have closed or filled up in the meantime.
+    if (core.isClosed) throw refusal('unavailable', NOT_PUBLISHED);
+    if (core.isFull) throw refusal('overloaded', 'there are too many subscribers');
     this.#core = core;
     this.#clientId = hello.clientId.slice(0, 64);
     core.join(this);
@@ -181,7 +195,7 @@ export class ServerConnection implements Member {
       ...(expiresInMs !== undefined && { expiresInMs }),
     });
     this.#timer.cancel();
-    this.#timer = this.#setTimer(Math.min(heartbeatMs, expiresInMs ?? heartbeatMs));
+    this.#timer = this.#setTimer(this.#session.dueMs(this.#env.monotonicMs()));
     this.#startStream(core, core.source(scope, sourceId), at);
   }
 
@@ -223,7 +237,7 @@ export class ServerConnection implements Member {
     const { read = false, write = false } = rights || {};
     if (!rights || (read === false && write === false))
       throw refusal('denied', 'the token is not accepted');
-    if (isKeyRights(read) && isKeyRights(write)) return rights;
+    if (isRights(rights)) return rights;
     core.onError?.(invalidArgument('publish', 'what authorize gave', rights, RIGHTS));
     throw refusal('denied', 'the token is not accepted');
   }
@@ -245,7 +259,9 @@ export class ServerConnection implements Member {
     const core = this.#core as PublicationCore;
     try {
       const mayWrite = acceptsKey(this.#rights.write ?? false);
-      const forbidden = writes.find(({ key }) => !mayWrite(key) || core.filter?.(key) === false);
+      const forbidden = writes.find(
+        ({ key }) => !mayWrite(key) || (core.filter?.(key) ?? true) !== true,
+      );
       if (forbidden !== undefined) {
         const { key } = forbidden;
         const message = `write: ${JSON.stringify(key)} may not be written by this connection`;

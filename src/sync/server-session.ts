@@ -125,6 +125,11 @@ export class ServerSession {
     return this.#trouble;
   }
 
+  /** When the next tick is due, in ms from now: at a heartbeat, or when the rights end. */
+  dueMs(nowMs: number): number {
+    return Math.min(this.#limits.heartbeatMs, Math.max(1, this.#expiresMs - nowMs));
+  }
+
   step(event: ServerEvent, nowMs: number): readonly ServerEffect[] {
     if (this.#phase === 'ended') return [];
     switch (event.type) {

@@ -5,7 +5,7 @@ import type { Position } from '../store/primitives.ts';
 import { type GroupFrame, GroupReader, type GroupSource } from './group-frames.ts';
 
 export interface TailLimits {
-  /** So many bytes of frames are kept for subscribers that are a little behind. */
+  /** So many bytes of frames are kept for subscribers that are a little behind, all scopes together. */
   readonly historyBytes: number;
   /** Under a stream of writes, updates are gathered for so long before they go out. */
   readonly gatherMs: number;
@@ -25,7 +25,9 @@ const MAX_FRAMES = 4_096;
  */
 export class SharedTail {
   readonly #source: GroupSource;
-  readonly #limits: TailLimits;
+  readonly #gatherMs: number;
+  /** The share of this tail in what is kept. */
+  readonly #historyBytes: () => number;
   readonly #env: Env;
   readonly #reader: GroupReader;
   readonly #call: Call;
@@ -45,9 +47,10 @@ export class SharedTail {
   #wanting: Set<() => void> = new Set();
   #resume: (() => void) | undefined;
 
-  constructor(source: GroupSource, limits: TailLimits, env: Env) {
+  constructor(source: GroupSource, gatherMs: number, historyBytes: () => number, env: Env) {
     this.#source = source;
-    this.#limits = limits;
+    this.#gatherMs = gatherMs;
+    this.#historyBytes = historyBytes;
     this.#env = env;
     this.#reader = new GroupReader(source);
     this.#call = Call.background(env, 'publish');
@@ -159,7 +162,7 @@ export class SharedTail {
 
   /** The first update goes out at once; those that follow closely go together. */
   async #gather(): Promise<void> {
-    const waitMs = this.#lastRoundMs + this.#limits.gatherMs - this.#env.monotonicMs();
+    const waitMs = this.#lastRoundMs + this.#gatherMs - this.#env.monotonicMs();
     if (waitMs > 0) await this.#sleep(waitMs);
   }
 
@@ -196,7 +199,7 @@ export class SharedTail {
     this.#bytes += frame.bytes.length;
     this.#open = frame.end === undefined;
     if (frame.end !== undefined) this.#end = frame.end;
-    const { historyBytes } = this.#limits;
+    const historyBytes = this.#historyBytes();
     while (
       this.#frames.length > 1 &&
       (this.#bytes > historyBytes || this.#frames.length > MAX_FRAMES)

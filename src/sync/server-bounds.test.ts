@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import { bytes } from '../../test/support/bytes.ts';
+import { Peer } from '../../test/support/sync-peer.ts';
+import { contents, Line } from '../../test/support/sync-world.ts';
+import { memory } from '../drivers/memory/index.ts';
+import { type SimulatedEnv, simulatedEnv } from '../testing/index.ts';
+import { channelPair, hub, publish, type Rights, subscribe } from './index.ts';
+import type { MessageOf } from './protocol.ts';
+
+const source = (world: SimulatedEnv) => memory<Uint8Array>({ env: world });
+
+describe('rights', () => {
+  it('end when they say, not at the next heartbeat', async () => {
+    const world = simulatedEnv(8);
+    const store = source(world);
+    const publication = publish(store, {
+      authorize: () => ({ read: true, expiresAt: world.now() + 15_000 }),
+    });
+    const local = source(world);
+    const subscription = subscribe(new Line(publication), local, { token: 't', reconnect: false });
+    await world.advance(15_010);
+    await store.set('secret', bytes('too late'));
+    await world.advance(10);
+    expect(publication.stats().endings).toEqual({ 'rights-expired': 1 });
+    expect(await contents(local)).toEqual({});
+    await subscription.close();
+  });
+
+  for (const wrong of [{ expiresAt: 'tomorrow' }, { expiresAt: Number.NaN }, { scope: 7 }])
+    it(`are refused when they are odd: ${JSON.stringify(wrong)}`, async () => {
+      const world = simulatedEnv(8);
+      const heard: string[] = [];
+      const publication = publish(source(world), {
+        authorize: () => ({ read: true, ...wrong }) as Rights,
+        onError: ({ code }) => heard.push(code),
+      });
+      const subscription = subscribe(new Line(publication), source(world), { token: 't' });
+      await world.advance(10);
+      await expect(subscription.ready).rejects.toMatchObject({ code: 'denied' });
+      expect(heard).toEqual(['invalid-argument']);
+    });
+});
+
+describe('a server that closes', () => {
+  it('admits nobody whose rights were still being looked up', async () => {
+    const world = simulatedEnv(8);
+    let answer: ((rights: Rights) => void) | undefined;
+    const publication = publish(source(world), {
+      authorize: () =>
+        new Promise<Rights>((resolve) => {
+          answer = resolve;
+        }),
+    });
+    const subscription = subscribe(new Line(publication), source(world), {
+      token: 't',
+      reconnect: false,
+    });
+    await world.advance(5);
+    await publication.close();
+    answer?.({ read: true });
+    await world.advance(5);
+    expect(publication.stats().subscribers).toEqual([]);
+    await expect(subscription.ready).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('sends away those who come late to a hub, and does not tell them to give up', async () => {
+    const world = simulatedEnv(8);
+    const store = source(world);
+    const stores = hub({ env: world });
+    stores.register('notes', store);
+    await stores.close();
+    const line = new Line(stores);
+    const subscription = subscribe(line, source(world), { storeId: 'notes' });
+    await world.advance(20_000);
+    expect(line.connections).toBeGreaterThan(1);
+    expect(subscription.status()).toMatchObject({ state: 'connecting' });
+    expect(subscription.status().lastError).toMatchObject({ code: 'unavailable' });
+    expect(() => stores.register('notes', store)).toThrow(
+      expect.objectContaining({ code: 'closed' }),
+    );
+    await subscription.close();
+  });
+
+  it('refuses times that no message can carry', async () => {
+    const world = simulatedEnv(8);
+    const publication = publish(source(world));
+    const stores = hub({ env: world });
+    for (const spreadMs of [Number.POSITIVE_INFINITY, -1, Number.NaN])
+      for (const closed of [publication.close({ spreadMs }), stores.close({ spreadMs })])
+        await expect(closed).rejects.toMatchObject({ code: 'invalid-argument' });
+    for (const heartbeatMs of [Number.POSITIVE_INFINITY, 0, 2 ** 40])
+      expect(() => publish(source(world), { limits: { heartbeatMs } })).toThrow(
+        expect.objectContaining({ code: 'invalid-argument' }),
+      );
+  });
+});
+
+describe('a subscriber that never reads', () => {
+  it('is cut off before the answers to its writes fill the memory', async () => {
+    const world = simulatedEnv(8);
+    const publication = publish(source(world), { env: world });
+    const [here, there] = channelPair();
+    let waiting = 0;
+    let peak = 0;
+    publication.accept({
+      get bufferedBytes() {
+        return waiting;
+      },
+      start: (handlers) => there.start(handlers),
+      send: (frame) => {
+        waiting += frame.length;
+        peak = Math.max(peak, waiting);
+        there.send(frame);
+      },
+      close: (code, reason) => there.close(code, reason),
+    });
+    const peer = new Peer(here);
+    const hello: MessageOf<'hello'> = {
+      type: 'hello',
+      oldestVersion: 1,
+      newestVersion: 1,
+      storeId: '',
+      token: '',
+      prefix: '',
+      clientId: 'peer',
+      sourceId: '',
+      scope: '',
+      cursor: undefined,
+      creditBytes: 1_000,
+    };
+    peer.send(hello);
+    await world.advance(1);
+    for (let id = 1; id <= 100_000 && peer.closed === undefined; id++) {
+      peer.send({ type: 'write', id, last: true, writes: new Uint8Array(0) });
+      if (id % 1_000 === 0) await world.advance(1);
+    }
+    expect(peak).toBeLessThan(3 * 1024 * 1024);
+    expect(publication.stats().endings).toEqual({ 'no-progress': 1 });
+  });
+});
+
+describe('many scopes', () => {
+  it('share the bytes that are kept for those who are a little behind', async () => {
+    const world = simulatedEnv(8);
+    const store = source(world);
+    const publication = publish(store, {
+      authorize: ({ token }) => ({ read: [`${token}/`] }),
+      limits: { historyBytes: 100_000 },
+    });
+    const names = Array.from({ length: 40 }, (_, i) => `user${i}`);
+    const all = names.map((token) => subscribe(new Line(publication), source(world), { token }));
+    await world.advance(5);
+    for (let round = 0; round < 20; round++) {
+      for (const name of names) await store.set(`${name}/note`, new Uint8Array(1_000));
+      await world.advance(5);
+    }
+    for (const subscription of all) expect(subscription.status()).toMatchObject({ lag: 0 });
+    expect(publication.stats().historyBytes).toBeLessThan(150_000);
+    await Promise.all(all.map((subscription) => subscription.close()));
+  });
+});
