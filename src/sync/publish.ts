@@ -4,7 +4,6 @@ import { invalidArgument, type StrataError } from '../store/errors.ts';
 import * as is from '../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
-import type { Store } from '../store/store.ts';
 import { LEAST_CREDIT_BYTES } from './protocol.ts';
 import {
   type Authorize,
@@ -140,7 +139,7 @@ const RULES: OptionRules = {
   id: is.text,
   filter: is.fn,
   authorize: is.fn,
-  codec: is.object,
+  codec: is.codec,
   limits: is.object,
   onError: is.fn,
   env: is.object,
@@ -185,7 +184,7 @@ export function coreOf(operation: string, publication: Publication): Publication
  */
 export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> = {}): Publication {
   checkOptions('publish', options, RULES);
-  const side = sourceSide(store as Store<V>, options.codec);
+  const side = sourceSide(store, options.codec);
   const core = new PublicationCore({
     id: options.id ?? '',
     side,
