@@ -151,10 +151,16 @@ class Service implements WebSocketService {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const storeId = this.#storeIdOf(request.url ?? '/');
+    const rest = this.#pathWithin(request.url ?? '/');
+    if (rest === undefined) {
+      // On a server of the application another listener may know the path; where there is none,
+      // the socket would stay open for ever.
+      if (this.#server.listenerCount('upgrade') === 1) refuse(socket, 404, 'Not Found');
+      return;
+    }
+    const storeId = decoded(rest);
     if (storeId === undefined) {
-      // On a server of the application another listener may know the path.
-      if (this.#own !== undefined) refuse(socket, 404, 'Not Found');
+      refuse(socket, 400, 'Bad Request');
       return;
     }
     const { origin } = request.headers;
@@ -174,16 +180,20 @@ class Service implements WebSocketService {
   }
 
   /** What follows the path, or `undefined` for another path. */
-  #storeIdOf(url: string): string | undefined {
+  #pathWithin(url: string): string | undefined {
     const path = url.split(/[?#]/, 1)[0] as string;
     if (path === this.#path || path === `${this.#path}/`) return '';
     if (!path.startsWith(`${this.#path}/`)) return undefined;
-    const rest = path.slice(this.#path.length + 1);
-    try {
-      return decodeURIComponent(rest);
-    } catch {
-      return undefined;
-    }
+    return path.slice(this.#path.length + 1);
+  }
+}
+
+/** Part of an address as text, where it is one. */
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
   }
 }
 

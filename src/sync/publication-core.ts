@@ -2,6 +2,7 @@ import { Call } from '../store/call.ts';
 import type { Env } from '../store/env.ts';
 import { StrataError } from '../store/errors.ts';
 import type { FeedState, Position } from '../store/primitives.ts';
+import { randomId } from '../store/version.ts';
 import type { GroupLimits, GroupSource } from './group-frames.ts';
 import type { Rights, Scope } from './scope.ts';
 import type { EndReason, ServerSessionLimits } from './server-session.ts';
@@ -84,6 +85,7 @@ export class PublicationCore {
   #head: Position | undefined;
   #headMs: number = Number.NEGATIVE_INFINITY;
   #closed = false;
+  #own: string | undefined;
   readonly #members: Set<Member> = new Set();
   readonly #tails: Map<string, { readonly tail: SharedTail; followers: number }> = new Map();
   readonly #endings: Partial<Record<EndReason, number>> = {};
@@ -168,6 +170,12 @@ export class PublicationCore {
   source(scope: Scope, storeId: string): GroupSource {
     return { side: this.side, storeId, scope, limits: this.limits };
   }
+
+  /** A random name for this publication in this process. */
+  readonly own = (): string => {
+    this.#own ??= randomId(this.env);
+    return this.#own;
+  };
 
   /** The tail that all subscribers of a scope share, for as long as one of them follows. */
   follow(source: GroupSource): { readonly tail: SharedTail; release(): void } {

@@ -83,6 +83,14 @@ describe('what a subscriber sees', () => {
     expect(await sync()).toEqual({ ...only, held: { 'a/1': '1' } });
     rights = { read: (key) => key === 'a/2', scope: 'second' };
     expect(await sync()).toEqual({ ...only, held: { 'a/2': '2' } });
+    // Nobody can tell what a function without a name accepts: only the same one is the same.
+    const one = (key: string): boolean => key === 'a/1';
+    rights = { read: one };
+    expect(await sync()).toEqual({ ...only, held: { 'a/1': '1' } });
+    rights = { read: one };
+    expect(await sync()).toEqual({ snapshots: 0, resumes: 1, held: { 'a/1': '1' } });
+    rights = { read: (key) => key === 'b/1' };
+    expect(await sync()).toEqual({ ...only, held: { 'b/1': '3' } });
   });
 
   it('never holds keys that belong to StrataKV', () => {

@@ -11,7 +11,8 @@ export interface Rights {
   readonly expiresAt?: number;
   /**
    * Names what a function in `read` accepts. A copy that was made under another name starts with
-   * a fresh snapshot, so that it gains and loses what the change of rights says.
+   * a fresh snapshot, so that it gains and loses what the change of rights says. Without a name, a
+   * copy resumes only under the very same function of a publication that has not been made anew.
    */
   readonly scope?: string;
 }
@@ -62,11 +63,15 @@ function idOf(fn: object): number {
   return functions;
 }
 
-/** What a subscriber asked for, within its rights, within what is published at all. */
+/**
+ * What a subscriber asked for, within its rights, within what is published at all. `own` names
+ * the publication where functions without a name are told apart.
+ */
 export function scopeOf(
   prefix: string,
   rights: Rights,
   filter: ((key: string) => boolean) | undefined,
+  own: () => string = () => '',
 ): Scope {
   const read = rights.read ?? false;
   const readTest = acceptsKey(read);
@@ -74,7 +79,7 @@ export function scopeOf(
   const named = JSON.stringify([
     prefix,
     typeof read === 'boolean' ? read : prefixes,
-    typeof read === 'function',
+    typeof read === 'function' && (rights.scope === undefined ? `${own()}.${idOf(read)}` : true),
     rights.scope ?? '',
     filter !== undefined,
   ]);

@@ -149,7 +149,7 @@ export class ServerConnection implements Member {
       throw refusal('invalid-argument', `the prefix has more than ${MAX_KEY_BYTES} bytes`);
     this.#rights = await this.#authorize(core, hello.token, storeId);
     const { head, storeId: sourceId } = await core.state();
-    const scope = scopeOf(hello.prefix, this.#rights, core.filter);
+    const scope = scopeOf(hello.prefix, this.#rights, core.filter, core.own);
     const { cursor } = hello;
     const resumes =
       cursor !== undefined &&
