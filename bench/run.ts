@@ -3,16 +3,11 @@
  * suites named, `--json` prints rows of { name, value, unit, reference, ratio }, `--list` the names.
  */
 import { parseArgs } from 'node:util';
-import { machine, printTable } from './lib/print.ts';
-import { reached, type Row, type Suite } from './lib/row.ts';
-import { bundle } from './suites/bundle.ts';
-import { hits } from './suites/hits.ts';
-import { lmdbSuite } from './suites/lmdb.ts';
-import { redisSuite } from './suites/redis.ts';
-import { serverMemory } from './suites/server-memory.ts';
-import { syncSuite } from './suites/sync.ts';
-
-const suites: readonly Suite[] = [hits, lmdbSuite, redisSuite, syncSuite, serverMemory, bundle];
+import { Child } from './lib/child.ts';
+import { machine, printJson, printTable } from './lib/print.ts';
+import { type Row, reached } from './lib/row.ts';
+import type { SuiteCalls } from './programs/suite.ts';
+import { suites } from './suites/index.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,19 +21,24 @@ if (unknown.length > 0 || values.list) {
   process.exit(unknown.length > 0 ? 2 : 0);
 }
 
+/** With `--json` the standard output is the rows alone. */
+const say = values.json ? console.error : console.log;
 const rows: Row[] = [];
-const chosen = suites.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
-for (const suite of chosen) {
-  const mine: Row[] = [];
-  if (!values.json) console.log(`\n${suite.name}: ${suite.about}`);
-  await suite.run((row) => mine.push(row));
-  if (!values.json) printTable(mine);
-  rows.push(...mine);
+say(machine());
+for (const { name, about } of suites) {
+  if (positionals.length > 0 && !positionals.includes(name)) continue;
+  say(`\n${name}: ${about}`);
+  await using child = new Child<SuiteCalls>('suite');
+  try {
+    const { rows: measured, missing } = await child.call('run', name);
+    if (!values.json) printTable(measured);
+    if (missing !== undefined) say(`not measured: ${missing}`);
+    rows.push(...measured);
+  } catch (error) {
+    say(`failed: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
 }
-if (values.json) {
-  console.log(JSON.stringify({ machine: machine(), date: new Date().toISOString(), rows }, null, 1));
-} else {
-  const judged = rows.map(reached).filter((result) => result !== undefined);
-  console.log(`\n${machine()}`);
-  console.log(`${judged.filter(Boolean).length} of ${judged.length} goals reached`);
-}
+if (values.json) printJson(rows);
+const judged = rows.map(reached).filter((result) => result !== undefined);
+say(`\n${judged.filter(Boolean).length} of ${judged.length} goals reached`);

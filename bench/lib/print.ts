@@ -1,5 +1,5 @@
 import { cpus, totalmem, type } from 'node:os';
-import { reached, type Row } from './row.ts';
+import { type Row, reached } from './row.ts';
 
 /** The machine, in one line: figures mean nothing without it. */
 export function machine(): string {
@@ -8,10 +8,40 @@ export function machine(): string {
   return `${all.length} x ${all[0]?.model.trim() ?? 'unknown processor'}, ${memory} GiB, ${type()}, Node ${process.version}`;
 }
 
+export function printTable(rows: readonly Row[]): void {
+  const cells = rows.map((row) => [
+    row.name,
+    `${figure(row.value)} ${row.unit}`,
+    row.ratio === undefined ? '' : `${figure(row.ratio)} x`,
+    [row.against, row.reference === undefined ? undefined : figure(row.reference)]
+      .filter((part) => part !== undefined)
+      .join(' '),
+    goalText(row),
+  ]);
+  const all = [['figure', 'value', 'ratio', 'of', 'goal'], ...cells];
+  const widths = [0, 1, 2, 3, 4].map((at) => Math.max(...all.map((line) => line[at]?.length ?? 0)));
+  for (const line of all)
+    console.log(
+      line
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    );
+}
+
+/** All rows as one JSON array, a row on each line. */
+export function printJson(rows: readonly Row[]): void {
+  const lines = rows.map((row) => {
+    const { name, value, unit, reference = null, ratio = null, against = null, goal = null } = row;
+    const judged = reached(row) ?? null;
+    return JSON.stringify({ name, value, unit, reference, ratio, against, goal, reached: judged });
+  });
+  console.log(`[\n${lines.join(',\n')}\n]`);
+}
+
 function figure(value: number): string {
   if (!Number.isFinite(value)) return String(value);
-  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en');
-  return value.toPrecision(3);
+  return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
 }
 
 function goalText(row: Row): string {
@@ -20,19 +50,4 @@ function goalText(row: Row): string {
   const least = goal.least === undefined ? '' : `>= ${figure(goal.least)}`;
   const most = goal.most === undefined ? '' : `<= ${figure(goal.most)}`;
   return `${least}${most}${goal.of === 'ratio' ? ' x' : ''} ${reached(row) ? 'reached' : 'MISSED'}`;
-}
-
-export function printTable(rows: readonly Row[]): void {
-  const cells = rows.map((row) => [
-    row.name,
-    `${figure(row.value)} ${row.unit}`,
-    row.ratio === undefined ? '' : `${row.ratio.toFixed(2)} x`,
-    row.reference ?? '',
-    goalText(row),
-  ]);
-  const all = [['figure', 'value', 'ratio', 'against', 'goal'], ...cells];
-  const widths = all[0]?.map((_, at) => Math.max(...all.map((line) => line[at]?.length ?? 0))) ?? [];
-  for (const line of all) {
-    console.log(line.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ').trimEnd());
-  }
 }

@@ -2,117 +2,151 @@ import { createCache } from 'cache-manager';
 import Keyv from 'keyv';
 import { createStorage } from 'unstorage';
 import { memory, tiered } from '../../src/index.ts';
-import { compare } from '../lib/measure.ts';
-import type { Row, Suite } from '../lib/row.ts';
+import type { StoreWithBlocking } from '../../src/store/store.ts';
+import { type Contender, compare } from '../lib/measure.ts';
+import { rateRow } from '../lib/rate-row.ts';
+import type { Report, Suite } from '../lib/row.ts';
 
 const KEYS = 10_000;
-const READS = 200_000;
+const REFERENCE_READS = 200_000;
+const COPY_READS = 20_000;
+const BLOCKING_READS = 2_000_000;
 
 /** About 1 KB of JSON. */
-function sample(i: number): object {
+interface Sample {
+  readonly id: number;
+  readonly [field: string]: unknown;
+}
+
+function sample(id: number): Sample {
   return {
-    id: i,
-    name: `user ${i}`,
+    id,
+    name: `user ${id}`,
     tags: ['alpha', 'beta', 'gamma'],
-    profile: { city: 'Lisbon', score: i * 1.5, active: i % 2 === 0 },
+    profile: { city: 'Lisbon', score: id * 1.5, active: id % 2 === 0 },
     text: 'lorem ipsum '.repeat(70),
   };
 }
 
 const keys = Array.from({ length: KEYS }, (_, i) => `user:${i.toString().padStart(8, '0')}`);
-const pick = (i: number): string => keys[(i * 7919) % KEYS] as string;
+/** Scattered: a prime apart, so that every key has its turn. */
+const indexOf = (i: number): number => (i * 7919) % KEYS;
 
-let sink: unknown;
+type Get = (key: string) => unknown;
 
-function reader(name: string, get: (key: string) => unknown, reads: number = READS) {
-  const run = async (): Promise<void> => {
-    for (let i = 0; i < reads; i++) sink = await get(pick(i));
-    if (sink === undefined || sink === null) throw new Error(`${name}: a hit was a miss`);
+/** Checks that a peer answers as those that it is compared with: with the same object, or a copy. */
+async function checkLike(name: string, get: Get, hands: 'references' | 'copies'): Promise<void> {
+  const key = keys[1] as string;
+  const [first, second] = [await get(key), await get(key)] as (Sample | undefined)[];
+  if (first?.id !== 1) throw new Error(`${name}: a hit was a miss`);
+  const same = first === second;
+  if (same !== (hands === 'references')) throw new Error(`${name} does not hand out ${hands}`);
+}
+
+function reader(name: string, get: Get, operations: number): Contender {
+  let ids = 0;
+  return {
+    name,
+    operations,
+    run: async () => {
+      ids = 0;
+      for (let i = 0; i < operations; i++)
+        ids += ((await get(keys[indexOf(i)] as string)) as Sample).id;
+    },
+    verify: () => checkIds(name, ids, operations),
   };
-  return { name, operations: reads, run };
 }
 
-async function warmTiered(zeroCopy: boolean) {
-  const store = tiered<object>({ front: memory({ zeroCopy }), back: memory({ zeroCopy }) });
+/** The sum of the ids says that every read gave the value of its key. */
+function checkIds(name: string, ids: number, reads: number): void {
+  let right = 0;
+  for (let i = 0; i < reads; i++) right += indexOf(i);
+  if (ids !== right) throw new Error(`${name}: values of other keys`);
+}
+
+async function warmTiered(zeroCopy: boolean): Promise<StoreWithBlocking<Sample>> {
+  const store = tiered<Sample>({ front: memory({ zeroCopy }), back: memory({ zeroCopy }) });
   for (const [i, key] of keys.entries()) await store.set(key, sample(i));
-  return store;
+  return store as StoreWithBlocking<Sample>;
 }
 
-async function byReference(report: (row: Row) => void): Promise<void> {
+async function byReference(report: Report): Promise<void> {
   const store = await warmTiered(true);
   const manager = createCache();
-  const keyv = new Keyv({ serialization: false } as ConstructorParameters<typeof Keyv>[0]);
+  const keyv = new Keyv({ serialization: false });
+  const storage = createStorage();
   for (const [i, key] of keys.entries()) {
     await manager.set(key, sample(i));
     await keyv.set(key, sample(i));
+    await storage.setItemRaw(key, sample(i));
   }
-  const rates = await compare([
-    reader('tiered', (key) => store.get(key)),
-    reader('cache-manager', (key) => manager.get(key)),
-    reader('keyv', (key) => keyv.get(key)),
-  ]);
-  reportAgainstFastest(rates, 'tiered hit, by reference', report);
+  await contest('references', 'tiered hit, by reference', REFERENCE_READS, report, {
+    tiered: (key) => store.get(key),
+    'cache-manager': (key) => manager.get(key),
+    keyv: (key) => keyv.get(key),
+    unstorage: (key) => storage.getItemRaw(key),
+  });
 }
 
-async function byCopy(report: (row: Row) => void): Promise<void> {
-  const reads = READS / 10;
+async function byCopy(report: Report): Promise<void> {
   const store = await warmTiered(false);
   const keyv = new Keyv();
-  const storage = createStorage();
+  const storage = createStorage<string>();
   for (const [i, key] of keys.entries()) {
     await keyv.set(key, sample(i));
-    await storage.setItem(key, sample(i) as never);
+    await storage.setItem(key, JSON.stringify(sample(i)));
   }
-  const rates = await compare([
-    reader('tiered', (key) => store.get(key), reads),
-    reader('keyv', (key) => keyv.get(key), reads),
-    reader('unstorage', (key) => storage.getItem(key), reads),
-  ]);
-  reportAgainstFastest(rates, 'tiered hit, copied', report);
+  await contest('copies', 'tiered hit, copied', COPY_READS, report, {
+    tiered: (key) => store.get(key),
+    keyv: (key) => keyv.get(key),
+    unstorage: (key) => storage.getItem(key),
+  });
 }
 
-function reportAgainstFastest(
-  rates: Map<string, number>,
+async function contest(
+  hands: 'references' | 'copies',
   name: string,
-  report: (row: Row) => void,
-): void {
-  const own = rates.get('tiered') ?? Number.NaN;
-  const [fastest, rate] = [...rates]
-    .filter(([peer]) => peer !== 'tiered')
-    .reduce((best, next) => (next[1] > best[1] ? next : best));
-  const goal = { of: 'ratio', least: 1 / 1.5 } as const;
-  report({ name, value: own, unit: 'gets/s', reference: fastest, ratio: own / rate, goal });
+  reads: number,
+  report: Report,
+  gets: Readonly<Record<string, Get>>,
+): Promise<void> {
+  for (const [peer, get] of Object.entries(gets)) await checkLike(peer, get, hands);
+  const result = await compare(
+    Object.entries(gets).map(([peer, get]) => reader(peer, get, reads)),
+    7,
+  );
+  const against = result.fastestBeside('tiered');
+  report(rateRow(result, { name, unit: 'gets/s', own: 'tiered', against, least: 1 / 1.5 }));
 }
 
-async function blocking(report: (row: Row) => void): Promise<void> {
+async function blocking(report: Report): Promise<void> {
   const { blocking: store } = await warmTiered(true);
   const map = new Map(keys.map((key, i) => [key, sample(i)]));
-  const reads = READS * 10;
-  const loop = (name: string, get: (key: string) => unknown) => ({
-    name,
-    operations: reads,
-    run: () => {
-      for (let i = 0; i < reads; i++) sink = get(pick(i));
-    },
-  });
-  const rates = await compare([
+  const loop = (name: string, get: Get): Contender => {
+    let ids = 0;
+    return {
+      name,
+      operations: BLOCKING_READS,
+      run: () => {
+        ids = 0;
+        for (let i = 0; i < BLOCKING_READS; i++)
+          ids += (get(keys[indexOf(i)] as string) as Sample).id;
+      },
+      verify: () => checkIds(name, ids, BLOCKING_READS),
+    };
+  };
+  const result = await compare([
     loop('blocking', (key) => store.get(key)),
-    loop('Map', (key) => map.get(key)),
+    loop('Map.get', (key) => map.get(key)),
   ]);
-  const own = rates.get('blocking') ?? Number.NaN;
-  report({
-    name: 'tiered blocking.get hit, by reference',
-    value: own,
-    unit: 'gets/s',
-    reference: 'Map.get',
-    ratio: own / (rates.get('Map') ?? Number.NaN),
-    goal: { of: 'ratio', least: 1 / 3 },
-  });
+  const name = 'tiered blocking.get hit';
+  const own = 'blocking';
+  report(rateRow(result, { name, unit: 'gets/s', own, against: 'Map.get', least: 1 / 3 }));
 }
 
 export const hits: Suite = {
   name: 'hits',
-  about: `a hit in the memory front of a tiered store, 1 KB objects, ${KEYS.toLocaleString('en')} keys`,
+  about: `hits in the memory front of a tiered store, 1 KB objects, ${KEYS.toLocaleString('en')} keys`,
   async run(report) {
     await byReference(report);
     await byCopy(report);

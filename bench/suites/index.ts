@@ -1,0 +1,16 @@
+import type { Suite } from '../lib/row.ts';
+import { bundle } from './bundle.ts';
+import { hits } from './hits.ts';
+import { lmdbSuite } from './lmdb.ts';
+import { redisSuite } from './redis.ts';
+import { serverMemory } from './server-memory.ts';
+import { syncSuite } from './sync.ts';
+
+export const suites: readonly Suite[] = [
+  hits,
+  lmdbSuite,
+  redisSuite,
+  syncSuite,
+  serverMemory,
+  bundle,
+];
