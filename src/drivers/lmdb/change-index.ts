@@ -29,8 +29,8 @@ export function readIndexPage(reader: Reader, after: IndexPlace, deletesAbove: n
   let at = after;
   let examined = 0;
   let bytes = 0;
-  const pages = reader.tables.changes.getRange({ start: placeBytes(after), exclusiveStart: true });
-  for (const { value: page } of pages) {
+  const start = { start: placeBytes(after), exclusiveStart: true };
+  for (const { value: page } of reader.range(reader.tables.changes, start)) {
     const cursor = new PageCursor(page);
     while (cursor.next()) {
       const { rev, pos } = cursor;

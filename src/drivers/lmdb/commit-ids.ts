@@ -1,6 +1,6 @@
 import { readUint48 } from '../../store/version.ts';
 import { revBytes } from './places.ts';
-import type { Tables } from './tables.ts';
+import type { Reader } from './reader.ts';
 
 /** What is known of a transaction: its commits share an id, because they stand or fall together. */
 export interface CommitRecord {
@@ -16,8 +16,8 @@ export function encodeCommit({ firstRev, madeMs, id }: CommitRecord): Buffer {
 }
 
 /** The transaction that a commit was made in, while it is known. */
-export function commitOf(tables: Tables, rev: number): CommitRecord | undefined {
-  for (const { value } of tables.commits.getRange({ start: revBytes(rev), limit: 1 })) {
+export function commitOf(reader: Reader, rev: number): CommitRecord | undefined {
+  for (const { value } of reader.range(reader.tables.commits, { start: revBytes(rev), limit: 1 })) {
     const firstRev = readUint48(value, 0);
     if (firstRev > rev) return undefined;
     return { firstRev, madeMs: readUint48(value, 6), id: value.toString('latin1', HEAD_BYTES) };
@@ -25,6 +25,6 @@ export function commitOf(tables: Tables, rev: number): CommitRecord | undefined 
   return undefined;
 }
 
-export function commitIdOf(tables: Tables, rev: number): string | undefined {
-  return commitOf(tables, rev)?.id;
+export function commitIdOf(reader: Reader, rev: number): string | undefined {
+  return commitOf(reader, rev)?.id;
 }

@@ -191,16 +191,19 @@ export class Committer {
   #begin(): void {
     const { reader } = this.#options;
     const { tables } = reader;
+    const jobs: UpkeepJob[] = [];
     let group: Group;
+    let done: Promise<boolean>;
     try {
-      reader.renew();
-      group = this.#newGroup(this.#findTip());
+      [group, done] = reader.run('commit', () => {
+        const begun = this.#newGroup(this.#findTip());
+        const { version } = begun.base;
+        return [begun, tables.meta.ifVersion(HEAD_KEY, version, () => this.#fill(begun, jobs))];
+      });
     } catch (error) {
       this.#failAll(error);
       return;
     }
-    const jobs: UpkeepJob[] = [];
-    const done = tables.meta.ifVersion(HEAD_KEY, group.base.version, () => this.#fill(group, jobs));
     const flight: Flight = { group, jobs, ended: undefined };
     const end = (how: Flight['ended']): void => {
       flight.ended = how;

@@ -86,9 +86,9 @@ export class Compactor {
     let examined = 0;
     let last: Buffer | undefined;
     const after = this.#after;
-    const range =
-      after === undefined ? { start: Buffer.of(0) } : { start: after, exclusiveStart: true };
-    for (const { key, value } of this.#reader.tables.changes.getRange(range)) {
+    const range = after === undefined ? {} : { start: after, exclusiveStart: true };
+    const { changes } = this.#reader.tables;
+    for (const { key, value } of this.#reader.range(changes, range)) {
       if (examined >= most) {
         merger.finish();
         return { old, pages: merger.pages, removed, next: last };

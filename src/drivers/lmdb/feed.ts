@@ -128,7 +128,7 @@ export class LmdbFeed implements Feed<Uint8Array> {
     checkPosition(operation, after, {
       head: toPosition(tip),
       floor: tip.floor,
-      idOf: (rev) => log.idOf(rev) ?? commitIdOf(reader.tables, rev),
+      idOf: (rev) => log.idOf(rev) ?? commitIdOf(reader, rev),
     });
   }
 

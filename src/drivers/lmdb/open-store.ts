@@ -8,7 +8,7 @@ import { Compactor } from './compactor.ts';
 import { flushDataFile } from './data-file.ts';
 import { type Environment, openEnvironment } from './environment.ts';
 import { LmdbFeed } from './feed.ts';
-import { encodeHead } from './head.ts';
+import { decodeHead, encodeHead } from './head.ts';
 import { createHistory, History, hasHistory } from './history.ts';
 import { toStrataError } from './lmdb-errors.ts';
 import { anyEndedOpener, enterOpener, leaveOpener, removeEndedOpeners } from './openers.ts';
@@ -83,6 +83,7 @@ function assemble(
       tables.root.transactionSync(() => leaveOpener(tables, token));
     }
     log.clear();
+    reader.close();
     await environment.close();
   };
   return { path, reader, feed, writer, close };
@@ -149,11 +150,11 @@ function createStore(tables: Tables, env: Env): void {
 /** Commits that were acknowledged may be gone with their process: readers that know of them must begin anew. */
 function renewEpoch(tables: Tables, path: string, env: Env): void {
   if (!removeEndedOpeners(tables)) return;
-  const reader = new Reader(tables, path, env);
-  const { version, ...head } = reader.tip();
+  const record = tables.meta.getEntry(HEAD_KEY);
+  const head = decodeHead(record?.value ?? new Uint8Array(0));
   const epoch = randomId(env);
   new History(tables, path).begin(head.rev + 1, epoch);
-  void tables.meta.put(HEAD_KEY, encodeHead({ ...head, epoch }), version + 1);
+  void tables.meta.put(HEAD_KEY, encodeHead({ ...head, epoch }), (record?.version ?? 0) + 1);
 }
 
 function noStore(path: string): StrataError {

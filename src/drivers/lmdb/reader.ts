@@ -1,3 +1,4 @@
+import type { Database, RangeOptions } from 'lmdb';
 import type { Entry } from '../../store/entry.ts';
 import type { Env } from '../../store/env.ts';
 import { StrataError } from '../../store/errors.ts';
@@ -7,37 +8,43 @@ import { ENVELOPES } from './envelope-io.ts';
 import { decodeHead, type Tip } from './head.ts';
 import { toStrataError } from './lmdb-errors.ts';
 import { expiryBytes, readPlace } from './places.ts';
+import { ReadTransaction } from './read-transaction.ts';
 import { HEAD_KEY, type Tables } from './tables.ts';
 
-/**
- * Reads of the tables. All that is read without giving up the thread after `renew` is of one
- * moment: that of the first read after it.
- */
+/** The least key of a table whose keys are bytes. */
+const FIRST: Buffer = Buffer.of(0);
+
+/** Reads of the tables. What is read within one `run` is of one moment, that of its first read. */
 export class Reader {
   readonly path: string;
   readonly tables: Tables;
   readonly #env: Env;
+  readonly #transaction: ReadTransaction;
   #view: Uint8Array = new Uint8Array(0);
 
   constructor(tables: Tables, path: string, env: Env) {
     this.tables = tables;
     this.path = path;
     this.#env = env;
+    this.#transaction = new ReadTransaction(tables.root);
   }
 
   /** Runs reads of one moment, now; their failures come out as `StrataError`s. */
   run<T>(operation: string, read: () => T): T {
+    const transaction = this.#transaction;
+    if (transaction.isClosed)
+      throw new StrataError('closed', `${operation}: the store is closed`, { operation });
     try {
-      this.renew();
       return read();
     } catch (error) {
       throw toStrataError(error, operation, this.path);
+    } finally {
+      transaction.reset();
     }
   }
 
-  /** Lets the next read see everything committed by then, by whatever process. */
-  renew(): void {
-    this.tables.root.resetReadTxn();
+  close(): void {
+    this.#transaction.close();
   }
 
   nowMs(): number {
@@ -45,7 +52,7 @@ export class Reader {
   }
 
   tip(): Tip {
-    const record = this.tables.meta.getEntry(HEAD_KEY);
+    const record = this.tables.meta.getEntry(HEAD_KEY, this.#transaction.options);
     if (record?.version === undefined)
       throw new StrataError('corrupt', `the store at ${this.path} has lost its head`, {
         operation: 'read',
@@ -55,7 +62,8 @@ export class Reader {
 
   /** The stored bytes of an entry, expired or not: a view that the next read overwrites. */
   stored(key: string): Uint8Array | undefined {
-    const bytes = this.tables.values.getBinaryFast(key);
+    const { values } = this.tables as unknown as { readonly values: FastReads };
+    const bytes = values.getBinaryFast(key, this.#transaction.options);
     if (bytes === undefined) return undefined;
     const { buffer, byteOffset, length } = bytes;
     const view = this.#view;
@@ -87,17 +95,37 @@ export class Reader {
 
   /** Place of a key's delete, while it is remembered. */
   deleted(key: string): IndexPlace | undefined {
-    const place = this.tables.deleted.getBinary(key);
+    const { deleted } = this.tables as unknown as { readonly deleted: FastReads };
+    const place = deleted.getBinaryFast(key, this.#transaction.options);
     return place && readPlace(place);
+  }
+
+  /** Records in the order of their keys, from the first unless told otherwise; to be read to the end, or left, within the same `run`. */
+  range<K extends string | Buffer>(
+    table: Database<Buffer, K>,
+    options: RangeOptions = {},
+  ): Iterable<{ readonly key: K; readonly value: Buffer }> {
+    return table.getRange({ start: FIRST, ...options, ...this.#transaction.options });
+  }
+
+  keys<K extends string | Buffer>(
+    table: Database<Buffer, K>,
+    options: RangeOptions = {},
+  ): Iterable<K> {
+    return table.getKeys({ start: FIRST, ...options, ...this.#transaction.options });
   }
 
   /** Whether an entry has expired that is not swept yet. */
   anyExpired(nowMs: number): boolean {
     const end = expiryBytes(nowMs + 1, { rev: 0, pos: 0 });
-    for (const _ of this.tables.expiries.getKeys({ start: Buffer.of(0), end, limit: 1 }))
-      return true;
+    for (const _ of this.keys(this.tables.expiries, { end, limit: 1 })) return true;
     return false;
   }
+}
+
+/** A table as the binding has it: its types know no options here. */
+interface FastReads {
+  getBinaryFast(key: string, options: Pick<RangeOptions, 'transaction'>): Buffer | undefined;
 }
 
 export function isExpired({ expiresAt }: Envelope, nowMs: number): boolean {

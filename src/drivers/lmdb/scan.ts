@@ -29,7 +29,7 @@ export function scanEntries(
     const nowMs = reader.nowMs();
     const items: Entry<Uint8Array>[] = [];
     let bytes = 0;
-    for (const { key, value } of reader.tables.values.getRange(toOptions(range, after))) {
+    for (const { key, value } of reader.range(reader.tables.values, toOptions(range, after))) {
       if (isLeftOut(key, range, after)) continue;
       // The binding has copied the bytes for us; a plain array of them is handed out.
       const stored = new Uint8Array(value.buffer, value.byteOffset, value.length);
@@ -53,7 +53,7 @@ export function scanKeys(
   const read = (after: string | undefined, limit: number): Page<string> => {
     const keys: string[] = [];
     let last: string | undefined;
-    for (const key of reader.tables.values.getKeys(toOptions(range, after))) {
+    for (const key of reader.keys(reader.tables.values, toOptions(range, after))) {
       if (isLeftOut(key, range, after)) continue;
       keys.push(key);
       if (keys.length < limit) continue;
@@ -100,7 +100,8 @@ function toOptions({ lower, upper, reverse }: KeyRange, after: string | undefine
   if (reverse) {
     const start = after ?? (upper && toBound(upper.key));
     const inclusiveEnd = from?.inclusive ?? true;
-    return { reverse, ...(start !== undefined && { start }), end: least, inclusiveEnd };
+    // Without a start the last key is where it begins.
+    return { reverse, start: start as string, end: least, inclusiveEnd };
   }
   const end = upper && { end: toBound(upper.key), inclusiveEnd: upper.inclusive };
   return { start: after ?? least, ...end };

@@ -33,7 +33,7 @@ export class Sweeper {
     const { reader } = this.#options;
     const { values, expiries } = reader.tables;
     const end = expiryBytes(reader.nowMs() + 1, { rev: 0, pos: 0 });
-    const due = [...expiries.getRange({ start: Buffer.of(0), end, limit: STEP_RECORDS })];
+    const due = [...reader.range(expiries, { end, limit: STEP_RECORDS })];
     let swept = 0;
     for (const { key: record, value } of due) {
       const key = value.toString();
@@ -60,7 +60,7 @@ export class Sweeper {
     const { tombstones, deleted } = reader.tables;
     // Well below the bound, so that the next deletes do not each come here.
     const keptBytes = base.tombstoneBytes > mostBytes ? mostBytes * 0.75 : mostBytes;
-    const oldest = [...tombstones.getRange({ start: Buffer.of(0), limit: STEP_RECORDS })];
+    const oldest = [...reader.range(tombstones, { limit: STEP_RECORDS })];
     let bytes = 0;
     let forgotten = 0;
     let { floor } = base;
@@ -86,8 +86,8 @@ export class Sweeper {
   trimCommits(group: Group): boolean {
     const { reader } = this.#options;
     const oldest = this.#oldestKept(group.base.rev);
-    const range = { start: Buffer.of(0), end: revBytes(oldest), limit: STEP_COMMITS };
-    const rows = [...reader.tables.commits.getKeys(range)];
+    const range = { end: revBytes(oldest), limit: STEP_COMMITS };
+    const rows = [...reader.keys(reader.tables.commits, range)];
     for (const row of rows) void reader.tables.commits.remove(row);
     if (rows.length > 0) group.keep({ oldestCommit: oldest });
     return rows.length > 0;
@@ -100,7 +100,7 @@ export class Sweeper {
   /** Deletes of commits whose time is forgotten are of use to nobody: none can resume from before them. */
   #isTooOld(rev: number): boolean {
     const { reader, tombstoneMs } = this.#options;
-    const made = commitOf(reader.tables, rev);
+    const made = commitOf(reader, rev);
     return made === undefined || made.madeMs <= reader.nowMs() - tombstoneMs;
   }
 }
