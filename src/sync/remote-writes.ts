@@ -93,6 +93,8 @@ export class RemoteWrites {
     try {
       if (!link.mayWrite) throw readOnly(call, writes[0]?.key);
       epoch = this.#at?.epoch;
+      // Whoever has been told that nothing happened must be right.
+      call.throwIfEnded();
       call.markSent();
       answer = await this.#ask(link, writes, call);
     } finally {

@@ -5,7 +5,23 @@ import { contents, Line } from '../../test/support/sync-world.ts';
 import { memory } from '../drivers/memory/index.ts';
 import { type SimulatedEnv, simulatedEnv } from '../testing/index.ts';
 import { channelPair, hub, publish, type Rights, subscribe } from './index.ts';
-import type { MessageOf } from './protocol.ts';
+import { MAX_PIECE_BYTES, type MessageOf } from './protocol.ts';
+import { ByteWriter } from './wire.ts';
+import { putWrite } from './writes.ts';
+
+const hello: MessageOf<'hello'> = {
+  type: 'hello',
+  oldestVersion: 1,
+  newestVersion: 1,
+  storeId: '',
+  token: '',
+  prefix: '',
+  clientId: 'peer',
+  sourceId: '',
+  scope: '',
+  cursor: undefined,
+  creditBytes: 1_000,
+};
 
 const source = (world: SimulatedEnv) => memory<Uint8Array>({ env: world });
 
@@ -95,6 +111,45 @@ describe('a server that closes', () => {
   });
 });
 
+describe('a subscriber that may only read', () => {
+  it('has nothing of its writes kept, however large they are', async () => {
+    const world = simulatedEnv(8);
+    const publication = publish(source(world), { env: world, limits: { writeBytes: 300_000 } });
+    const [here, there] = channelPair();
+    publication.accept(there);
+    const peer = new Peer(here);
+    peer.send(hello);
+    await world.advance(1);
+    const piece = { type: 'piece', bytes: new Uint8Array(MAX_PIECE_BYTES) } as const;
+    for (let i = 0; i < 10; i++) peer.send({ ...piece, offset: i * MAX_PIECE_BYTES });
+    const into = new ByteWriter();
+    putWrite(into, { type: 'set', key: 'a', value: new Uint8Array(0) }, true);
+    for (let i = 0; i < 10; i++)
+      peer.send({ type: 'write', id: 1, last: i === 9, writes: into.view() });
+    await world.advance(1);
+    expect(peer.closed).toBeUndefined();
+    expect(peer.received.at(-1)).toMatchObject({ type: 'error', id: 1, code: 'denied' });
+  });
+});
+
+describe('a large write', () => {
+  it('may have as many bytes as the limit says, in pieces too', async () => {
+    const world = simulatedEnv(8);
+    const store = source(world);
+    const publication = publish(store, {
+      authorize: () => ({ read: true, write: true }),
+      limits: { writeBytes: 1_000_000 },
+    });
+    const subscription = subscribe(new Line(publication), source(world), { token: 't' });
+    const written = subscription.remote.set('large', new Uint8Array(990_000));
+    written.catch(() => undefined);
+    await world.advance(50);
+    await written;
+    expect((await store.get('large'))?.length).toBe(990_000);
+    await subscription.close();
+  });
+});
+
 describe('a subscriber that never reads', () => {
   it('is cut off before the answers to its writes fill the memory', async () => {
     const world = simulatedEnv(8);
@@ -115,19 +170,6 @@ describe('a subscriber that never reads', () => {
       close: (code, reason) => there.close(code, reason),
     });
     const peer = new Peer(here);
-    const hello: MessageOf<'hello'> = {
-      type: 'hello',
-      oldestVersion: 1,
-      newestVersion: 1,
-      storeId: '',
-      token: '',
-      prefix: '',
-      clientId: 'peer',
-      sourceId: '',
-      scope: '',
-      cursor: undefined,
-      creditBytes: 1_000,
-    };
     peer.send(hello);
     await world.advance(1);
     for (let id = 1; id <= 100_000 && peer.closed === undefined; id++) {

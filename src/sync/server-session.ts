@@ -195,8 +195,10 @@ export class ServerSession {
         this.#trouble = message.code.slice(0, 32) as StrataErrorCode | '';
         return [];
       case 'piece':
+        // Whoever may not write is told so at the write itself; nothing is kept until then.
+        if (!this.#mayWrite) return [];
         this.#pieces.add(message);
-        this.#checkWriteBytes();
+        this.#checkWriteBytes((this.#writing?.bytes ?? 0) + this.#pieces.bytes);
         return [];
       case 'write':
         return this.#write(message);
@@ -259,16 +261,17 @@ export class ServerSession {
     const writing = this.#writing ?? { id, writes: [], bytes: 0 };
     if (writing.id !== id || (this.#writing === undefined && id <= this.#lastWriteId))
       throw new ProtocolError(CLOSE.protocol, 'writes out of order');
-    this.#writing = writing;
-    writing.bytes += message.writes.length + this.#pieces.bytes;
-    this.#checkWriteBytes();
-    for (const write of readWrites(message.writes, this.#pieces.take())) writing.writes.push(write);
+    this.#writing = message.last ? undefined : writing;
+    if (message.last) this.#lastWriteId = id;
+    if (!this.#mayWrite)
+      return message.last ? refuseWrite(id, 'denied', 'write: this connection may not write') : [];
+    const pieced = this.#pieces.take();
+    writing.bytes += message.writes.length + (pieced?.length ?? 0);
+    this.#checkWriteBytes(writing.bytes);
+    for (const write of readWrites(message.writes, pieced)) writing.writes.push(write);
     if (writing.writes.length > MAX_WRITES)
       throw new ProtocolError(CLOSE.tooBig, `more than ${MAX_WRITES} writes`);
     if (!message.last) return [];
-    this.#lastWriteId = id;
-    this.#writing = undefined;
-    if (!this.#mayWrite) return refuseWrite(id, 'denied', 'write: this connection may not write');
     const { pendingWrites, writeBytes } = this.#limits;
     if (this.#pending.size >= pendingWrites || this.#pendingBytes > writeBytes * 3)
       return refuseWrite(id, 'overloaded', 'write: too many writes wait');
@@ -277,8 +280,8 @@ export class ServerSession {
     return [{ do: 'write', id, writes: writing.writes }];
   }
 
-  #checkWriteBytes(): void {
-    if ((this.#writing?.bytes ?? 0) + this.#pieces.bytes > this.#limits.writeBytes)
+  #checkWriteBytes(bytes: number): void {
+    if (bytes > this.#limits.writeBytes)
       throw new ProtocolError(
         CLOSE.tooBig,
         `a write has more than ${this.#limits.writeBytes} bytes`,

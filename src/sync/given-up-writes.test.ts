@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest';
+import { bytes } from '../../test/support/bytes.ts';
+import { Call } from '../store/call.ts';
+import { simulatedEnv } from '../testing/index.ts';
+import { RemoteWrites } from './remote-writes.ts';
+
+it('a write that is given up as its turn comes is not sent', async () => {
+  const world = simulatedEnv(1);
+  const writes = new RemoteWrites();
+  const call = new Call(world, 'set', 'a');
+  const written = writes.commit([{ type: 'set', key: 'a', value: bytes('1') }], call);
+  const refused = expect(written).rejects.toMatchObject({ code: 'aborted' });
+  const sent: Uint8Array[] = [];
+  writes.opened({ send: (frame) => void sent.push(frame), mayWrite: true });
+  call.end('aborted');
+  await refused;
+  expect(sent).toEqual([]);
+});
