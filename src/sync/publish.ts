@@ -27,7 +27,7 @@ export interface PublishLimits {
   readonly gatherMs?: number;
   /** A connection must ask for a store within this; default 10,000. */
   readonly handshakeTimeoutMs?: number;
-  /** Default 10,000. */
+  /** Less than `ackTimeoutMs`; default 10,000. */
   readonly heartbeatMs?: number;
   /** A subscriber that acknowledges nothing for so long is gone; default 30,000. */
   readonly ackTimeoutMs?: number;
@@ -149,7 +149,16 @@ const RULES: OptionRules = {
 export function checkLimits(operation: string, limits: PublishLimits | undefined): CoreLimits {
   checkOptions(operation, limits, LIMIT_RULES);
   const given = Object.entries(limits ?? {}).filter(([, value]) => value !== undefined);
-  return { ...DEFAULT_LIMITS, ...Object.fromEntries(given) };
+  const whole: CoreLimits = { ...DEFAULT_LIMITS, ...Object.fromEntries(given) };
+  // A heartbeat is what a subscriber with nothing to take in acknowledges.
+  if (whole.heartbeatMs >= whole.ackTimeoutMs)
+    throw invalidArgument(
+      operation,
+      'the option heartbeatMs',
+      whole.heartbeatMs,
+      `less than ackTimeoutMs, which is ${whole.ackTimeoutMs}`,
+    );
+  return whole;
 }
 
 /** The spread of those who come back, checked. */
