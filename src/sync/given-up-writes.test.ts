@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { bytes } from '../../test/support/bytes.ts';
 import { Call } from '../store/call.ts';
+import { StrataError } from '../store/errors.ts';
 import { simulatedEnv } from '../testing/index.ts';
 import { RemoteWrites } from './remote-writes.ts';
 
@@ -15,4 +16,18 @@ it('a write that is given up as its turn comes is not sent', async () => {
   call.end('aborted');
   await refused;
   expect(sent).toEqual([]);
+});
+
+it('a write that was applied is never said to be undone, whatever ends the wait for it', async () => {
+  const world = simulatedEnv(1);
+  const writes = new RemoteWrites();
+  const call = new Call(world, 'set', 'a');
+  const written = writes.commit([{ type: 'set', key: 'a', value: bytes('1') }], call);
+  const refused = expect(written).rejects.toMatchObject({ code: 'unknown-outcome' });
+  writes.opened({ send: () => undefined, mayWrite: true });
+  await world.advance(1);
+  writes.answered({ type: 'result', id: 1, rev: 5, outcomes: Uint8Array.of(0) });
+  await world.advance(1);
+  writes.end(new StrataError('closed', 'subscribe: closed', { operation: 'subscribe' }));
+  await refused;
 });

@@ -157,9 +157,10 @@ export class RemoteWrites {
     return call.untilEnd(answered, () => void this.#asked.delete(id));
   }
 
+  /** Waits for the copy after an answer: if that ends early, the write may well stand. */
   async #until(done: () => boolean, call: Call): Promise<void> {
     for (;;) {
-      if (this.#ended !== undefined) throw asked(this.#ended, call.operation);
+      if (this.#ended !== undefined) throw unknownOutcome(call);
       call.throwIfEnded();
       if (done()) return;
       let wake: (() => void) | undefined;
@@ -210,7 +211,7 @@ function readOnly({ operation }: Call, key: string | undefined): StrataError {
 function unknownOutcome({ operation, key }: Call): StrataError {
   return new StrataError(
     'unknown-outcome',
-    `${operation}: the connection was lost, and the write may have been applied`,
+    `${operation}: the connection ended, and the write may have been applied`,
     { operation, key },
   );
 }
