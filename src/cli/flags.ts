@@ -13,6 +13,8 @@ export type Flag<T> =
       readonly help: string;
       /** Stands for the value in help. */
       readonly placeholder: string;
+      /** Takes a value that begins with a dash, unless it is the name of a flag. */
+      readonly opaque?: true;
       parse(text: string): T;
     };
 
@@ -33,6 +35,8 @@ export interface ParsedArguments<F extends FlagTable> {
 export const flag: {
   on(help: string, short?: string): Flag<true>;
   text(placeholder: string, help: string): Flag<string>;
+  /** What a program made up, such as a version or a cursor: any of its characters may be a dash. */
+  opaque(placeholder: string, help: string): Flag<string>;
   oneOf<W extends string>(words: readonly W[], help: string): Flag<W>;
   duration(help: string): Flag<number>;
   count(placeholder: string, help: string): Flag<number>;
@@ -41,6 +45,13 @@ export const flag: {
 } = {
   on: (help, short) => ({ kind: 'switch', help, ...(short !== undefined && { short }) }),
   text: (placeholder, help) => ({ kind: 'value', placeholder, help, parse: (text) => text }),
+  opaque: (placeholder, help) => ({
+    kind: 'value',
+    placeholder,
+    help,
+    opaque: true,
+    parse: (text) => text,
+  }),
   oneOf: <W extends string>(words: readonly W[], help: string): Flag<W> => ({
     kind: 'value',
     placeholder: words.join('|'),
@@ -122,9 +133,19 @@ export function parseFlags<F extends FlagTable>(
     const found = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
     if (found === undefined) throw unknownFlag(command, token.rawName, Object.keys(table));
     if (token.name in values) throw usageError(command, `${token.rawName} is given twice`);
-    values[token.name] = readValue(command, found, token.rawName, token.value, token.inlineValue);
+    const dashed = token.inlineValue === false && isDashed(found, token.value, table);
+    values[token.name] = readValue(command, found, token.rawName, token.value, dashed);
   }
   return { flags: values as FlagValues<F>, positionals };
+}
+
+/** Whether what follows a flag looks like the next flag rather than its value. */
+function isDashed(found: Flag<unknown>, value: string, table: FlagTable): boolean {
+  if (value.length < 2 || value[0] !== '-') return false;
+  if (found.kind === 'switch' || found.opaque !== true) return true;
+  return Object.entries(table).some(
+    ([name, { short }]) => value === `--${name}` || value === `-${short}`,
+  );
 }
 
 function readValue(
@@ -132,14 +153,13 @@ function readValue(
   found: Flag<unknown>,
   name: string,
   value: string | undefined,
-  inline: boolean | undefined,
+  dashed: boolean,
 ): unknown {
   if (found.kind === 'switch') {
     if (value !== undefined) throw usageError(command, `${name} takes no value`);
     return true;
   }
-  const missing = value === undefined || (inline === false && value.length > 1 && value[0] === '-');
-  if (missing) {
+  if (value === undefined || dashed) {
     const hint = value === undefined ? '' : `; if ${show(value)} is meant, write ${name}=${value}`;
     throw usageError(command, `${name} needs a value, ${found.placeholder}${hint}`);
   }

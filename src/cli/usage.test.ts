@@ -71,6 +71,8 @@ describe('the command line', () => {
     [['set', 'memory:', 'k'.repeat(513), 'v'], 'has 513 bytes of UTF-8; expected at most 512'],
     [['delete', 'memory:', 'a', 'b', '--if-version', 'x'], '--if-version is for one key; got 2'],
     [['watch', 'memory:', '--after', 'yesterday'], '"yesterday" is no cursor'],
+    [['watch', 'memory:', '--after', '-from'], '"-from" is no cursor'],
+    [['delete', 'memory:', 'k', '--if-version', '-q'], '--if-version needs a value, VERSION'],
     [['copy', 'memory:', 'memory:'], 'FROM and TO are the same store'],
     [['get', 'lmbd:./data', 'k'], 'the store is "lmbd:./data"; expected one such as lmdb:./data'],
     [['get', 'memory:x', 'k'], 'expected memory: alone'],

@@ -6,7 +6,7 @@ export const deleteCommand: Command = defineCommand({
   name: 'delete',
   summary: 'delete keys',
   args: ['STORE', 'KEY...'],
-  flags: { 'if-version': flag.text('VERSION', 'only this version; one key only') },
+  flags: { 'if-version': flag.opaque('VERSION', 'only this version; one key only') },
   details: 'Several keys go in one step. Exits with 1 where a key was not there.',
   examples: [
     ['stratakv delete lmdb:./data user:1 user:2', 'delete two keys'],

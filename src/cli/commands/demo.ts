@@ -31,7 +31,6 @@ export const demoCommand: Command = defineCommand({
   async run(context, { flags }) {
     const { data = './data', port, packages = './node_modules' } = flags;
     const { store, source } = await context.openSource(`lmdb:${data}`, { access: 'create' });
-    await fillStore(context, store, packages);
     const { STRATAKV_TOKEN: set = '' } = context.environment;
     const token =
       set === ''
@@ -43,6 +42,7 @@ export const demoCommand: Command = defineCommand({
       port: port ?? USUAL_PORT,
       token,
       writable: true,
+      prepare: () => fillStore(context, store, packages),
     };
     try {
       await serveStore(context, source, options);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Store } from '../../store/store.ts';
 import { type Command, defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
@@ -8,7 +9,7 @@ import { startCounting } from '../count-keys.ts';
 import { EXIT } from '../exit-codes.ts';
 import { flag } from '../flags.ts';
 import { entryLine } from '../ndjson/record.ts';
-import { fromSystemError } from '../system-errors.ts';
+import { fromSystemError, systemCode } from '../system-errors.ts';
 import { Output } from '../terminal/output.ts';
 
 /** Lines are written in pieces of about so many characters. */
@@ -86,6 +87,8 @@ async function toFile<T>(path: string, write: (output: Output) => Promise<T>): P
   } catch (error) {
     stream.destroy();
     await rm(partial, { force: true });
-    throw fromSystemError(error, 'export', path);
+    // What is not there is the folder: the file was to be made.
+    const missing = systemCode(error) === 'ENOENT';
+    throw fromSystemError(error, 'export', missing ? `the folder ${dirname(path)}` : path);
   }
 }

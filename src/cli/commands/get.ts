@@ -6,7 +6,7 @@ import { formatValue, VALUE_FORMS } from '../values.ts';
 
 export const getCommand: Command = defineCommand({
   name: 'get',
-  summary: 'write the value of a key',
+  summary: 'show the value of a key',
   args: ['STORE', 'KEY'],
   flags: {
     as: flag.oneOf(VALUE_FORMS, 'form of the value (default: exact bytes; readable on a terminal)'),

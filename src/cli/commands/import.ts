@@ -95,7 +95,7 @@ async function ended(writer: EntryWriter, whole: boolean, error: unknown): Promi
   }
   const imported = whole
     ? 'nothing was imported'
-    : `${showCount(writer.written)} entries were imported`;
+    : `${showCount(writer.written)} ${writer.written === 1 ? 'entry was' : 'entries were'} imported`;
   const unsure = last.code === 'unknown-outcome' ? ', and perhaps the batch under way' : '';
   return new StrataError(last.code, `${last.message}; ${imported}${unsure}`, {
     operation: last.operation,

@@ -13,7 +13,10 @@ export const serveCommand: Command = defineCommand({
     port: flag.port('port to listen on (default: 0, a free one)'),
     host: flag.text('ADDRESS', 'address to listen on (default: 127.0.0.1)'),
     write: flag.on('lets subscribers write'),
-    token: flag.text('TOKEN', 'what subscribers must know (default: STRATAKV_TOKEN, else random)'),
+    token: flag.opaque(
+      'TOKEN',
+      'what subscribers must know (default: STRATAKV_TOKEN, else random)',
+    ),
   },
   details: [
     'Prints the address of the console, with the token after #, where no server and no log sees it.',

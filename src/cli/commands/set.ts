@@ -13,7 +13,7 @@ const FLAGS = {
   file: flag.text('PATH', 'read the value from a file; - is standard input'),
   ttl: flag.duration('how long the entry lives'),
   'if-absent': flag.on('only where the key is not there yet'),
-  'if-version': flag.text('VERSION', 'only over this version, as get --json shows it'),
+  'if-version': flag.opaque('VERSION', 'only over this version, as get --json shows it'),
   immutable: flag.on('the value never changes under this key'),
   meta: flag.meta('metadata to keep with the entry'),
 };

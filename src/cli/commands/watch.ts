@@ -13,7 +13,7 @@ export const watchCommand: Command = defineCommand({
   args: ['STORE'],
   flags: {
     prefix: flag.text('PREFIX', 'only keys that begin so'),
-    after: flag.text(
+    after: flag.opaque(
       'CURSOR|start',
       'go on after a cursor, or begin with all there is (default: now)',
     ),

@@ -86,6 +86,7 @@ describe('demo', () => {
     taken.close();
     expect(done.code).toBe(4);
     expect(done.stderr).toContain(`port ${port} of 127.0.0.1 is in use`);
+    expect(done.stderr).not.toContain('imported');
     // The usual port goes to one of them; the other finds a free one.
     const [one, two] = [await demo('--data', 'one'), await demo('--data', 'two')];
     expect(one.port).not.toBe(two.port);

@@ -30,6 +30,8 @@ export interface ServeOptions {
   readonly token: string;
   /** Whether subscribers may write. */
   readonly writable: boolean;
+  /** What is to be done once the address is ours, and before anybody is served. */
+  readonly prepare?: () => Promise<unknown>;
 }
 
 /** Serves a store and its console until the user wants to stop; then ends everything in good order. */
@@ -43,6 +45,7 @@ export async function serveStore(
     context.note(context.errStyle.dim(oneLine(error.message)));
   const http = await startHttpServer({ ...options, files: loadStaticFiles(), onError });
   context.onClose(() => http.close());
+  await options.prepare?.();
   const stores = hub();
   const publication = stores.register(MAIN_ID, store, {
     authorize: grant(token, writable),
@@ -98,7 +101,7 @@ async function announce(
       `${type}, ${writable ? 'read and write' : 'read only; --write lets subscribers write'}`,
     ],
     ['console', style.cyan(consoleUrl)],
-    ['programs', `STRATAKV_TOKEN=${token} stratakv list ${address}`],
+    ['programs', `STRATAKV_TOKEN=${token} npx stratakv list ${address}`],
   ] as const;
   for (const [label, text] of rows) await out.line(`${style.dim(label.padEnd(9))} ${text}`);
   if (!isLoopback(host))

@@ -1,8 +1,9 @@
 import { defineStore } from '../../store/define-store.ts';
-import { StrataError } from '../../store/errors.ts';
+import { isStrataError, StrataError } from '../../store/errors.ts';
 import { primitivesOf } from '../../store/internals.ts';
 import type { Store } from '../../store/store.ts';
 import { type Subscription, subscribe, webSocket } from '../../sync/index.ts';
+import { withoutSecrets } from './store-url.ts';
 
 export interface RemoteOptions {
   readonly token: string | undefined;
@@ -44,10 +45,27 @@ export async function openRemote(
     if (!withoutCopy) await orStopped(subscription.ready, options.signal);
   } catch (error) {
     await subscription.close();
-    throw error;
+    throw explain(error, url, options);
   }
   isOpen = true;
   return combine(url, local, subscription);
+}
+
+/** What the user of the command can do about it. */
+function explain(
+  error: unknown,
+  url: string,
+  { token, timeoutMs = 5_000 }: RemoteOptions,
+): unknown {
+  if (isStrataError(error, 'unavailable')) {
+    const what = `nothing has answered at ${withoutSecrets(url)} within ${timeoutMs} ms`;
+    return new StrataError('unavailable', `open: ${what}`, { operation: 'open', cause: error });
+  }
+  if (isStrataError(error, 'denied') && token === undefined) {
+    const what = `${error.message}; give it in STRATAKV_TOKEN or with --token-file`;
+    return new StrataError('denied', what, { operation: error.operation, cause: error });
+  }
+  return error;
 }
 
 /** Reads and writes of the subscription, and the feed of the copy. */
