@@ -38,7 +38,7 @@ export interface RedisOptions {
    * `memory`, which every server keeps. With `os` and `disk` the store refuses a server that does
    * not run with `appendonly yes` and `appendfsync always`, unless it does not tell its settings.
    */
-  readonly durability?: Durability;
+  readonly durability?: Exclude<Durability, 'quorum'>;
   /** Bound of the log of whole commits, in bytes; default 4 MiB. */
   readonly logBytes?: number;
   /** From how many of the last commits a reader can resume; default 1,000,000, at some 25 bytes each. */
@@ -69,7 +69,7 @@ const RULES: OptionRules = {
     accepts: (v) => typeof v === 'string' && /^[^{}]{1,128}$/u.test(v) && v.isWellFormed(),
   },
   codec: is.codec,
-  durability: is.oneOf('memory', 'os', 'disk', 'quorum'),
+  durability: is.oneOf('memory', 'os', 'disk'),
   logBytes: is.count,
   commitsKept: is.positive,
   tombstoneMs: is.durationMs,
