@@ -45,7 +45,7 @@ const key = fc.oneof(
   fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }).filter((k) => k[0] !== '\u0000'),
   fc.integer({ min: 0, max: 1e9 }).map((n) => `key:${n}`),
 );
-const rev = fc.integer({ min: 0, max: 2 ** 48 });
+const rev = fc.integer({ min: 0, max: 2 ** 48 - 1 });
 const version = fc.oneof(
   fc.integer({ min: 0, max: 1e6 }).map((n) => `AbCdEfGhIjKlMn.${n.toString(36)}`),
   fc.string({ maxLength: 30 }),
@@ -64,8 +64,8 @@ const set: fc.Arbitrary<SetChange<Uint8Array>> = fc
       value: fc.uint8Array({ maxLength: 300 }),
       version,
       rev,
-      modifiedAt: fc.integer({ min: 0, max: 2 ** 48 }),
-      expiresAt: fc.integer({ min: 1, max: 2 ** 48 }),
+      modifiedAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+      expiresAt: fc.integer({ min: 1, max: 2 ** 48 - 1 }),
       immutable: fc.constant(true as const),
       meta: fc.dictionary(fc.string({ maxLength: 8 }), fc.string({ maxLength: 20 }), {
         noNullPrototype: true,
