@@ -12,7 +12,8 @@ const MAX_INSERTS = 64;
  */
 export class SortedKeys {
   #chunks: string[][] = [];
-  #added: Set<string> = new Set();
+  /** Keys that wait, as a list until one of them is removed: most never are. */
+  #added: string[] | Set<string> = [];
   #size = 0;
 
   get size(): number {
@@ -21,14 +22,15 @@ export class SortedKeys {
 
   /** Adds a key that is not in it. */
   add(key: string): void {
-    this.#added.add(key);
+    if (Array.isArray(this.#added)) this.#added.push(key);
+    else this.#added.add(key);
     this.#size++;
   }
 
   /** Removes a key that is in it. */
   delete(key: string): void {
     this.#size--;
-    if (this.#added.delete(key)) return;
+    if (this.#takeBack(key)) return;
     const at = this.#chunkOf(key);
     const chunk = this.#chunks[at];
     if (chunk === undefined) return;
@@ -68,7 +70,7 @@ export class SortedKeys {
 
   clear(): void {
     this.#chunks = [];
-    this.#added.clear();
+    this.#added = [];
     this.#size = 0;
   }
 
@@ -101,12 +103,22 @@ export class SortedKeys {
     return low;
   }
 
+  /** Removes a key that still waits; false for any other. */
+  #takeBack(key: string): boolean {
+    if (Array.isArray(this.#added)) {
+      if (this.#added.length === 0) return false;
+      this.#added = new Set(this.#added);
+    }
+    return this.#added.delete(key);
+  }
+
   /** Brings waiting keys into order. */
   #settle(): void {
-    if (this.#added.size === 0) return;
-    if (this.#added.size <= MAX_INSERTS) for (const key of this.#added) this.#insert(key);
-    else this.#merge([...this.#added].sort(compareKeys));
-    this.#added.clear();
+    const added = Array.isArray(this.#added) ? this.#added : [...this.#added];
+    if (added.length === 0) return;
+    this.#added = [];
+    if (added.length <= MAX_INSERTS) for (const key of added) this.#insert(key);
+    else this.#merge(added.sort(compareKeys));
   }
 
   #insert(key: string): void {

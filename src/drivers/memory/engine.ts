@@ -117,8 +117,12 @@ export class MemoryEngine<V> implements Feed<V> {
   }
 
   #apply(planned: Planned<V>, logged: MemoryCommit<V>, nowMs: number): void {
-    const { key } = planned;
-    const former = this.#index.get(key);
+    const { key, replaces } = planned;
+    // The plan has looked it up already; of an expired node it knows the place alone.
+    const former =
+      replaces === undefined || replaces instanceof Node
+        ? (replaces as Node<V> | undefined)
+        : this.#index.get(key);
     const node =
       planned.type === 'set'
         ? new Node<V>(planned, planned.head, planned.write.value)

@@ -68,9 +68,8 @@ interface Slot<V> {
   write: SetWrite<V> | undefined;
   writeId: number;
   head: EntryHead | undefined;
+  /** Until a write changes the key, what stood before the batch. */
   live: EntryHead | undefined;
-  /** Whether `live` is what stood before the batch. */
-  untouched: boolean;
   /** Index of the last write that changed the key; -1 while unchanged. */
   order: number;
 }
@@ -86,25 +85,36 @@ interface Slot<V> {
 export function planCommit<V>(input: PlanInput<V>): CommitPlan<V> {
   const { writes } = input;
   const slots: Slot<V>[] = [];
-  const byKey = writes.length > 1 ? new Map<string, Slot<V>>() : undefined;
   const outcomes: WriteOutcome[] = [];
-  let repeated = false;
+  const keys = writes.length > 1 ? new Set<string>() : undefined;
+  // Made for the first key that comes again, which in most batches none does.
+  let byKey: Map<string, Slot<V>> | undefined;
   for (let order = 0; order < writes.length; order++) {
     const write = writes[order] as Write<V>;
-    let slot = byKey?.get(write.key);
+    let slot: Slot<V> | undefined;
+    if (keys !== undefined && !isAdded(keys, write.key)) {
+      byKey ??= new Map(slots.map((known) => [known.key, known]));
+      slot = byKey.get(write.key);
+    }
     if (slot === undefined) {
       slot = openSlot(input, write.key);
       slots.push(slot);
       byKey?.set(write.key, slot);
-    } else repeated = true;
+    }
     if (write.if !== undefined) checkCondition(input.operation, write, slot.live);
     outcomes.push(
       write.type === 'set' ? planSet(input, write, slot, order) : planDelete(slot, order),
     );
   }
-  if (repeated) slots.sort((a, b) => a.order - b.order);
+  if (byKey !== undefined) slots.sort((a, b) => a.order - b.order);
   const changes = collect(slots);
   return { rev: changes.length === 0 ? undefined : input.rev, changes, outcomes };
+}
+
+/** Adds a key; false when it was there. */
+function isAdded(keys: Set<string>, key: string): boolean {
+  const { size } = keys;
+  return keys.add(key).size > size;
 }
 
 function openSlot<V>(input: PlanInput<V>, key: string): Slot<V> {
@@ -119,7 +129,6 @@ function openSlot<V>(input: PlanInput<V>, key: string): Slot<V> {
     writeId: 0,
     head: undefined,
     live: replaces?.live,
-    untouched: true,
     order: -1,
   };
 }
@@ -168,7 +177,6 @@ function planSet<V>(
   const writeId = input.ids.next();
   const head = headOf(write, input.ids.text(writeId), input.rev, input.nowMs);
   slot.live = write.expiresAt !== undefined && write.expiresAt <= input.nowMs ? undefined : head;
-  slot.untouched = false;
   slot.type = 'set';
   slot.write = write;
   slot.writeId = writeId;
@@ -179,7 +187,7 @@ function planSet<V>(
 
 /** Whether a set brings the value that its key already has. */
 function isRepeat<V>(write: SetWrite<V>, slot: Slot<V>): boolean {
-  return slot.untouched
+  return slot.order < 0
     ? slot.replaces?.sameValue?.(write.value) === true
     : sameValue(slot.write?.value, write.value);
 }
@@ -187,7 +195,6 @@ function isRepeat<V>(write: SetWrite<V>, slot: Slot<V>): boolean {
 function planDelete<V>(slot: Slot<V>, order: number): WriteOutcome {
   if (slot.live === undefined) return { existed: false };
   slot.live = undefined;
-  slot.untouched = false;
   slot.type = 'delete';
   slot.order = order;
   return { existed: true };
@@ -195,27 +202,29 @@ function planDelete<V>(slot: Slot<V>, order: number): WriteOutcome {
 
 /** Everything of an entry but its value. */
 function headOf<V>(write: SetWrite<V>, version: string, rev: number, nowMs: number): EntryHead {
-  const head: { -readonly [K in keyof EntryHead]: EntryHead[K] } = {
-    key: write.key,
-    version,
-    rev,
-    modifiedAt: write.modifiedAt ?? nowMs,
-  };
+  const { key, origin } = write;
+  const modifiedAt = write.modifiedAt ?? nowMs;
+  // Written out, so that the engine makes room for all of it at once: there are very many of these.
+  const head: { -readonly [K in keyof EntryHead]: EntryHead[K] } =
+    origin === undefined
+      ? { key, version, rev, modifiedAt }
+      : { key, version, rev, modifiedAt, origin };
   if (write.expiresAt !== undefined) head.expiresAt = write.expiresAt;
   if (write.immutable) head.immutable = true;
   if (write.meta !== undefined) head.meta = write.meta;
-  if (write.origin !== undefined) head.origin = write.origin;
   return head;
 }
 
 /** Gives what changed its place in the commit. */
-function collect<V>(slots: readonly Slot<V>[]): Planned<V>[] {
-  const changes: Planned<V>[] = [];
-  for (const slot of slots) {
-    // A key that this batch both made and removed leaves nothing behind.
-    if (slot.order < 0 || (slot.type === 'delete' && slot.replaces?.live === undefined)) continue;
-    slot.pos = changes.length;
-    changes.push(slot as Planned<V>);
-  }
-  return changes;
+function collect<V>(slots: readonly Slot<V>[]): readonly Planned<V>[] {
+  const changed = slots.every(isChanged) ? slots : slots.filter(isChanged);
+  changed.forEach((slot, pos) => {
+    slot.pos = pos;
+  });
+  return changed as readonly Planned<V>[];
+}
+
+/** A key that the batch both made and removed leaves nothing behind. */
+function isChanged<V>({ order, type, replaces }: Slot<V>): boolean {
+  return order >= 0 && (type === 'set' || replaces?.live !== undefined);
 }
