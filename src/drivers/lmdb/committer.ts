@@ -160,6 +160,7 @@ export class Committer {
 
   /** Hands over what waits, as far as it may. */
   #pump(): void {
+    if (this.#failure !== undefined) this.#failAll(this.#failure);
     while (this.#mayBegin()) {
       this.#dropEnded();
       const first = this.#queue.peek();
@@ -240,10 +241,7 @@ export class Committer {
     while (group.writes < GROUP_WRITES && group.bytes < GROUP_BYTES) {
       const next = this.#queue.peek();
       if (next === undefined || next.alone || next.tries >= PATIENCE) break;
-      for (const pending of this.#queue.take(1)) {
-        if (pending.call?.ended !== undefined) pending.fail(pending.call.ended);
-        else this.#add(pending, group, this.#known);
-      }
+      for (const pending of this.#queue.take(1)) this.#add(pending, group, this.#known);
     }
     this.#finish(group);
   }
@@ -263,6 +261,7 @@ export class Committer {
     group.writes += pending.writes.length;
     group.bytes += pending.bytes;
     try {
+      pending.call?.throwIfEnded();
       group.members.push(this.#planner.plan(pending, group, known));
     } catch (error) {
       const outcome = { error: toStrataError(error, pending.operation, this.#options.reader.path) };
@@ -371,9 +370,11 @@ export class Committer {
   }
 
   #giveUp(): void {
+    this.#queue.putFirst(this.#requeued.splice(0));
     for (const { operation, fail } of this.#queue.take(this.#queue.length)) fail(closed(operation));
     for (const { group } of this.#flights)
       for (const { pending } of group.members) pending.fail(cutOff(pending.operation));
+    this.#failure ??= closed('close');
     for (const resolve of this.#drained.splice(0)) resolve();
   }
 }

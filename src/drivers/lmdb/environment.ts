@@ -37,10 +37,7 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
     const handle = openRoot(options);
     root = handle;
     if (!readonly) handle.transactionSync(() => fillDataFile(dataFile));
-    const close = async (): Promise<void> => {
-      release();
-      await handle.close();
-    };
+    const close = (): Promise<void> => handle.close().finally(release);
     return { root: handle, dataFile, close };
   } catch (error) {
     void root?.close();

@@ -15,6 +15,8 @@ const TOMBSTONE_OVERHEAD_BYTES = 96;
 export interface KeyState extends IndexPlace {
   readonly key: string;
   readonly deleted: boolean;
+  /** Set where the delete is remembered no longer. */
+  readonly forgotten?: true;
   readonly expiresAt: number | undefined;
   readonly immutable: boolean;
   /** The change is in the tables for certain, and what follows is to be read there. */
@@ -54,7 +56,7 @@ export class Group {
   readonly base: Tip;
   readonly tables: Tables;
   readonly members: Member[] = [];
-  /** Deletes that the sweep makes of expired entries, at the entries' own places. */
+  /** Deletes that the sweep makes of expired entries, at the entries' own places, and those it forgets. */
   readonly swept: KeyState[] = [];
   /** Places in the index that this group makes stale. */
   readonly replaced: IndexPlace[] = [];

@@ -155,7 +155,8 @@ function toBlocking(store: LmdbStore): BlockingPrimitives<Uint8Array> {
     *scanKeys(range) {
       for (const page of scanKeys(reader, 'keys', range)) yield* page;
     },
-    commit: (writes) => writerOf(store, 'commit').committer.commitNow('commit', writes),
+    commit: (writes, operation) =>
+      writerOf(store, operation).committer.commitNow(operation, writes),
     state: () => feed.stateNow('cursor'),
   };
 }

@@ -28,11 +28,6 @@ export class KnownKeys {
     return this.get(key)?.landed === false;
   }
 
-  forget(key: string): void {
-    this.#recent.delete(key);
-    this.#older.delete(key);
-  }
-
   /** Lets go what is too much of that which has landed. */
   trim(): void {
     if (this.#recent.size <= this.#max / 2) return;

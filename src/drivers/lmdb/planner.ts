@@ -82,6 +82,7 @@ export class Planner {
     known: KnownKeys,
   ): Stand | undefined {
     const state = known.get(key);
+    if (state?.forgotten) return undefined;
     if (state !== undefined) return this.#fromState(state, pending, nowMs);
     const stored = this.#reader.stored(key);
     if (stored !== undefined) return fromTables(key, stored, pending, nowMs);

@@ -73,7 +73,10 @@ export class Sweeper {
       group.keep({ floor });
       void tombstones.remove(place);
       void deleted.remove(key);
-      known.forget(key);
+      // Until that is in the tables, they still say that the key was deleted.
+      const state = toForgotten(key, readPlace(place));
+      group.swept.push(state);
+      known.set(state);
       bytes += tombstoneSize(key);
       forgotten++;
     }
@@ -103,6 +106,10 @@ export class Sweeper {
     const made = commitOf(reader, rev);
     return made === undefined || made.madeMs <= reader.nowMs() - tombstoneMs;
   }
+}
+
+function toForgotten(key: string, place: IndexPlace): KeyState {
+  return { ...toBuried(key, place), forgotten: true };
 }
 
 function toBuried(key: string, { rev, pos }: IndexPlace): KeyState {
