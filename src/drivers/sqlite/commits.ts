@@ -40,6 +40,12 @@ interface Applied {
   readonly end?: Position;
 }
 
+/** A commit that fails by itself. */
+interface Refused {
+  readonly pending: PendingCommit;
+  readonly error: StrataError;
+}
+
 /** Plans commits against the stored state and applies them, many in one transaction. */
 export class Commits {
   readonly #options: CommitsOptions;
@@ -95,7 +101,7 @@ export class Commits {
   /** Runs a group in the transaction just begun; false, with nothing applied or settled, when a group of several is to be tried one by one. */
   #runBegun(group: readonly PendingCommit[]): boolean {
     const { engine, lock } = this.#options;
-    const refused: (() => void)[] = [];
+    const refused: Refused[] = [];
     let applied: Applied[];
     try {
       applied = this.#applyAll(group, refused);
@@ -105,20 +111,21 @@ export class Commits {
       for (const { operation, fail } of group) fail(toStrataError(error, operation, engine.path));
       return true;
     }
-    for (const refuse of refused) refuse();
     try {
       lock.commit();
     } catch (error) {
       lock.rollBack();
-      for (const { pending } of applied)
+      // Also what was refused: that may have been for a commit that now never was.
+      for (const { pending } of [...applied, ...refused])
         pending.fail(commitFailure(error, pending.operation, engine.path));
       return true;
     }
+    for (const { pending, error } of refused) pending.fail(error);
     this.#settle(applied);
     return true;
   }
 
-  #applyAll(group: readonly PendingCommit[], refused: (() => void)[]): Applied[] {
+  #applyAll(group: readonly PendingCommit[], refused: Refused[]): Applied[] {
     const { engine, env, commitsKept, tombstones } = this.#options;
     const nowMs = Math.floor(env.now());
     const { epoch, rev: headRev } = engine.head().head;
@@ -136,7 +143,7 @@ export class Commits {
         plan = this.#plan(pending, rev + 1, nowMs, graves);
       } catch (error) {
         if (!(error instanceof StrataError)) throw error;
-        refused.push(() => pending.fail(error));
+        refused.push({ pending, error });
         continue;
       }
       const { outcomes } = plan;

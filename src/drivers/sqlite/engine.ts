@@ -33,6 +33,8 @@ export class SqliteEngine {
   readonly storeId: string;
   readonly #nowMs: () => number;
   #epochs: readonly (readonly [firstRev: number, epoch: string])[];
+  /** Up to this revision the epochs are known. */
+  #notedRev = -1;
 
   constructor(db: DatabaseSync, path: string, nowMs: () => number) {
     this.db = db;
@@ -129,10 +131,12 @@ export class SqliteEngine {
     const [rev, id, epoch, floor] = row;
     // Another process may have begun a new one.
     if (epoch !== this.#epochs.at(-1)?.[1]) this.#epochs = this.tables.epochs.all();
+    this.#notedRev = rev;
     return { head: { epoch, rev, id }, floor };
   }
 
   epochOf(rev: number): string {
+    if (rev > this.#notedRev) this.run('epochOf', () => this.head());
     const found = this.#epochs.findLast(([firstRev]) => firstRev <= rev) ?? this.#epochs[0];
     return found?.[1] ?? '';
   }
