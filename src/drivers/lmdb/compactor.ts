@@ -5,8 +5,8 @@ import type { Group } from './group.ts';
 import type { Reader } from './reader.ts';
 import type { StaleMarks } from './stale-marks.ts';
 
-/** One step examines so many changes: with lookups it holds the thread for some milliseconds. */
-const STEP_MARKED = 20_000;
+/** One step examines so many changes, which holds the thread for some milliseconds. */
+const STEP_MARKED = 200_000;
 const STEP_LOOKED_UP = 2_000;
 /** A page that keeps all its changes is joined with its neighbours when it is smaller. */
 const SMALL_PAGE_BYTES: number = 4 * 1024;
