@@ -33,8 +33,8 @@ export class MemoryEngine<V> implements Feed<V> {
   readonly #seed: number;
   readonly #index: ChangeIndex<V>;
   /**
-   * The values that live for ever, once more by themselves: a hit takes one look into one map, and
-   * not the cache miss of going by the node.
+   * Values that live for ever and have been asked for, once more by themselves: another hit takes
+   * one look into one map, and not the cache miss of going by the node.
    */
   readonly #lasting = new Map<string, V>();
   readonly #keys = new SortedKeys();
@@ -68,7 +68,11 @@ export class MemoryEngine<V> implements Feed<V> {
 
   peek(key: string): V | undefined {
     const value = this.#lasting.get(key);
-    return value === undefined ? this.#live(key)?.value : value;
+    if (value !== undefined) return value;
+    const node = this.#live(key);
+    if (node?.value !== undefined && node.expiresAt === undefined)
+      this.#lasting.set(key, node.value);
+    return node?.value;
   }
 
   readOne(key: string): Entry<V> | undefined {
@@ -134,9 +138,10 @@ export class MemoryEngine<V> implements Feed<V> {
     } else if (former?.live === undefined) this.#keys.add(key);
     if (node.expiresAt !== undefined) this.#willExpire(key);
     else if (former?.expiresAt !== undefined) this.#expiring.delete(key);
+    if (this.#lasting.size === 0 || !this.#lasting.has(key)) return;
     if (node.value !== undefined && node.expiresAt === undefined)
       this.#lasting.set(key, node.value);
-    else if (former !== undefined) this.#lasting.delete(key);
+    else this.#lasting.delete(key);
   }
 
   #willExpire(key: string): void {

@@ -86,13 +86,13 @@ export function planCommit<V>(input: PlanInput<V>): CommitPlan<V> {
   const { writes } = input;
   const slots: Slot<V>[] = [];
   const outcomes: WriteOutcome[] = [];
-  const keys = writes.length > 1 ? new Set<string>() : undefined;
+  const keys = writes.length > 1 ? new DistinctKeys() : undefined;
   // Made for the first key that comes again, which in most batches none does.
   let byKey: Map<string, Slot<V>> | undefined;
   for (let order = 0; order < writes.length; order++) {
     const write = writes[order] as Write<V>;
     let slot: Slot<V> | undefined;
-    if (keys !== undefined && !isAdded(keys, write.key)) {
+    if (keys?.add(write.key, slots) === false) {
       byKey ??= new Map(slots.map((known) => [known.key, known]));
       slot = byKey.get(write.key);
     }
@@ -111,10 +111,24 @@ export function planCommit<V>(input: PlanInput<V>): CommitPlan<V> {
   return { rev: changes.length === 0 ? undefined : input.rev, changes, outcomes };
 }
 
-/** Adds a key; false when it was there. */
-function isAdded(keys: Set<string>, key: string): boolean {
-  const { size } = keys;
-  return keys.add(key).size > size;
+/** Knows which keys of a batch have come. In order, as those of a scan or an import, they cost a comparison each. */
+class DistinctKeys {
+  #last = '';
+  /** Made for the first key out of order. */
+  #all: Set<string> | undefined;
+
+  /** Takes a key; false when it is one of those `before`, which are all that came so far. */
+  add(key: string, before: readonly { readonly key: string }[]): boolean {
+    if (this.#all === undefined) {
+      if (key > this.#last) {
+        this.#last = key;
+        return true;
+      }
+      this.#all = new Set(before.map((known) => known.key));
+    }
+    const { size } = this.#all;
+    return this.#all.add(key).size > size;
+  }
 }
 
 function openSlot<V>(input: PlanInput<V>, key: string): Slot<V> {
