@@ -1,4 +1,14 @@
-export { type TieredOptions, tiered } from './compositions/tiered/index.ts';
+export {
+  type BackConflict,
+  type BreakerOptions,
+  type Pending,
+  type TieredEvent,
+  type TieredOptions,
+  type TieredStatus,
+  type TieredStore,
+  type TieredStoreWithBlocking,
+  tiered,
+} from './compositions/tiered/index.ts';
 export { type MemoryOptions, memory } from './drivers/memory/index.ts';
 export {
   type EncodedOptions,

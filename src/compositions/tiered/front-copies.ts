@@ -55,6 +55,11 @@ export class FrontCopies<V> {
     this.#trust = new FrontTrust({ env, front, timeoutMs, maxFenced, onError, underWay, lift });
   }
 
+  /** How many keys are kept from being served. */
+  get fenced(): number {
+    return this.#trust.fenced;
+  }
+
   /** Whether the front may be asked for a key. */
   serves(key: string): boolean {
     return this.states.get(key) === undefined && this.#trust.whole;

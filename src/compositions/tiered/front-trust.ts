@@ -40,6 +40,10 @@ export class FrontTrust<V> {
     this.#setup = setup;
   }
 
+  get fenced(): number {
+    return this.#fenced;
+  }
+
   /** Whether the front has just let somebody wait in vain. */
   get away(): boolean {
     return this.#awayUntilMs > 0 && this.#setup.env.monotonicMs() < this.#awayUntilMs;

@@ -1,14 +1,22 @@
 import { Call } from '../../store/call.ts';
 import type { BlockingPrimitives, Primitives } from '../../store/primitives.ts';
+import { NO_PENDING } from './events.ts';
 import { Overlay, type OverlaySetup } from './overlay.ts';
 import { atHand } from './parts.ts';
 import { SourceName } from './source.ts';
-import { closeAll, commonOf, openDoors, type TieredParts, Traffic } from './tiered-parts.ts';
+import {
+  closeAll,
+  commonOf,
+  openDoors,
+  type Policy,
+  type TieredParts,
+  Traffic,
+} from './tiered-parts.ts';
 
 const NOTHING = new Uint8Array(0);
 
-/** Primitives of a tiered store whose writes go to the front alone. */
-export function overlayPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
+/** A tiered store whose writes go to the front alone. */
+export function overlayPolicy<V>(parts: TieredParts<V>): Policy<V> {
   const { front, back, env } = parts;
   const setup: OverlaySetup<V> = {
     env,
@@ -25,7 +33,7 @@ export function overlayPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
   const overlay = new Overlay(setup, doors.front, doors.back);
   const blocking = doors.blocking && new Overlay(setup, doors.blocking.front, doors.blocking.back);
   const { peek, feed, checkValue } = front;
-  return {
+  const primitives: Primitives<V> = {
     ...commonOf(parts),
     capabilities: Object.freeze({ ...front.capabilities, blocking: blocking !== undefined }),
     ...(checkValue !== undefined && { checkValue: checkValue.bind(front) }),
@@ -42,6 +50,7 @@ export function overlayPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
       await closeAll(parts.close());
     },
   };
+  return { primitives, status: () => ({ back: { state: 'up' }, fenced: 0, pending: NO_PENDING }) };
 }
 
 function blockingPrimitives<V>(

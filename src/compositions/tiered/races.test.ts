@@ -13,7 +13,7 @@ import { primitivesOf } from '../../store/internals.ts';
 import type { Feed, Position } from '../../store/primitives.ts';
 import type { Store, StoreWithBlocking } from '../../store/store.ts';
 import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../../testing/index.ts';
-import { type TieredOptions, tiered } from './index.ts';
+import { type TieredOptions, type TieredStoreWithBlocking, tiered } from './index.ts';
 
 const KEYS = ['a', 'b'] as const;
 const MARK = '\u0000tiered/deleted/';
@@ -160,7 +160,7 @@ async function race(
     front: lateFront ? lateStore(front, wait, { name: 'front', blocking: true }) : front,
     back: lateBack ? lateStore(back, wait, { name: 'back', blocking: true }) : back,
     ...options,
-  }) as StoreWithBlocking<unknown>;
+  }) as TieredStoreWithBlocking<unknown>;
   const overlaid = options.write === 'front-only';
   for (const { part, operation: where, after, applied } of planned) {
     // The front of an overlay is its truth: failures there are tested elsewhere.

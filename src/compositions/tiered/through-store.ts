@@ -5,15 +5,23 @@ import type { Entry } from '../../store/entry.ts';
 import type { Timer } from '../../store/env.ts';
 import type { KeyRange } from '../../store/keys.ts';
 import type { BlockingPrimitives, Primitives } from '../../store/primitives.ts';
+import { NO_PENDING, type TieredStatus } from './events.ts';
 import { FrontCopies } from './front-copies.ts';
 import { atHand, BackCall, backError } from './parts.ts';
 import { SourceName } from './source.ts';
 import { Through } from './through.ts';
 import type { ThroughSetup } from './through-setup.ts';
-import { closeAll, commonOf, openDoors, type TieredParts, Traffic } from './tiered-parts.ts';
+import {
+  closeAll,
+  commonOf,
+  openDoors,
+  type Policy,
+  type TieredParts,
+  Traffic,
+} from './tiered-parts.ts';
 
-/** Primitives of a tiered store whose writes go to the back. */
-export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
+/** A tiered store whose writes go to the back. */
+export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
   const { front, back, env } = parts;
   const copies = new FrontCopies<V>({
     env,
@@ -45,7 +53,7 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
   const blocking = doors.blocking && new Through(setup, doors.blocking.front, doors.blocking.back);
   const traffic = new Traffic(env);
   const peek = front.peek?.bind(front);
-  return {
+  const primitives: Primitives<V> = {
     ...commonOf(parts),
     capabilities: capabilitiesOf(parts),
     ...(back.checkValue !== undefined && { checkValue: back.checkValue.bind(back) }),
@@ -75,6 +83,12 @@ export function throughPrimitives<V>(parts: TieredParts<V>): Primitives<V> {
       await closeAll(stores);
     },
   };
+  const status = (): TieredStatus => ({
+    back: { state: 'up' },
+    fenced: copies.fenced,
+    pending: NO_PENDING,
+  });
+  return { primitives, status };
 }
 
 function capabilitiesOf<V>({ front, back }: TieredParts<V>): Capabilities {

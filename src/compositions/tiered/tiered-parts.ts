@@ -1,9 +1,11 @@
 import type { Awaitable } from '../../store/awaitable.ts';
-import { Call } from '../../store/call.ts';
+import { Call, DEFAULT_TIMEOUT_MS } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
 import { StrataError } from '../../store/errors.ts';
 import type { Primitives, Shape } from '../../store/primitives.ts';
 import type { Store } from '../../store/store.ts';
+import type { Pending, TieredEvent, TieredStatus } from './events.ts';
+import type { ReadPolicy, TieredOptions, WritePolicy } from './options.ts';
 import { asyncDoor, type BackBounds, blockingDoor, type Door } from './parts.ts';
 
 /** A tiered store's options, complete. */
@@ -11,15 +13,71 @@ export interface TieredParts<V> {
   readonly front: Primitives<V>;
   readonly back: Primitives<V>;
   readonly env: Env;
-  readonly write: 'through' | 'around' | 'front-only';
-  readonly read: 'front-first' | 'front-only';
+  readonly write: WritePolicy;
+  readonly read: ReadPolicy;
   readonly backBounds: BackBounds;
   readonly frontTimeoutMs: number;
   readonly maxFenced: number;
   readonly timeoutMs: number | undefined;
   readonly onFrontError: (error: unknown) => void;
+  readonly onEvent: (event: TieredEvent) => void;
+  /** As the caller gave them, checked. */
+  readonly options: TieredOptions<V>;
   /** The stores that are closed with the tiered one. */
-  close(): readonly Store<V>[];
+  close(): readonly Store<unknown>[];
+}
+
+/** A policy at work: the primitives of the store, and what its controls ask. */
+export interface Policy<V> {
+  readonly primitives: Primitives<V>;
+  status(): TieredStatus;
+  /** Absent where nothing is ever pending. */
+  readonly behind?: {
+    pending(): Pending;
+    flush(call: Call): Promise<void>;
+    /** Tells, before the primitives are closed, how long the close waits for pending writes. */
+    drainWithin(drainMs: number): void;
+  };
+}
+
+/** Fills in the defaults. */
+export function tieredParts<V>(
+  options: TieredOptions<V>,
+  front: Primitives<V>,
+  back: Primitives<V>,
+): TieredParts<V> {
+  const { onFrontError, onEvent } = options;
+  return {
+    front,
+    back,
+    env: options.env ?? back.env,
+    write: options.write ?? 'through',
+    read: options.read ?? 'front-first',
+    backBounds: {
+      timeoutMs: options.backTimeoutMs ?? 2_000,
+      usualMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    },
+    frontTimeoutMs: options.frontTimeoutMs ?? 1_000,
+    maxFenced: options.maxFenced ?? 100_000,
+    timeoutMs: options.timeoutMs,
+    onFrontError: (error) => heard(() => onFrontError?.(error)),
+    onEvent: (event) => heard(() => onEvent?.(event)),
+    options,
+    close: () => (options.closeParts === false ? [] : partsOf(options)),
+  };
+}
+
+function partsOf<V>({ front, back, journal }: TieredOptions<V>): Store<unknown>[] {
+  const stores: unknown[] = [front, back];
+  if (typeof journal === 'object') stores.push(journal);
+  return stores as Store<unknown>[];
+}
+
+/** What a listener throws is its own affair. */
+function heard(tell: () => void): void {
+  try {
+    tell();
+  } catch {}
 }
 
 /** The doors of both halves; the blocking ones where both parts have them. */
@@ -96,7 +154,7 @@ export class Traffic {
 }
 
 /** Closes stores; the first failure is told when all are closed. */
-export async function closeAll<V>(stores: readonly Store<V>[]): Promise<void> {
+export async function closeAll(stores: readonly Store<unknown>[]): Promise<void> {
   const results = await Promise.allSettled(stores.map((store) => store.close()));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

@@ -1,0 +1,42 @@
+import { Call } from '../../store/call.ts';
+import * as is from '../../store/option-rules.ts';
+import { CALL_RULES, checkOptions } from '../../store/options.ts';
+import type { Store } from '../../store/store.ts';
+import { NO_PENDING, type Pending } from './events.ts';
+import type { Policy } from './tiered-parts.ts';
+import type { TieredControls, TieredStore } from './tiered-store.ts';
+
+const CLOSE_RULES = { drainMs: { expected: 'a number of ms', accepts: isDrainMs } };
+
+function isDrainMs(value: unknown): boolean {
+  return value === 0 || is.durationMs.accepts(value);
+}
+
+/** Adds the controls of a tiered store to the store that its primitives make. */
+export function withControls<V>(
+  store: Store<V>,
+  { primitives, status, behind }: Policy<V>,
+): TieredStore<V> {
+  const pending = (): Pending => behind?.pending() ?? NO_PENDING;
+  const closeStore = store.close.bind(store);
+  const controls: Omit<TieredControls, 'close'> & {
+    close(options?: { readonly drainMs?: number }): Promise<Pending>;
+  } = {
+    status,
+    pending,
+    flush: async (options) => {
+      checkOptions('flush', options, CALL_RULES);
+      const call = new Call(primitives.env, 'flush', undefined, options, Number.POSITIVE_INFINITY);
+      call.throwIfEnded();
+      if (behind !== undefined) await call.guard(behind.flush(call));
+      return pending();
+    },
+    close: async (options) => {
+      checkOptions('close', options, CLOSE_RULES);
+      if (options?.drainMs !== undefined) behind?.drainWithin(options.drainMs);
+      await closeStore();
+      return pending();
+    },
+  };
+  return Object.assign(store, controls) as TieredStore<V>;
+}

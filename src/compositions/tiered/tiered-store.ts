@@ -1,0 +1,26 @@
+import type { CallOptions } from '../../store/operations.ts';
+import type { Store, StoreWithBlocking } from '../../store/store.ts';
+import type { Pending, TieredStatus } from './events.ts';
+
+/** What a tiered store adds to a store. */
+export interface TieredControls {
+  /** How the parts stand, now. */
+  status(): TieredStatus;
+  /** Writes acknowledged and not yet in the back; nothing but with `write: 'behind'`. */
+  pending(): Pending;
+  /**
+   * Waits until what is pending now is in the back (or among the dead letters); what is written
+   * meanwhile is not waited for. No bound unless given. Resolves with what is pending then.
+   */
+  flush(options?: CallOptions): Promise<Pending>;
+  /** Closes; pending writes that do not reach the back within 5,000 ms stay in the journal for the next opening. */
+  close(): Promise<void>;
+  /** Closes, and waits `drainMs` for pending writes (default 5,000; 0 does not wait). Resolves with what is left in the journal. */
+  close(options: { readonly drainMs?: number }): Promise<Pending>;
+}
+
+/** A front and a back as one store. */
+export type TieredStore<V> = Store<V> & TieredControls;
+
+/** A tiered store that can also be used synchronously. */
+export type TieredStoreWithBlocking<V> = StoreWithBlocking<V> & TieredControls;
