@@ -25,8 +25,8 @@ if (unknown.length > 0 || values.list) {
 const say = values.json ? console.error : console.log;
 const rows: Row[] = [];
 say(machine());
-for (const { name, about } of suites) {
-  if (positionals.length > 0 && !positionals.includes(name)) continue;
+for (const { name, about, alone } of suites) {
+  if (positionals.length === 0 ? alone : !positionals.includes(name)) continue;
   say(`\n${name}: ${about}`);
   await using child = new Child<SuiteCalls>('suite');
   try {

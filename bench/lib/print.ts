@@ -9,6 +9,11 @@ export function machine(): string {
 }
 
 export function printTable(rows: readonly Row[]): void {
+  if (rows[0]?.column === undefined) printRows(rows);
+  else printMatrix(rows);
+}
+
+function printRows(rows: readonly Row[]): void {
   const cells = rows.map((row) => [
     row.name,
     `${figure(row.value)} ${row.unit}`,
@@ -18,8 +23,26 @@ export function printTable(rows: readonly Row[]): void {
       .join(' '),
     goalText(row),
   ]);
-  const all = [['figure', 'value', 'ratio', 'of', 'goal'], ...cells];
-  const widths = [0, 1, 2, 3, 4].map((at) => Math.max(...all.map((line) => line[at]?.length ?? 0)));
+  printLines([['figure', 'value', 'ratio', 'of', 'goal'], ...cells]);
+}
+
+/** One line for each name, one column for each of theirs. */
+function printMatrix(rows: readonly Row[]): void {
+  const columns = [...new Set(rows.map(({ column }) => column ?? ''))];
+  const names = [...new Set(rows.map(({ name }) => name))];
+  const lines = names.map((name) =>
+    columns.map((column) => {
+      const row = rows.find((one) => one.name === name && one.column === column);
+      return row === undefined ? '-' : `${figure(row.value)} ${row.unit}`.trim();
+    }),
+  );
+  printLines([['', ...columns], ...lines.map((line, i) => [names[i] ?? '', ...line])]);
+}
+
+function printLines(all: readonly (readonly string[])[]): void {
+  const widths = (all[0] ?? []).map((_, at) =>
+    Math.max(...all.map((line) => line[at]?.length ?? 0)),
+  );
   for (const line of all)
     console.log(
       line
@@ -33,14 +56,25 @@ export function printTable(rows: readonly Row[]): void {
 export function printJson(rows: readonly Row[]): void {
   const lines = rows.map((row) => {
     const { name, value, unit, reference = null, ratio = null, against = null, goal = null } = row;
+    const column = row.column === undefined ? {} : { column: row.column };
     const judged = reached(row) ?? null;
-    return JSON.stringify({ name, value, unit, reference, ratio, against, goal, reached: judged });
+    return JSON.stringify({
+      name,
+      ...column,
+      value,
+      unit,
+      reference,
+      ratio,
+      against,
+      goal,
+      reached: judged,
+    });
   });
   console.log(`[\n${lines.join(',\n')}\n]`);
 }
 
 function figure(value: number): string {
-  if (!Number.isFinite(value)) return String(value);
+  if (!Number.isFinite(value) || Number.isInteger(value)) return value.toLocaleString('en');
   return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
 }
 

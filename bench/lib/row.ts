@@ -10,6 +10,8 @@ export interface Row {
   /** Above 1 is better than the reference, whatever the unit: the median of the rounds' ratios. */
   readonly ratio?: number;
   readonly goal?: Goal;
+  /** Set where the rows of a suite form a table: one line for each name. */
+  readonly column?: string;
 }
 
 /** What the ratio or the value should reach. */
@@ -30,6 +32,8 @@ export function reached({ goal, ratio, value }: Row): boolean | undefined {
 export interface Suite {
   readonly name: string;
   readonly about: string;
+  /** Takes minutes: runs only when it is named. */
+  readonly alone?: true;
   run(report: Report): Promise<void>;
 }
 

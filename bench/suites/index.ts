@@ -2,15 +2,19 @@ import type { Suite } from '../lib/row.ts';
 import { bundle } from './bundle.ts';
 import { hits } from './hits.ts';
 import { lmdbSuite } from './lmdb.ts';
+import { outage } from './outage.ts';
 import { redisSuite } from './redis.ts';
 import { serverMemory } from './server-memory.ts';
 import { syncSuite } from './sync.ts';
+import { tiers } from './tiers.ts';
 
 export const suites: readonly Suite[] = [
   hits,
+  tiers,
   lmdbSuite,
   redisSuite,
   syncSuite,
   serverMemory,
   bundle,
+  outage,
 ];

@@ -1,12 +1,12 @@
 import { Redis } from 'ioredis';
 import { redis } from '../../src/drivers/redis/index.ts';
 import type { Store } from '../../src/store/store.ts';
-import { findEngine } from '../../test/support/find-engine.ts';
-import { type RedisServer, startRedis } from '../../test/support/redis-server.ts';
+import type { RedisServer } from '../../test/support/redis-server.ts';
 import { inFlight } from '../lib/in-flight.ts';
 import { compare } from '../lib/measure.ts';
 import { rateRow } from '../lib/rate-row.ts';
-import { NotHere, type Report, type Suite } from '../lib/row.ts';
+import { startOrSkip } from '../lib/redis-or-skip.ts';
+import type { Report, Suite } from '../lib/row.ts';
 import { makeKey, makeValue, sameBytes } from '../lib/sample-data.ts';
 
 const KEYS = 20_000;
@@ -147,9 +147,7 @@ async function verifyRaw(client: Redis, round: number): Promise<void> {
 async function server(): Promise<Pick<RedisServer, 'url' | 'stop'>> {
   const named = process.env.STRATAKV_REDIS_URL;
   if (named) return { url: named, stop: async () => {} };
-  const program = findEngine('redis-server');
-  if ('missing' in program) throw new NotHere(`no Redis server: ${program.missing}`);
-  return startRedis();
+  return startOrSkip();
 }
 
 /** Takes away what was written, which matters where the server is somebody else's. */
