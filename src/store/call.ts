@@ -1,7 +1,7 @@
 import type { Awaitable } from './awaitable.ts';
 import type { Env, Timer } from './env.ts';
 import { failure, type StrataError } from './errors.ts';
-import type { CallOptions } from './operations.ts';
+import type { ReadOptions } from './operations.ts';
 
 /** The wait of every call that names none. */
 export const DEFAULT_TIMEOUT_MS = 5_000;
@@ -88,6 +88,8 @@ export class Call {
   readonly operation: string;
   readonly key: string | undefined;
   readonly timeoutMs: number;
+  /** A read that no copy may answer: caches pass it on to the store that counts. */
+  readonly fresh: boolean;
   /** Why the call was given up, once it was. */
   ended: StrataError | undefined;
   readonly #userSignal: AbortSignal | undefined;
@@ -99,13 +101,14 @@ export class Call {
     env: Env,
     operation: string,
     key?: string,
-    options?: CallOptions,
+    options?: ReadOptions,
     defaultTimeoutMs: number = DEFAULT_TIMEOUT_MS,
   ) {
     this.env = env;
     this.operation = operation;
     this.key = key;
     this.timeoutMs = options?.timeoutMs ?? defaultTimeoutMs;
+    this.fresh = options?.fresh === true;
     this.#userSignal = options?.signal;
     if (this.#userSignal?.aborted) this.end('aborted');
   }

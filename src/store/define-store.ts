@@ -23,10 +23,11 @@ import type {
   CallOptions,
   DeleteOptions,
   Range,
+  ReadOptions,
   SetOptions,
   WatchOptions,
 } from './operations.ts';
-import { checkOptions, type OptionRules } from './options.ts';
+import { checkOptions, type OptionRules, READ_RULES } from './options.ts';
 import type { Feed, Primitives } from './primitives.ts';
 import { handOutEntry, handOutValue } from './results.ts';
 import { type CheckOpen, SharedOperations } from './shared-operations.ts';
@@ -69,7 +70,7 @@ class DefinedStore<V> implements Store<V> {
     if (blocking !== undefined) this.blocking = blockingStore(primitives, blocking, checkOpen);
   }
 
-  get(key: string, options?: CallOptions): Promise<V | undefined> {
+  get(key: string, options?: ReadOptions): Promise<V | undefined> {
     const primitives = this.#primitives;
     if (options === undefined && this.#closing === undefined && primitives.peek !== undefined) {
       const value = primitives.peek(key);
@@ -80,9 +81,9 @@ class DefinedStore<V> implements Store<V> {
     return this.#get(key, options);
   }
 
-  async #get(key: string, options: CallOptions | undefined): Promise<V | undefined> {
+  async #get(key: string, options: ReadOptions | undefined): Promise<V | undefined> {
     const primitives = this.#primitives;
-    const call = this.#shared.beginKey('get', key, options);
+    const call = this.#shared.beginKey('get', key, options, READ_RULES);
     let value: V | undefined;
     if (primitives.readValue !== undefined) {
       const found = primitives.readValue(key, call);
@@ -94,23 +95,23 @@ class DefinedStore<V> implements Store<V> {
     return value === undefined ? undefined : handOutValue(primitives, value);
   }
 
-  async getEntry(key: string, options?: CallOptions): Promise<Entry<V> | undefined> {
+  async getEntry(key: string, options?: ReadOptions): Promise<Entry<V> | undefined> {
     return this.#shared.getEntry(key, options);
   }
 
-  async getMany(keys: Iterable<string>, options?: CallOptions): Promise<Map<string, V>> {
+  async getMany(keys: Iterable<string>, options?: ReadOptions): Promise<Map<string, V>> {
     return this.#shared.getMany(keys, options);
   }
 
-  async getEntries(keys: Iterable<string>, options?: CallOptions): Promise<Map<string, Entry<V>>> {
+  async getEntries(keys: Iterable<string>, options?: ReadOptions): Promise<Map<string, Entry<V>>> {
     return this.#shared.getEntries(keys, options);
   }
 
-  async has(key: string, options?: CallOptions): Promise<boolean> {
+  async has(key: string, options?: ReadOptions): Promise<boolean> {
     return this.#shared.has(key, options);
   }
 
-  async hasMany(keys: Iterable<string>, options?: CallOptions): Promise<Set<string>> {
+  async hasMany(keys: Iterable<string>, options?: ReadOptions): Promise<Set<string>> {
     return this.#shared.hasMany(keys, options);
   }
 

@@ -41,6 +41,11 @@ export interface EntryHead {
   readonly meta?: Meta;
   /** Set on entries that were copied from another store. */
   readonly origin?: Origin;
+  /**
+   * Set on what a cache hands out beyond its freshness because the store that counts is away. It
+   * says something of this answer, not of the entry: it is never stored nor replicated.
+   */
+  readonly stale?: true;
 }
 
 /** An entry as stored. */

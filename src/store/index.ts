@@ -34,6 +34,7 @@ export type {
   CallOptions,
   DeleteOptions,
   Range,
+  ReadOptions,
   SetOptions,
   WatchOptions,
   WriteResult,

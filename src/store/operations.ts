@@ -8,6 +8,15 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
+/** How something is read. */
+export interface ReadOptions extends CallOptions {
+  /**
+   * Goes past every cache to the store that counts, and brings the caches up to date on the way;
+   * fails where that store is away. A store that is no cache takes it and reads as ever. Default false.
+   */
+  readonly fresh?: boolean;
+}
+
 /** How a value is written. */
 export interface SetOptions extends CallOptions {
   /** Writes only over this state, else fails with `conflict`. */

@@ -7,6 +7,9 @@ export type OptionRules = Readonly<Record<string, is.OptionRule>>;
 /** Options that every bounded call takes. */
 export const CALL_RULES: OptionRules = { signal: is.signal, timeoutMs: is.durationMs };
 
+/** Options of reads of named keys. */
+export const READ_RULES: OptionRules = { fresh: is.boolean, ...CALL_RULES };
+
 /**
  * Refuses options that are no plain object, have an unknown name (a typo must not be silent) or a
  * value of the wrong kind. `undefined` counts as not given.

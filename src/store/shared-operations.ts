@@ -17,9 +17,10 @@ import type {
   BatchWrite,
   CallOptions,
   DeleteOptions,
+  ReadOptions,
   SetOptions,
 } from './operations.ts';
-import { CALL_RULES, checkOptions, type OptionRules } from './options.ts';
+import { CALL_RULES, checkOptions, type OptionRules, READ_RULES } from './options.ts';
 import type { CommitOutcome, Primitives, Write } from './primitives.ts';
 import { countExisted, handOutEntry, handOutValue, toBatchResult } from './results.ts';
 
@@ -61,15 +62,15 @@ export class SharedOperations<V> {
     return this.#start(operation, key, options, rules);
   }
 
-  getEntry(key: string, options?: CallOptions): Awaitable<Entry<V> | undefined> {
-    const call = this.beginKey('getEntry', key, options);
+  getEntry(key: string, options?: ReadOptions): Awaitable<Entry<V> | undefined> {
+    const call = this.beginKey('getEntry', key, options, READ_RULES);
     return call.chain(
       this.#access.readOne(key, call),
       (entry) => entry && handOutEntry(this.#primitives, entry),
     );
   }
 
-  getMany(keys: Iterable<string>, options?: CallOptions): Awaitable<Map<string, V>> {
+  getMany(keys: Iterable<string>, options?: ReadOptions): Awaitable<Map<string, V>> {
     return this.#readMany(
       'getMany',
       keys,
@@ -79,7 +80,7 @@ export class SharedOperations<V> {
     );
   }
 
-  getEntries(keys: Iterable<string>, options?: CallOptions): Awaitable<Map<string, Entry<V>>> {
+  getEntries(keys: Iterable<string>, options?: ReadOptions): Awaitable<Map<string, Entry<V>>> {
     return this.#readMany(
       'getEntries',
       keys,
@@ -89,12 +90,12 @@ export class SharedOperations<V> {
     );
   }
 
-  has(key: string, options?: CallOptions): Awaitable<boolean> {
-    const call = this.beginKey('has', key, options);
+  has(key: string, options?: ReadOptions): Awaitable<boolean> {
+    const call = this.beginKey('has', key, options, READ_RULES);
     return call.chain(this.#access.readOne(key, call), (entry) => entry !== undefined);
   }
 
-  hasMany(keys: Iterable<string>, options?: CallOptions): Awaitable<Set<string>> {
+  hasMany(keys: Iterable<string>, options?: ReadOptions): Awaitable<Set<string>> {
     return this.#readMany(
       'hasMany',
       keys,
@@ -152,7 +153,7 @@ export class SharedOperations<V> {
     rules: OptionRules = CALL_RULES,
   ): Call {
     checkOptions(operation, options, rules);
-    const bounds: CallOptions | undefined = options;
+    const bounds: ReadOptions | undefined = options;
     const call = new Call(this.#primitives.env, operation, key, bounds, this.#timeoutMs);
     call.throwIfEnded();
     return call;
@@ -161,10 +162,10 @@ export class SharedOperations<V> {
   #readMany<R>(
     operation: string,
     keys: Iterable<string>,
-    options: CallOptions | undefined,
+    options: ReadOptions | undefined,
     give: (entries: Entry<V>[]) => R,
   ): Awaitable<R> {
-    const call = this.begin(operation, options);
+    const call = this.begin(operation, options, READ_RULES);
     const wanted = [...new Set(checkKeys(operation, keys, this.#maxKeyBytes))];
     if (wanted.length === 0) return give([]);
     return call.chain(this.#access.readMany(wanted, call), (found) =>

@@ -7,6 +7,7 @@ import type {
   CallOptions,
   DeleteOptions,
   Range,
+  ReadOptions,
   SetOptions,
   WatchOptions,
 } from './operations.ts';
@@ -19,15 +20,15 @@ export interface Store<V> extends AsyncDisposable {
   readonly capabilities: Capabilities;
 
   /** The value, or `undefined`; `null`, `false`, `0` and `''` are values. */
-  get(key: string, options?: CallOptions): Promise<V | undefined>;
+  get(key: string, options?: ReadOptions): Promise<V | undefined>;
   /** The value with its version, revision, times and metadata. */
-  getEntry(key: string, options?: CallOptions): Promise<Entry<V> | undefined>;
+  getEntry(key: string, options?: ReadOptions): Promise<Entry<V> | undefined>;
   /** The values that exist, by key, in the order asked. */
-  getMany(keys: Iterable<string>, options?: CallOptions): Promise<Map<string, V>>;
-  getEntries(keys: Iterable<string>, options?: CallOptions): Promise<Map<string, Entry<V>>>;
-  has(key: string, options?: CallOptions): Promise<boolean>;
+  getMany(keys: Iterable<string>, options?: ReadOptions): Promise<Map<string, V>>;
+  getEntries(keys: Iterable<string>, options?: ReadOptions): Promise<Map<string, Entry<V>>>;
+  has(key: string, options?: ReadOptions): Promise<boolean>;
   /** The keys among these that exist. */
-  hasMany(keys: Iterable<string>, options?: CallOptions): Promise<Set<string>>;
+  hasMany(keys: Iterable<string>, options?: ReadOptions): Promise<Set<string>>;
   /** The value, loaded and stored when missing: one loader run a key, however many callers. A value that another writer stored meanwhile wins. */
   getOrSet(key: string, loader: () => V | Promise<V>, options?: Omit<SetOptions, 'if'>): Promise<V>;
 

@@ -172,6 +172,46 @@ export const options: readonly Case[] = [
     },
   },
   {
+    name: 'takes fresh in every read of named keys, and gives what was written',
+    run: async ({ store, value }) => {
+      const { version } = await store.set('a', value(1));
+      for (const fresh of [true, false, undefined]) {
+        const given = fresh === undefined ? {} : { fresh };
+        equal(await store.get('a', given), value(1), 'get');
+        equal((await store.getEntry('a', given))?.version, version, 'getEntry');
+        equal((await store.getEntry('a', given))?.stale, undefined, 'a mark');
+        equal((await store.getMany(['a', 'b'], given)).get('a'), value(1), 'getMany');
+        equal((await store.getEntries(['b', 'a'], given)).get('a')?.version, version, 'getEntries');
+        equal(await store.has('a', given), true, 'has');
+        equal([...(await store.hasMany(['a', 'b'], given))], ['a'], 'hasMany');
+        equal(await store.get('b', given), undefined, 'a miss');
+      }
+      equal(await store.get('a'), value(1), 'afterwards');
+    },
+  },
+  {
+    name: 'refuses a wrong fresh, and one where nothing is read',
+    run: (t) => {
+      const { getMany, getEntries, hasMany, get, getEntry, has, ...others } = bounded(
+        t.store,
+        'a',
+        t.value(2),
+        {},
+      );
+      return refuseAll(
+        t,
+        (given) => {
+          const all = bounded(t.store, 'a', t.value(2), given);
+          const wanted =
+            'fresh' in given && given.fresh === true ? Object.keys(others) : Object.keys(all);
+          return Object.fromEntries(wanted.map((name) => [name, defined(all[name], name)]));
+        },
+        [...[1, 'yes', null].map((fresh) => ({ fresh })), { fresh: true }],
+        'fresh',
+      );
+    },
+  },
+  {
     name: 'refuses unknown options in the synchronous view',
     needs: ['blocking'],
     run: async (t) => {
