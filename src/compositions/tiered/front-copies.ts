@@ -38,6 +38,10 @@ export class FrontCopies<V> {
   readonly states: KeyedGenerations<CopyState<V>> = new KeyedGenerations(
     (key) => new CopyState<V>(key),
   );
+  /** Whether the front follows the feed of the back: then nobody is shown an older state after a newer one. */
+  follows = false;
+  /** Closed while the front as a whole is not to be asked. */
+  gate: (() => boolean) | undefined = undefined;
   /** Writes of the front under way. */
   readonly underWay: Set<Promise<unknown>> = new Set();
   readonly #env: Env;
@@ -60,9 +64,24 @@ export class FrontCopies<V> {
     return this.#trust.fenced;
   }
 
+  /** Whether the front as a whole may be asked. */
+  get open(): boolean {
+    return this.#trust.whole && (this.gate === undefined || this.gate());
+  }
+
+  /** False until the front has been emptied. */
+  get whole(): boolean {
+    return this.#trust.whole;
+  }
+
   /** Whether the front may be asked for a key. */
   serves(key: string): boolean {
-    return this.states.get(key) === undefined && this.#trust.whole;
+    return this.states.get(key) === undefined && this.open;
+  }
+
+  /** Removes every copy; the front is not asked before. Resolves with false when it is closed meanwhile. */
+  restart(): Promise<boolean> {
+    return this.#trust.restart();
   }
 
   /** Keeps a key from being served from the front. */
@@ -86,23 +105,33 @@ export class FrontCopies<V> {
       );
   }
 
-  /** An answer of the front, or `undefined` where it fails or takes too long. */
-  asked<T>(ask: () => Awaitable<T>): Awaitable<T | undefined> {
-    if (this.#trust.away) return undefined;
+  /** An answer of the front about keys, or `undefined` where it fails or takes too long. */
+  asked<T>(keys: readonly string[], ask: () => Awaitable<T>): Awaitable<T | undefined> {
+    if (this.#trust.away) return this.#unanswered(keys);
     let answer: Awaitable<T>;
     try {
       answer = ask();
     } catch (error) {
       this.#onError(error);
-      return undefined;
+      return this.#unanswered(keys);
     }
     if (!(answer instanceof Promise)) return answer;
     const call = this.#newCall();
     return call.guard(answer).catch((error: unknown) => {
       if (call.ended !== undefined) this.#trust.missed();
       this.#onError(error);
-      return undefined;
+      return this.#unanswered(keys);
     });
+  }
+
+  /** What the back says now must not be followed by an older copy. */
+  #unanswered(keys: readonly string[]): undefined {
+    if (!this.follows) return;
+    for (const key of keys) {
+      const state = this.states.open(key);
+      this.fence(state);
+      this.states.release(state);
+    }
   }
 
   /** Waits for what is under way; nothing is written to the front from then on. */

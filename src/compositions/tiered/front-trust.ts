@@ -32,8 +32,11 @@ export class FrontTrust<V> {
   whole = true;
   readonly #setup: FrontTrustSetup<V>;
   #fenced = 0;
+  /** How often it has been found that the front must be emptied. */
+  #round = 0;
   #awayUntilMs = 0;
   #retry: Timer | undefined;
+  #restarted: ((emptied: boolean) => void) | undefined;
   #closed = false;
 
   constructor(setup: FrontTrustSetup<V>) {
@@ -71,32 +74,56 @@ export class FrontTrust<V> {
   close(): void {
     this.#closed = true;
     this.#retry?.cancel();
+    this.#restarted?.(false);
+  }
+
+  /** Empties the front before it is asked again; resolves when that is done, with false when it is closed meanwhile. */
+  restart(): Promise<boolean> {
+    this.#restarted?.(false);
+    const restarted = new Promise<boolean>((resolve) => {
+      this.#restarted = resolve;
+    });
+    this.#forget();
+    this.#retry?.cancel();
+    if (this.#closed) this.#restarted?.(false);
+    else this.#tryToEmpty(FIRST_TRY_MS);
+    return restarted;
   }
 
   #distrust(): void {
+    this.#forget();
+    this.#emptyAfter(FIRST_TRY_MS);
+  }
+
+  #forget(): void {
     this.whole = false;
     this.#fenced = 0;
+    this.#round++;
     this.#setup.lift();
-    this.#emptyAfter(FIRST_TRY_MS);
   }
 
   #emptyAfter(delayMs: number): void {
     if (this.#closed) return;
-    this.#retry = this.#setup.env.setTimer(
-      () => {
-        this.empty().then(
-          (emptied) => {
-            if (emptied) this.whole = true;
-            else this.#emptyAfter(Math.min(delayMs * 2, MAX_PAUSE_MS));
-          },
-          (error: unknown) => {
-            this.#setup.onError(error);
-            this.#emptyAfter(Math.min(delayMs * 2, MAX_PAUSE_MS));
-          },
-        );
+    const nextMs = Math.min(delayMs * 2, MAX_PAUSE_MS);
+    this.#retry = this.#setup.env.setTimer(() => this.#tryToEmpty(nextMs), delayMs, {
+      background: true,
+    });
+  }
+
+  #tryToEmpty(nextMs: number): void {
+    const round = this.#round;
+    this.empty().then(
+      (emptied) => {
+        // Another one has begun meanwhile, and knows of more.
+        if (round !== this.#round || this.#closed) return;
+        if (!emptied) return this.#emptyAfter(nextMs);
+        this.whole = true;
+        this.#restarted?.(true);
       },
-      delayMs,
-      { background: true },
+      (error: unknown) => {
+        this.#setup.onError(error);
+        if (round === this.#round) this.#emptyAfter(nextMs);
+      },
     );
   }
 

@@ -12,6 +12,8 @@ import type { ThroughSetup } from './through-setup.ts';
 interface Reading<V> {
   readonly state: CopyState<V>;
   readonly generation: number;
+  /** Nobody knows what the front has of it. */
+  readonly unasked: boolean;
   /** What others may join. */
   shared?: Promise<Entry<V> | undefined> | undefined;
 }
@@ -94,10 +96,11 @@ export class Loads<V> {
   }
 
   #beginReading(keys: readonly string[]): Reading<V>[] {
+    const { copies } = this.#setup;
     return keys.map((key) => {
-      const state = this.#setup.copies.states.open(key);
+      const state = copies.states.open(key);
       state.readings++;
-      return { state, generation: state.generation };
+      return { state, generation: state.generation, unasked: copies.follows && !copies.open };
     });
   }
 
@@ -133,9 +136,13 @@ export class Loads<V> {
     entries: readonly (Entry<V> | undefined)[],
   ): Awaitable<unknown> {
     const { copies, frontTakesExpiry } = this.#setup;
+    reading.forEach(({ state, unasked }, i) => {
+      if (unasked) copies.fence(state);
+      if (copies.follows && state.writers > 0) state.noteSeen(entries[i]?.rev);
+    });
     const stepsFrom = (named: Source): Step<V>[] =>
       reading.flatMap(({ state, generation }, i): Step<V>[] => {
-        if (state.generation !== generation || state.writers > 0) return [];
+        if (state.generation !== generation || state.writers > 0) return this.#notKept(state);
         const entry = entries[i];
         const copied = entry !== undefined && (frontTakesExpiry || entry.expiresAt === undefined);
         if (!copied && !state.fenced) return [];
@@ -149,6 +156,30 @@ export class Loads<V> {
       copies.apply(this.#front, states, () => stepsFrom(named)),
     );
     return chain(stored, () => this.#endReading(reading));
+  }
+
+  /** What somebody was given and the front does not get: it must not show an older state afterwards. */
+  #notKept(state: CopyState<V>): Step<V>[] {
+    const { copies, frontOnly } = this.#setup;
+    // A write under way knows of it.
+    if (!copies.follows || state.writers > 0) return [];
+    if (!frontOnly) return [{ state, write: removal<V>(state.key) }];
+    copies.fence(state);
+    return [];
+  }
+
+  /** Reads a key from the back for one caller, and keeps nothing. */
+  asIs(key: string, call: Call): Awaitable<Entry<V> | undefined> {
+    const answer = this.ask(call, (part) => this.#back.readOne(key, part));
+    const { copies } = this.#setup;
+    if (!copies.follows) return answer;
+    return chain(answer, (entry) => {
+      const state = copies.states.open(key);
+      if (state.writers > 0) state.noteSeen(entry?.rev);
+      else copies.fence(state);
+      copies.states.release(state);
+      return entry;
+    });
   }
 
   /** The name of the back, for the copies. */

@@ -38,12 +38,11 @@ export class Through<V> {
 
   readOne(key: string, call: Call): Awaitable<Entry<V> | undefined> {
     // What an update starts from is the truth, also when others have changed it.
-    if (call.operation === 'update')
-      return this.#loads.ask(call, (part) => this.#back.readOne(key, part));
+    if (call.operation === 'update') return this.#loads.asIs(key, call);
     const { copies } = this.#setup;
     if (!copies.serves(key)) return this.#loads.one(key, call);
     return chain(
-      copies.asked(() => this.#front.readOne(key, call)),
+      copies.asked([key], () => this.#front.readOne(key, call)),
       (copy) => (copy === undefined ? this.#missed(key, call) : fromCopy(copy)),
     );
   }
@@ -52,7 +51,7 @@ export class Through<V> {
     const { copies, frontOnly } = this.#setup;
     const resting = keys.filter((key) => copies.serves(key));
     const asked =
-      resting.length === 0 ? [] : copies.asked(() => this.#front.readMany(resting, call));
+      resting.length === 0 ? [] : copies.asked(resting, () => this.#front.readMany(resting, call));
     return chain(asked, (answers) => {
       const found = new Map<string, Entry<V> | undefined>();
       resting.forEach((key, i) => {
@@ -135,6 +134,7 @@ export class Through<V> {
       for (const state of states) {
         // A read that began during the write may be older than it.
         state.load = undefined;
+        if (state.writers === 1) state.seenRev = 0;
         copies.states.endWrite(state);
       }
       return result;
@@ -147,13 +147,15 @@ export class Through<V> {
     for (let i = 0; i < states.length; i++) {
       const state = states[i] as CopyState<V>;
       const consequence = decide(i);
-      if (consequence === 'none' && !state.overlapped) continue;
+      if (consequence === 'none' && !state.overlapped && state.seenRev === 0) continue;
       const write = typeof consequence === 'string' ? undefined : consequence;
+      const overtaken = write !== undefined && isOvertaken(write, state);
       // Of writes that overlap it is not known which one the back took last.
-      const doubtful = state.overlapped || write === undefined;
+      const doubtful = state.overlapped || overtaken || write === undefined;
       if (!doubtful) steps.push({ state, write });
       else if (!frontOnly) steps.push({ state, write: removal(state.key) });
-      else if (write !== undefined) steps.push({ state, write, doubtful });
+      else if (write !== undefined && !(overtaken && write.type === 'delete'))
+        steps.push({ state, write, doubtful });
       // Nobody would bring back a copy that is taken out: the next read looks it up instead.
       else this.#setup.copies.fence(state);
     }
@@ -226,6 +228,11 @@ function lastOf<V>(writes: readonly Write<V>[]): readonly number[] {
     last.set(key, at);
   });
   return [...last.values()];
+}
+
+/** Whether a newer state of the key is known outside than the one that a write made. */
+function isOvertaken<V>(write: Write<V>, { seenRev }: CopyState<V>): boolean {
+  return seenRev > (write.type === 'set' ? (write.origin?.rev ?? 0) : 0);
 }
 
 /** What the end of a write means for the front's copy: a write of it, nothing, or that nobody knows. */
