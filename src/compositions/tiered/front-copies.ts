@@ -1,11 +1,11 @@
 import { attempt, chain } from '../../kernel/awaitable.ts';
-import { KeyedGenerations } from '../../kernel/keyed-generations.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
 import type { Primitives, Write } from '../../store/primitives.ts';
-import { CopyState } from './copy-state.ts';
+import { type CopyState, CopyStates } from './copy-state.ts';
 import { FrontTrust } from './front-trust.ts';
+import type { KnownMisses } from './known-misses.ts';
 import { appliedNothing, type Door } from './parts.ts';
 
 /** What the front is to hold of a key. */
@@ -13,7 +13,7 @@ export interface Step<V> {
   readonly state: CopyState<V>;
   readonly write: Write<V>;
   /** The front has no copy, so that a failure leaves nothing wrong in it. */
-  readonly fresh?: boolean;
+  readonly vacant?: boolean;
   /** It is not known to be the newest: the key stays fenced. */
   readonly doubtful?: boolean;
 }
@@ -24,6 +24,8 @@ export interface FrontCopiesSetup<V> {
   readonly timeoutMs: number;
   readonly maxFenced: number;
   readonly onError: (error: unknown) => void;
+  /** Absent where nothing is remembered of keys that do not exist. */
+  readonly misses?: KnownMisses | undefined;
 }
 
 /** Decides, at the moment of writing, what the front is to hold; a key left out keeps what it has. */
@@ -35,9 +37,7 @@ export type Steps<V> = () => readonly Step<V>[];
  * it should be is fenced, and stays so until a later write of the front succeeds.
  */
 export class FrontCopies<V> {
-  readonly states: KeyedGenerations<CopyState<V>> = new KeyedGenerations(
-    (key) => new CopyState<V>(key),
-  );
+  readonly states: CopyStates<V>;
   /** Whether the front follows the feed of the back: then nobody is shown an older state after a newer one. */
   follows = false;
   /** Closed while the front as a whole is not to be asked. */
@@ -50,7 +50,8 @@ export class FrontCopies<V> {
   readonly #trust: FrontTrust<V>;
   #closed = false;
 
-  constructor({ env, front, timeoutMs, maxFenced, onError }: FrontCopiesSetup<V>) {
+  constructor({ env, front, timeoutMs, maxFenced, onError, misses }: FrontCopiesSetup<V>) {
+    this.states = new CopyStates(misses);
     this.#env = env;
     this.#timeoutMs = timeoutMs;
     this.#onError = onError;
@@ -76,7 +77,8 @@ export class FrontCopies<V> {
 
   /** Whether the front may be asked for a key. */
   serves(key: string): boolean {
-    return this.states.get(key) === undefined && this.open;
+    const state = this.states.get(key);
+    return (state === undefined || state.servable) && this.open;
   }
 
   /** Removes every copy; the front is not asked before. Resolves with false when it is closed meanwhile. */
@@ -185,7 +187,7 @@ export class FrontCopies<V> {
         this.#onError(error);
         // One that took too long may still come to pass.
         const late = call.ended !== undefined;
-        const doubtful = steps.filter(({ fresh }) => late || !fresh || !appliedNothing(error));
+        const doubtful = steps.filter(({ vacant }) => late || !vacant || !appliedNothing(error));
         for (const { state } of doubtful) this.#trust.fence(state);
         if (late) this.#trust.missed();
         if (late || last || doubtful.length === 0) return false;
@@ -198,7 +200,7 @@ export class FrontCopies<V> {
 
   /** Leaves the front as it is: what it holds of these keys counts no more. */
   #forgo(steps: readonly Step<V>[]): boolean {
-    for (const { state, fresh } of steps) if (!fresh) this.#trust.fence(state);
+    for (const { state, vacant } of steps) if (!vacant) this.#trust.fence(state);
     return false;
   }
 

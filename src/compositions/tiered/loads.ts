@@ -149,7 +149,7 @@ export class Loads<V> {
         // Another read of the same generation may be older than this one.
         state.generation++;
         const write = copied ? toCopy(entry, entry.value, named) : removal<V>(state.key);
-        return [{ state, write, fresh: !state.fenced }];
+        return [{ state, write, vacant: !state.fenced }];
       });
     const states = reading.map(({ state }) => state);
     const stored = chain(this.source(), (named) =>

@@ -51,6 +51,8 @@ export interface BackBounds {
   readonly usualMs: number;
 }
 
+const FRESH = { fresh: true } as const;
+
 /**
  * The part of a call that goes to the back, with a bound of its own. The caller waits no longer than
  * that; the work itself may go on. What is sent for the part is sent for the whole call.
@@ -63,7 +65,7 @@ export class BackCall extends Call {
   /** `timeoutMs` holds for calls that ask for no longer time than `usualMs`. */
   constructor(whole: Call, { timeoutMs, usualMs }: BackBounds) {
     const boundMs = whole.timeoutMs > usualMs ? whole.timeoutMs : timeoutMs;
-    super(whole.env, whole.operation, whole.key, undefined, boundMs);
+    super(whole.env, whole.operation, whole.key, whole.fresh ? FRESH : undefined, boundMs);
     this.#whole = whole;
   }
 
@@ -84,6 +86,11 @@ export class BackCall extends Call {
     const forget = this.#whole.onEnd(() => this.end('aborted'));
     return this.guard(result).finally(forget);
   }
+}
+
+/** Whether an error says that the back is away, and nothing of the key. */
+export function isAway(error: unknown): boolean {
+  return isStrataError(error, 'unavailable', 'timeout');
 }
 
 /** What a failure of the back is for the caller: no answer in time means that it is not available. */
