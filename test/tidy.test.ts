@@ -89,7 +89,9 @@ describe('the package', () => {
     const declared = declaredEntryPoints();
     expect(declared.map(({ source }) => source).sort()).toEqual(existingEntryPoints().sort());
     for (const { subpath, source } of declared) {
-      const place = source.replace(/^src\/(drivers\/)?/, './').replace(/(\/index)?\.ts$/, '');
+      const place = source
+        .replace(/^src\/((drivers|kernel)\/)?/, './')
+        .replace(/(\/index)?\.ts$/, '');
       expect(subpath).toBe(place === './index' ? '.' : place);
     }
   });

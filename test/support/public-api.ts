@@ -30,7 +30,7 @@ export function existingEntryPoints(): string[] {
   const single = ['src/index.ts', 'src/sync/index.ts', 'src/sync/node.ts', 'src/testing/index.ts'];
   return [
     ...single.filter((path) => existsSync(path)),
-    ...globSync('src/drivers/*/index.ts'),
+    ...globSync('src/{drivers,kernel}/*/index.ts'),
   ].filter((path) => !path.startsWith('src/drivers/memory/'));
 }
 
