@@ -19,4 +19,6 @@ export interface Env {
   randomBytes(length: number): Uint8Array;
   /** Runs `fn` once after `delayMs`. A `background` timer does not keep the process alive. */
   setTimer(fn: () => void, delayMs: number, options?: { readonly background?: boolean }): Timer;
+  /** Who runs this, for people: `pid 4711`. Absent where that has no name. */
+  readonly process?: string;
 }

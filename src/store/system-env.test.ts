@@ -14,6 +14,10 @@ it('gives bytes and numbers at random', () => {
   expect(systemEnv.random()).toBeLessThan(1);
 });
 
+it('says who runs it', () => {
+  expect(systemEnv.process).toBe(`pid ${process.pid}`);
+});
+
 it('runs a timer once, and a cancelled one never', async () => {
   let ran = 0;
   let cancelled = false;

@@ -21,6 +21,9 @@ class SystemTimer implements Timer {
   }
 }
 
+/** Where the host tells its own number, as Node does. */
+const { pid } = (globalThis as { process?: { pid?: unknown } }).process ?? {};
+
 /** The real clock, timers and randomness of Node and browsers. */
 export const systemEnv: Env = Object.freeze({
   now: () => Date.now(),
@@ -29,4 +32,5 @@ export const systemEnv: Env = Object.freeze({
   randomBytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)),
   setTimer: (fn: () => void, delayMs: number, options?: { readonly background?: boolean }): Timer =>
     new SystemTimer(fn, delayMs, options?.background === true),
+  ...(typeof pid === 'number' && { process: `pid ${pid}` }),
 });

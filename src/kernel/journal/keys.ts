@@ -1,0 +1,56 @@
+import { crc32 } from '../../store/checksum.ts';
+import { RESERVED_PREFIX } from '../../store/keys.ts';
+
+const SEQ_DIGITS = 16;
+const PART_DIGITS = 6;
+
+const encoder = new TextEncoder();
+
+/** Where a journal keeps its things, under the reserved keys of its store. */
+export class JournalKeys {
+  /** Who owns it. */
+  readonly owner: string;
+  /** Its id and epoch. */
+  readonly state: string;
+  /** Under this and a claim stands that the claim is over. */
+  readonly taken: string;
+  /** Under this and a number stands a record. */
+  readonly records: string;
+  /** Under this and a number stands what was a record and cannot be read. */
+  readonly damaged: string;
+  readonly deadLetters: string;
+
+  /** `name` tells the journals of one store apart. */
+  constructor(name: string) {
+    const prefix = `${RESERVED_PREFIX}journal/${name}/`;
+    this.owner = `${prefix}owner`;
+    this.state = `${prefix}state`;
+    this.taken = `${prefix}taken/`;
+    this.records = `${prefix}record/`;
+    this.damaged = `${prefix}damaged/`;
+    this.deadLetters = `${prefix}dead/`;
+  }
+
+  /** Where a record stands, or a further part of it: in the order of the numbers. */
+  record(seq: number, part = 0): string {
+    const name = this.records + String(seq).padStart(SEQ_DIGITS, '0');
+    return part === 0 ? name : `${name}/${String(part).padStart(PART_DIGITS, '0')}`;
+  }
+
+  /** The number of the record to which a key belongs, and of the part. */
+  parseRecord(key: string): { readonly seq: number; readonly part: number } | undefined {
+    const match = /^(\d{16})(?:\/(\d{6}))?$/.exec(key.slice(this.records.length));
+    return match === null ? undefined : { seq: Number(match[1]), part: Number(match[2] ?? 0) };
+  }
+}
+
+/** Names the dead letter of a write: the same write has the same. */
+export function deadLetterId({
+  key,
+  version,
+}: {
+  readonly key: string;
+  readonly version: string;
+}): string {
+  return `${version}/${crc32(encoder.encode(key)).toString(16)}`;
+}
