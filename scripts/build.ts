@@ -1,5 +1,6 @@
 /**
- * Builds `dist`: the library and the CLI by tsc, the web console by Vite. The new build is made in a
+ * Builds `dist`: the library and the CLI by tsc, the web console by Vite. A file that uses a small
+ * package gets that package's code put into it by esbuild, so that users install nothing. The new build is made in a
  * folder of its own and then takes the place of the old one, so nobody ever reads half a build.
  */
 import { createHash } from 'node:crypto';
@@ -13,10 +14,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { build as bundle } from 'esbuild';
 import { runProgram } from './lib/run-program.ts';
 
 const dist = 'dist';
 const stampName = '.stamp';
+
+/** Files that contain their package once they are built, and import nothing then. */
+const vendoring = [{ file: 'drivers/lru/recency.js', from: 'lru-cache' }] as const;
 
 /** Builds unless `dist` was made from exactly the present sources. Throws when the build fails. */
 export async function ensureBuilt(say: (line: string) => void): Promise<void> {
@@ -48,6 +53,23 @@ export async function build(stamp: string = sourceStamp()): Promise<void> {
 async function buildLibrary(outDir: string): Promise<void> {
   const compiled = await runProgram('tsc', ['-p', 'tsconfig.build.json', '--outDir', outDir]);
   if (!compiled.ok) throw new Error(`tsc failed:\n${compiled.output}`);
+  await Promise.all(vendoring.map(({ file, from }) => vendor(join(outDir, file), from)));
+}
+
+/** Puts a package's code into the file that imports it, with its licence. */
+async function vendor(path: string, from: string): Promise<void> {
+  const licence = readFileSync(join('node_modules', from, 'LICENSE.md'), 'utf8');
+  await bundle({
+    entryPoints: [path],
+    outfile: path,
+    allowOverwrite: true,
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2023',
+    banner: { js: `/*! Contains ${from}:\n\n${licence.replaceAll('*/', '* /')}*/` },
+    logLevel: 'silent',
+  });
 }
 
 async function buildConsole(outDir: string): Promise<void> {

@@ -18,6 +18,8 @@ export interface Capabilities {
   readonly ttl: boolean;
   /** Whether `store.blocking` exists. */
   readonly blocking: boolean;
+  /** Set where the store gives up entries of its own accord, as a cache does: a key that was written may be absent later. */
+  readonly evicts?: true;
   /** Longest key accepted, in bytes of UTF-8; at least 512. */
   readonly maxKeyBytes: number;
   /** Largest value accepted, in bytes, where there is a limit. */

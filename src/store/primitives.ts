@@ -22,6 +22,8 @@ export interface SetWrite<V> {
   readonly origin?: Origin;
   /** The source's time of writing; default now. */
   readonly modifiedAt?: number;
+  /** What is written can be had again elsewhere: see `evictOnlyCached`. */
+  readonly cached?: true;
 }
 
 /** A delete as the primitives take it. */
@@ -156,5 +158,11 @@ export interface Primitives<V> {
   readonly codec?: Codec<V>;
   /** The same store before decoding, where there is one: replication moves these bytes as they are. */
   readonly bytes?: Primitives<Uint8Array>;
+  /**
+   * Makes a store that evicts give up only what is written as `cached` from now on; all else stays,
+   * what it holds already included. Absent where the store does not evict. A layer does not pass it
+   * on: the store inside may hold what is not the layer's.
+   */
+  evictOnlyCached?(): void;
   close(): Promise<void>;
 }

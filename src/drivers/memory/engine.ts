@@ -45,6 +45,8 @@ export class MemoryEngine<V> implements Feed<V> {
   #rev = 0;
   #sweeper: Timer | undefined;
   #closed = false;
+  /** Hears of the keys whose expired entries are removed. */
+  onSwept: ((key: string) => void) | undefined = undefined;
 
   constructor(
     env: Env,
@@ -118,6 +120,16 @@ export class MemoryEngine<V> implements Feed<V> {
     this.#log.add(logged);
     this.#bell.ring();
     return { rev: plan.rev, outcomes: plan.outcomes };
+  }
+
+  /** Deletes entries in one commit; those that are expired are gone for everybody already. */
+  evict(keys: readonly string[]): void {
+    const nowMs = this.#env.now();
+    for (const key of keys) this.#bury(key, nowMs);
+    this.commit(
+      'evict',
+      keys.map((key) => ({ type: 'delete', key })),
+    );
   }
 
   #apply(planned: Planned<V>, logged: MemoryCommit<V>, nowMs: number): void {
@@ -248,16 +260,20 @@ export class MemoryEngine<V> implements Feed<V> {
   #sweep(): void {
     this.#sweeper = undefined;
     const nowMs = this.#env.now();
-    for (const key of this.#expiring) {
-      const node = this.#index.get(key);
-      if (node === undefined || !node.isExpired(nowMs)) continue;
-      this.#expiring.delete(key);
-      this.#keys.delete(key);
-      this.#index.bury(node, nowMs);
-    }
+    for (const key of this.#expiring) this.#bury(key, nowMs);
     this.#index.forget(nowMs);
     if (this.#expiring.size > 0)
       this.#sweeper = this.#env.setTimer(() => this.#sweep(), SWEEP_EVERY_MS, { background: true });
+  }
+
+  /** Removes an entry if it is expired. */
+  #bury(key: string, nowMs: number): void {
+    const node = this.#index.get(key);
+    if (node === undefined || !node.isExpired(nowMs)) return;
+    this.#expiring.delete(key);
+    this.#keys.delete(key);
+    this.#index.bury(node, nowMs);
+    this.onSwept?.(key);
   }
 
   *#pages(range: KeyRange): Generator<Node<V>[]> {
