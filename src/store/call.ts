@@ -90,6 +90,8 @@ export class Call {
   readonly timeoutMs: number;
   /** A read that no copy may answer: caches pass it on to the store that counts. */
   readonly fresh: boolean;
+  /** Whether waiting for it keeps the process alive, where the wait takes timers; background work sets it to false. */
+  keepsProcess = true;
   /** Why the call was given up, once it was. */
   ended: StrataError | undefined;
   readonly #userSignal: AbortSignal | undefined;

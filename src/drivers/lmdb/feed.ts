@@ -25,6 +25,7 @@ export class LmdbFeed implements Feed<Uint8Array> {
   readonly #options: LmdbFeedOptions;
   readonly #bell = new Doorbell();
   #poll: Timer | undefined;
+  #pollsInBackground = false;
   #seenVersion = 0;
   #closed = false;
 
@@ -73,8 +74,9 @@ export class LmdbFeed implements Feed<Uint8Array> {
       if (this.#closed) throw closed();
       const { head } = this.state(call);
       if (head.rev !== (after?.rev ?? 0) || (after !== undefined && !isSame(head, after))) return;
+      const rung = this.#bell.wait(call);
       this.#startPolling();
-      await this.#bell.wait(call);
+      await rung;
     }
   }
 
@@ -134,7 +136,11 @@ export class LmdbFeed implements Feed<Uint8Array> {
 
   #startPolling(): void {
     const { env, pollMs } = this.#options;
-    this.#poll ??= env.setTimer(() => this.#look(), pollMs);
+    const background = !this.#bell.keepsProcess;
+    if (this.#poll !== undefined && (background || !this.#pollsInBackground)) return;
+    this.#poll?.cancel();
+    this.#pollsInBackground = background;
+    this.#poll = env.setTimer(() => this.#look(), pollMs, { background });
   }
 
   /** Wakes the waiting when another process has changed the head. */

@@ -36,6 +36,7 @@ export class SqliteFeed implements Feed<Uint8Array> {
   readonly #options: SqliteFeedOptions;
   readonly #bell = new Doorbell();
   #poll: Timer | undefined;
+  #pollsInBackground = false;
   #seenVersion = -1;
   #closed = false;
 
@@ -73,8 +74,9 @@ export class SqliteFeed implements Feed<Uint8Array> {
       this.#checkOpen();
       const { rev, epoch } = this.state(call).head;
       if (rev !== (after?.rev ?? 0) || (after !== undefined && epoch !== after.epoch)) return;
+      const rung = this.#bell.wait(call);
       this.#startPolling();
-      await this.#bell.wait(call);
+      await rung;
     }
   }
 
@@ -161,8 +163,12 @@ export class SqliteFeed implements Feed<Uint8Array> {
 
   #startPolling(): void {
     const { env, pollMs } = this.#options;
-    if (pollMs === undefined || this.#poll !== undefined) return;
-    this.#poll = env.setTimer(() => this.#look(), pollMs);
+    if (pollMs === undefined) return;
+    const background = !this.#bell.keepsProcess;
+    if (this.#poll !== undefined && (background || !this.#pollsInBackground)) return;
+    this.#poll?.cancel();
+    this.#pollsInBackground = background;
+    this.#poll = env.setTimer(() => this.#look(), pollMs, { background });
   }
 
   /** Wakes the waiting when another process has committed. */
