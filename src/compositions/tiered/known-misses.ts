@@ -58,4 +58,8 @@ export class KnownMisses {
   delete(key: string): void {
     if (this.#seen.size > 0) this.#seen.delete(key);
   }
+
+  clear(): void {
+    this.#seen.clear();
+  }
 }

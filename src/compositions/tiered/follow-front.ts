@@ -1,0 +1,157 @@
+import { chain } from '../../kernel/awaitable.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
+import { Call } from '../../store/call.ts';
+import type { Change, Entry } from '../../store/entry.ts';
+import type { Env } from '../../store/env.ts';
+import { FIRST_USER_KEY } from '../../store/keys.ts';
+import type { Write } from '../../store/primitives.ts';
+import type { CopyState } from './copy-state.ts';
+import type { Pace } from './follow-pace.ts';
+import { type FrontCopies, removal, type Step } from './front-copies.ts';
+import type { Door } from './parts.ts';
+
+/** So many changes are brought to the front at once. */
+const SLICE_CHANGES = 500;
+
+export interface FollowFrontSetup<V> {
+  readonly env: Env;
+  readonly copies: FrontCopies<V>;
+  readonly front: Door<V>;
+  readonly pace: Pace;
+  /** The front is to hold every entry, not those alone that it has already. */
+  readonly everything: boolean;
+  /** The copy of an entry; a delete where the front cannot hold one. */
+  copyOf(entry: Entry<V>): Write<V>;
+}
+
+/**
+ * Brings changes of the back to the front: each as a write that somebody else made, in one moment.
+ * Reads of the back that began before leave no copy, and nobody joins them any more. A write of this
+ * store that is under way compares revisions when it ends. A copy that is newer than the change, or
+ * is the change, stays: so the order in which changes and copies arrive makes no difference.
+ */
+export class FollowFront<V> {
+  readonly #setup: FollowFrontSetup<V>;
+  readonly #call: Call;
+
+  constructor(setup: FollowFrontSetup<V>) {
+    this.#setup = setup;
+    this.#call = Call.background(setup.env, 'follow');
+  }
+
+  /** Forgets what was read, and is being written, before now: none of it becomes a copy. */
+  renounce(): void {
+    const { copies } = this.#setup;
+    for (const state of copies.states.all()) {
+      state.generation++;
+      state.load = undefined;
+      if (state.writers > 0) state.overlapped = true;
+    }
+    copies.states.misses?.clear();
+  }
+
+  /** Lets nothing that was read before become a copy, or an answer to those who ask from now on. */
+  touch(changes: readonly Change<V>[]): void {
+    const { copies } = this.#setup;
+    for (const { key, rev } of changes) {
+      copies.states.misses?.delete(key);
+      const state = copies.states.get(key);
+      if (state === undefined) continue;
+      state.generation++;
+      state.load = undefined;
+      if (state.writers > 0) state.noteSeen(rev);
+    }
+  }
+
+  /** Brings changes to the front; the last of a key counts. Never fails: what the front does not take is fenced. */
+  async meet(changes: readonly Change<V>[]): Promise<void> {
+    for (let at = 0; at < changes.length; at += SLICE_CHANGES) {
+      const met = this.#meetSlice(changes.slice(at, at + SLICE_CHANGES));
+      if (met instanceof Promise) await met;
+      const { breath } = this.#setup.pace;
+      if (breath !== undefined) await breath;
+    }
+  }
+
+  #meetSlice(all: readonly Change<V>[]): Awaitable<unknown> {
+    const { copies, front } = this.#setup;
+    const changes = new Map<string, Change<V>>();
+    for (const change of all) if (change.key >= FIRST_USER_KEY) changes.set(change.key, change);
+    if (changes.size === 0) return undefined;
+    this.touch([...changes.values()]);
+    // It is emptied, and gets no copy before that is done.
+    if (!copies.whole) return undefined;
+    const keys = [...changes.keys()];
+    // A copy on its way to the front is not found there yet.
+    const arriving = new Set(
+      keys.filter((key) => copies.states.get(key)?.frontWrite !== undefined),
+    );
+    return chain(
+      copies.asked(keys, () => front.readMany(keys, this.#call)),
+      (found) => {
+        if (found === undefined) return undefined;
+        const due = keys.filter((key, i) => {
+          const state = copies.states.get(key);
+          const comes = arriving.has(key);
+          if (this.#leaves(state, comes)) return false;
+          return comes || this.#isDue(found[i], changes.get(key) as Change<V>);
+        });
+        return due.length === 0 ? undefined : this.#bring(due, changes);
+      },
+    );
+  }
+
+  /** Whether others see to it that the front gets nothing wrong: a write at its end, a read of a fenced key. */
+  #leaves(state: CopyState<V> | undefined, comes: boolean): boolean {
+    if (state === undefined || this.#setup.everything) return false;
+    return state.fenced || (state.writers > 0 && !comes);
+  }
+
+  #bring(keys: readonly string[], changes: ReadonlyMap<string, Change<V>>): Awaitable<unknown> {
+    const { copies, everything } = this.#setup;
+    const states = keys.map((key) => {
+      const state = copies.states.open(key);
+      // Keeps it from being forgotten, and the key from being served meanwhile.
+      state.readings++;
+      return state;
+    });
+    const steps = (): Step<V>[] =>
+      states.map((state) => {
+        const change = changes.get(state.key) as Change<V>;
+        const refreshes = change.type === 'set' && (everything || state.writers === 0);
+        const write = refreshes ? this.#setup.copyOf(change) : removal<V>(state.key);
+        return { state, write, doubtful: state.fenced };
+      });
+    return chain(copies.apply(this.#sparing(changes), states, steps), () => {
+      for (const state of states) {
+        state.readings--;
+        copies.states.release(state);
+      }
+    });
+  }
+
+  /** The front, which leaves out the writes that are not due when it comes to them. */
+  #sparing(changes: ReadonlyMap<string, Change<V>>): Door<V> {
+    const { front } = this.#setup;
+    return {
+      ...front,
+      commit: (writes, call) => {
+        const keys = writes.map(({ key }) => key);
+        return chain(front.readMany(keys, call), (found) => {
+          const due = writes.filter(({ key }, i) =>
+            this.#isDue(found[i], changes.get(key) as Change<V>),
+          );
+          return due.length === 0 ? { outcomes: [] } : front.commit(due, call);
+        });
+      },
+    };
+  }
+
+  #isDue(copy: Entry<V> | undefined, change: Change<V>): boolean {
+    if (copy === undefined) return this.#setup.everything && change.type === 'set';
+    const stamp = copy.origin;
+    if (stamp === undefined) return true;
+    if (change.type === 'set' && stamp.version === change.version) return false;
+    return stamp.rev <= (change.rev ?? Number.POSITIVE_INFINITY);
+  }
+}
