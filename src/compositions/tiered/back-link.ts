@@ -33,6 +33,7 @@ export class BackLink<V> {
   readonly #back: Primitives<V>;
   readonly #bounds: BackBounds;
   readonly #breaker: Breaker | undefined;
+  #probing: Call | undefined;
 
   constructor({ env, back, bounds, breaker, onEvent }: BackLinkSetup<V>) {
     this.#env = env;
@@ -137,6 +138,7 @@ export class BackLink<V> {
 
   close(): void {
     this.#breaker?.end();
+    this.#probing?.end('closed');
   }
 
   /** A step of something that has no bound of its own. */
@@ -150,6 +152,7 @@ export class BackLink<V> {
     const bound = { timeoutMs: Number.isFinite(timeoutMs) ? timeoutMs : LONGEST_PROBE_MS };
     // Past the caches of a back that is tiered itself.
     const call = new Call(this.#env, 'probe', undefined, { ...bound, fresh: true });
+    this.#probing = call;
     await this.run(new BackCall(call, { ...bound, usualMs: call.timeoutMs }), (part) =>
       this.#back.readOne(PROBE_KEY, part),
     );

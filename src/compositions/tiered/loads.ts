@@ -5,15 +5,26 @@ import type { Entry } from '../../store/entry.ts';
 import { type Source, toCopy } from './copies.ts';
 import type { CopyState } from './copy-state.ts';
 import { removal, type Step } from './front-copies.ts';
-import { BackCall, backError, type Door } from './parts.ts';
+import { type Moment, momentOf } from './known-misses.ts';
+import { type Door, isAway } from './parts.ts';
 import type { ThroughSetup } from './through-setup.ts';
+
+/**
+ * Why a key is read from the back: the front has nothing of it; what it has is too old; it is served
+ * while it is read again; somebody wants what the back holds now.
+ */
+type Why = 'missing' | 'old' | 'refresh' | 'renewal';
 
 /** A key that is being read from the back, in the generation in which that began. */
 interface Reading<V> {
   readonly state: CopyState<V>;
   readonly generation: number;
+  readonly why: Why;
+  readonly since: Moment;
   /** Nobody knows what the front has of it. */
   readonly unasked: boolean;
+  /** It goes on beside a copy that is served, until there is an answer. */
+  beside: boolean;
   /** What others may join. */
   shared?: Promise<Entry<V> | undefined> | undefined;
 }
@@ -35,57 +46,78 @@ export class Loads<V> {
   }
 
   /** Reads a key from the back, once for all who ask meanwhile, and keeps a copy where that is safe. */
-  one(key: string, call: Call): Awaitable<Entry<V> | undefined> {
+  one(key: string, call: Call, isOld = false): Awaitable<Entry<V> | undefined> {
     const joined = this.#join(key, call);
     if (joined !== undefined) return joined;
+    const why = whyOf(call, isOld);
+    const since = momentOf(this.#setup.env);
     const answer = this.#askForAll(call, key, (part) => this.#back.readOne(key, part));
-    const reading = this.#beginReading([key]);
-    if (!(answer instanceof Promise)) {
-      this.#keep(reading, [answer]);
-      return answer;
-    }
-    this.#share(
-      reading,
-      answer.then((entry) => [entry]),
-      [answer],
-    );
-    return answer;
+    const reading = this.#beginReading([key], since, () => why);
+    if (!(answer instanceof Promise)) return this.#given(this.#keep(reading, [answer]), answer);
+    const answers = answer.then((entry) => [entry]);
+    return this.#share(reading, answers)[0] as Promise<Entry<V> | undefined>;
   }
 
-  many(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
+  /** As `one`; `old` has the keys of which the front has a copy that is too old. */
+  many(
+    keys: readonly string[],
+    call: Call,
+    old?: ReadonlyMap<string, unknown>,
+  ): Awaitable<readonly (Entry<V> | undefined)[]> {
     const loads = new Map<string, Promise<Entry<V> | undefined>>();
     for (const key of keys) {
       const load = this.#join(key, call);
       if (load !== undefined) loads.set(key, load);
     }
     const rest = keys.filter((key) => !loads.has(key));
-    const answer =
-      rest.length === 0
-        ? []
-        : this.#askForAll(call, undefined, (part) => this.#back.readMany(rest, part));
-    const reading = this.#beginReading(rest);
-    if (answer instanceof Promise) {
-      const each = rest.map((_, i) => answer.then((entries) => entries[i]));
-      rest.forEach((key, i) => {
-        loads.set(key, each[i] as Promise<Entry<V> | undefined>);
-      });
-      this.#share(reading, answer, each);
-    } else {
-      this.#keep(reading, answer);
-      if (loads.size === 0) return answer;
-      rest.forEach((key, i) => {
-        loads.set(key, Promise.resolve(answer[i]));
-      });
+    if (rest.length > 0) {
+      const since = momentOf(this.#setup.env);
+      const answer = this.#askForAll(call, undefined, (part) => this.#back.readMany(rest, part));
+      const reading = this.#beginReading(rest, since, (key) => whyOf(call, old?.has(key) === true));
+      if (!(answer instanceof Promise)) {
+        const given = this.#given(this.#keep(reading, answer), answer);
+        if (loads.size === 0) return given;
+        rest.forEach((key, i) => {
+          loads.set(
+            key,
+            Promise.resolve(given).then((entries) => entries[i]),
+          );
+        });
+      } else {
+        const each = this.#share(reading, answer);
+        rest.forEach((key, i) => {
+          loads.set(key, each[i] as Promise<Entry<V> | undefined>);
+        });
+      }
     }
     return Promise.all(keys.map((key) => loads.get(key)));
+  }
+
+  /** Reads keys again whose copies are served meanwhile, unless something is under way on them. Nobody hears of a failure. */
+  refresh(keys: readonly string[], call: Call): Awaitable<unknown> {
+    const { copies, link, env } = this.#setup;
+    const due = keys.filter((key) => copies.states.get(key) === undefined);
+    if (due.length === 0 || link.away) return undefined;
+    const since = momentOf(env);
+    return attempt(
+      () => {
+        const answer = link.ask(call, (part) => this.#back.readMany(due, part));
+        const reading = this.#beginReading(due, since, () => 'refresh');
+        if (!(answer instanceof Promise)) return this.#keep(reading, answer);
+        return Promise.all(this.#share(reading, answer));
+      },
+      (done) => done,
+      () => undefined,
+    );
   }
 
   /** A read of the back under way whose result is new enough for who asks now. */
   #join(key: string, call: Call): Promise<Entry<V> | undefined> | undefined {
     const state = this.#setup.copies.states.get(key);
-    const running = state?.load;
-    if (state === undefined || running === undefined || this.#back.blocking) return undefined;
-    if (state.writers === 0) return running;
+    if (state === undefined || this.#back.blocking) return undefined;
+    if (call.fresh) return this.#joinRenewal(state, call);
+    const running = state.load;
+    if (running === undefined || state.writers === 0) return running;
     const begin = async (): Promise<Entry<V> | undefined> => {
       state.nextLoad = undefined;
       if (state.load === running) state.load = undefined;
@@ -95,18 +127,49 @@ export class Loads<V> {
     return state.nextLoad;
   }
 
-  #beginReading(keys: readonly string[]): Reading<V>[] {
+  /** The next renewal: one that is under way may have begun before what is asked for was written. */
+  #joinRenewal(state: CopyState<V>, call: Call): Promise<Entry<V> | undefined> | undefined {
+    const running = state.renewal;
+    if (running === undefined) return undefined;
+    const begin = async (error?: unknown): Promise<Entry<V> | undefined> => {
+      state.nextRenewal = undefined;
+      if (state.renewal === running) state.renewal = undefined;
+      // Nobody waits twice for a back that does not answer.
+      if (isAway(error)) throw error;
+      return this.one(state.key, call);
+    };
+    state.nextRenewal ??= running.then(() => begin(), begin);
+    return state.nextRenewal;
+  }
+
+  #beginReading(keys: readonly string[], since: Moment, why: (key: string) => Why): Reading<V>[] {
     const { copies } = this.#setup;
+    const unasked = copies.follows && !copies.open;
     return keys.map((key) => {
       const state = copies.states.open(key);
+      const because = why(key);
+      const beside = because === 'refresh' || because === 'renewal';
       state.readings++;
-      return { state, generation: state.generation, unasked: copies.follows && !copies.open };
+      if (beside) state.besides++;
+      // What is on its way already may be older than what this one will have given.
+      if (because === 'renewal') state.generation++;
+      return { state, generation: state.generation, why: because, since, unasked, beside };
     });
   }
 
+  /** From now on the copies beside which these were read are no longer served. */
+  #answered(reading: readonly Reading<V>[]): void {
+    for (const one of reading) {
+      if (one.beside) one.state.besides--;
+      one.beside = false;
+    }
+  }
+
   #endReading(reading: readonly Reading<V>[]): void {
+    this.#answered(reading);
     for (const { state, shared } of reading) {
       if (shared !== undefined && state.load === shared) state.load = undefined;
+      if (shared !== undefined && state.renewal === shared) state.renewal = undefined;
       state.readings--;
       this.#setup.copies.states.release(state);
     }
@@ -116,18 +179,26 @@ export class Loads<V> {
   #share(
     reading: readonly Reading<V>[],
     answer: Promise<readonly (Entry<V> | undefined)[]>,
-    each: readonly Promise<Entry<V> | undefined>[],
-  ): void {
-    reading.forEach((one, i) => {
-      one.shared = each[i];
-      one.state.load = each[i];
-    });
-    // Who asked hears of a failure; here it only ends the sharing.
-    for (const load of each) load.catch(() => {});
-    answer.then(
+  ): readonly Promise<Entry<V> | undefined>[] {
+    const kept = answer.then(
       (entries) => this.#keep(reading, entries),
       () => this.#endReading(reading),
     );
+    const given = this.#setup.awaitsCopies ? kept.then(() => answer) : answer;
+    return reading.map((one, i) => {
+      const load = given.then((entries) => entries[i]);
+      // Who asked hears of a failure; here it only ends the sharing.
+      load.catch(() => {});
+      one.shared = load;
+      one.state.load = load;
+      if (one.why === 'renewal') one.state.renewal = load;
+      return load;
+    });
+  }
+
+  /** What was read, at once or when its copies are kept. */
+  #given<T>(kept: Awaitable<unknown>, result: T): Awaitable<T> {
+    return this.#setup.awaitsCopies ? chain(kept, () => result) : result;
   }
 
   /** Stores copies of what was read, where nothing was written meanwhile. */
@@ -135,34 +206,53 @@ export class Loads<V> {
     reading: readonly Reading<V>[],
     entries: readonly (Entry<V> | undefined)[],
   ): Awaitable<unknown> {
-    const { copies, frontTakesExpiry } = this.#setup;
-    reading.forEach(({ state, unasked }, i) => {
+    const { copies } = this.#setup;
+    this.#answered(reading);
+    reading.forEach(({ state, unasked, why }, i) => {
       if (unasked) copies.fence(state);
-      if (copies.follows && state.writers > 0) state.noteSeen(entries[i]?.rev);
+      if ((copies.follows || why === 'renewal') && state.writers > 0)
+        state.noteSeen(entries[i]?.rev);
     });
-    const stepsFrom = (named: Source): Step<V>[] =>
-      reading.flatMap(({ state, generation }, i): Step<V>[] => {
-        if (state.generation !== generation || state.writers > 0) return this.#notKept(state);
-        const entry = entries[i];
-        const copied = entry !== undefined && (frontTakesExpiry || entry.expiresAt === undefined);
-        if (!copied && !state.fenced) return [];
-        // Another read of the same generation may be older than this one.
-        state.generation++;
-        const write = copied ? toCopy(entry, entry.value, named) : removal<V>(state.key);
-        return [{ state, write, vacant: !state.fenced }];
-      });
     const states = reading.map(({ state }) => state);
     const stored = chain(this.source(), (named) =>
-      copies.apply(this.#front, states, () => stepsFrom(named)),
+      copies.apply(this.#front, states, () =>
+        reading.flatMap((one, i) => this.#stepsOf(one, entries[i], named)),
+      ),
     );
     return chain(stored, () => this.#endReading(reading));
   }
 
+  #stepsOf(one: Reading<V>, entry: Entry<V> | undefined, named: Source): Step<V>[] {
+    const { frontTakesExpiry, freshness, copies } = this.#setup;
+    const { state, why, since } = one;
+    if (state.generation !== one.generation || state.writers > 0) return this.#notKept(one, entry);
+    // What a cache gives in place of its own back is nothing to keep.
+    if (entry?.stale === true) return [];
+    const { misses } = copies.states;
+    if (entry === undefined) misses?.add(state.key, since);
+    else misses?.delete(state.key);
+    const copied = entry !== undefined && (frontTakesExpiry || entry.expiresAt === undefined);
+    const vacant = why === 'missing' && !state.fenced;
+    if (!copied && vacant) return [];
+    // Another read of the same generation may be older than this one.
+    state.generation++;
+    const write = copied
+      ? toCopy(entry, entry.value, named, freshness?.timesOf(since.wallMs))
+      : removal<V>(state.key);
+    return [{ state, write, vacant }];
+  }
+
   /** What somebody was given and the front does not get: it must not show an older state afterwards. */
-  #notKept(state: CopyState<V>): Step<V>[] {
+  #notKept({ state, why }: Reading<V>, entry: Entry<V> | undefined): Step<V>[] {
     const { copies, frontOnly } = this.#setup;
-    // A write under way knows of it.
-    if (!copies.follows || state.writers > 0) return [];
+    const renews = why === 'renewal';
+    if (renews) copies.states.misses?.delete(state.key);
+    if (!copies.follows && !renews) return [];
+    if (state.writers > 0) {
+      // A write under way knows of it, unless its own copy stands already.
+      if (!renews) return [];
+      state.noteSeen(entry?.rev);
+    }
     if (!frontOnly) return [{ state, write: removal<V>(state.key) }];
     copies.fence(state);
     return [];
@@ -190,21 +280,20 @@ export class Loads<V> {
 
   /** Asks the back for one caller. */
   ask<T>(call: Call, work: (part: Call) => Awaitable<T>): Awaitable<T> {
-    return attempt(
-      () => new BackCall(call, this.#setup.backBounds).run(work),
-      (result) => result,
-      (error) => {
-        throw backError(error);
-      },
-    );
+    return this.#setup.link.ask(call, work);
   }
 
   /** Asks the back for whoever wants to know: no single caller's end ends it. */
   #askForAll<T>(
-    { operation, timeoutMs }: Call,
+    { operation, timeoutMs, fresh }: Call,
     key: string | undefined,
     work: (part: Call) => Awaitable<T>,
   ): Awaitable<T> {
-    return this.ask(new Call(this.#setup.env, operation, key, { timeoutMs }), work);
+    return this.ask(new Call(this.#setup.env, operation, key, { timeoutMs, fresh }), work);
   }
+}
+
+function whyOf({ fresh }: Call, isOld: boolean): Why {
+  if (fresh) return 'renewal';
+  return isOld ? 'old' : 'missing';
 }

@@ -70,7 +70,8 @@ describe('a back that is away', () => {
     await env.advance(200);
     expect(await Promise.all(failing)).toEqual(Array.from({ length: 6 }, () => 'unavailable'));
     backPlan.heal();
-    await settled();
+    // It is tried again after a pause.
+    await env.advance(500);
     expect(await store.get('hot')).toBe(1);
     expect(await store.get('cold')).toBeUndefined();
   });

@@ -1,5 +1,6 @@
 import { Call } from '../../store/call.ts';
 import type { BlockingPrimitives, Primitives } from '../../store/primitives.ts';
+import { BackLink } from './back-link.ts';
 import { NO_PENDING } from './events.ts';
 import { Overlay, type OverlaySetup } from './overlay.ts';
 import { atHand } from './parts.ts';
@@ -18,11 +19,13 @@ const NOTHING = new Uint8Array(0);
 /** A tiered store whose writes go to the front alone. */
 export function overlayPolicy<V>(parts: TieredParts<V>): Policy<V> {
   const { front, back, env } = parts;
+  const { backBounds: bounds, onEvent } = parts;
+  const link = new BackLink({ env, back, bounds, breaker: parts.options.breaker, onEvent });
   const setup: OverlaySetup<V> = {
     env,
     source: new SourceName(back, parts.backBounds.timeoutMs),
     frontOnly: parts.read === 'front-only',
-    backBounds: parts.backBounds,
+    link,
     onFrontError: parts.onFrontError,
     // A store with a codec holds nothing but values of its own kind.
     markValue: (value) => (front.codec === undefined ? (NOTHING as V) : value),
@@ -46,11 +49,12 @@ export function overlayPolicy<V>(parts: TieredParts<V>): Policy<V> {
     ...(feed !== undefined && { feed }),
     ...(blocking !== undefined && { blocking: blockingPrimitives(parts, blocking) }),
     close: async () => {
-      await traffic.end(parts.backBounds.timeoutMs);
+      await traffic.end(bounds.timeoutMs);
+      link.close();
       await closeAll(parts.close());
     },
   };
-  return { primitives, status: () => ({ back: { state: 'up' }, fenced: 0, pending: NO_PENDING }) };
+  return { primitives, status: () => ({ back: link.status, fenced: 0, pending: NO_PENDING }) };
 }
 
 function blockingPrimitives<V>(

@@ -6,9 +6,10 @@ import type { Env } from '../../store/env.ts';
 import { isStrataError } from '../../store/errors.ts';
 import { RESERVED_PREFIX } from '../../store/keys.ts';
 import type { CommitOutcome, Write } from '../../store/primitives.ts';
+import type { BackLink } from './back-link.ts';
 import { toPlainCopy } from './copies.ts';
 import { OverlayBatch, type View } from './overlay-batch.ts';
-import { type BackBounds, BackCall, backError, type Door } from './parts.ts';
+import type { Door } from './parts.ts';
 import type { SourceName } from './source.ts';
 
 /** Under this and the key stands a delete mark: the back's entry is hidden. */
@@ -19,7 +20,7 @@ export interface OverlaySetup<V> {
   readonly source: SourceName<V>;
   /** A miss of the front is a miss. */
   readonly frontOnly: boolean;
-  readonly backBounds: BackBounds;
+  readonly link: BackLink<V>;
   readonly onFrontError: (error: unknown) => void;
   /** What a mark holds, since a store of V holds nothing else; given a value that was deleted. */
   readonly markValue: (value: V) => V;
@@ -106,7 +107,7 @@ export class Overlay<V> {
         .map(({ key }) => key);
       if (wanted.length === 0 || this.#setup.frontOnly) return views;
       return chain(
-        this.#ask(call, (part) => this.#back.readMany(wanted, part)),
+        this.#setup.link.ask(call, (part) => this.#back.readMany(wanted, part)),
         (entries) => {
           const beneath = new Map(wanted.map((key, i) => [key, entries[i]]));
           return views.map((view) => ({ ...view, beneath: beneath.get(view.key) }));
@@ -129,16 +130,17 @@ export class Overlay<V> {
 
   /** Reads keys from the back, each once for all who ask meanwhile, and keeps copies of them. */
   #load(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
-    const { env, loads } = this.#setup;
-    if (!this.#back.blocking && keys.some((key) => loads.has(key)))
+    const { env, loads, link } = this.#setup;
+    // What is on its way may have begun before what a fresh read asks for was written.
+    if (!this.#back.blocking && !call.fresh && keys.some((key) => loads.has(key)))
       return Promise.all(
         keys.map((key) => loads.get(key) ?? chain(this.#load([key], call), ([entry]) => entry)),
       );
     // No single caller's end ends it.
-    const { operation, key: named, timeoutMs } = call;
-    const shared = new Call(env, operation, named, { timeoutMs });
+    const { operation, key: named, timeoutMs, fresh } = call;
+    const shared = new Call(env, operation, named, { timeoutMs, fresh });
     const loading = chain(
-      this.#ask(shared, (part) => this.#back.readMany(keys, part)),
+      link.ask(shared, (part) => this.#back.readMany(keys, part)),
       (entries) => this.#keep(keys, entries, Call.background(env, call.operation)),
     );
     if (!(loading instanceof Promise)) return loading;
@@ -161,7 +163,8 @@ export class Overlay<V> {
     entries: readonly (Entry<V> | undefined)[],
     call: Call,
   ): Awaitable<readonly (Entry<V> | undefined)[]> {
-    const found = entries.filter((entry) => entry !== undefined);
+    // What a cache gives in place of its own back would be here for good.
+    const found = entries.filter((entry) => entry !== undefined).filter(({ stale }) => !stale);
     if (found.length === 0) return entries;
     const source = this.#back.blocking ? this.#setup.source.now() : this.#setup.source.get();
     return chain(source, (named) => {
@@ -175,7 +178,7 @@ export class Overlay<V> {
           const copies = new Map(
             found.map((entry, i) => [entry.key, { ...entry, ...outcomes[i * 2]?.entry }]),
           );
-          return keys.map((key) => copies.get(key));
+          return keys.map((key, i) => copies.get(key) ?? entries[i]);
         },
         (error) => {
           if (!isStrataError(error, 'conflict')) {
@@ -199,15 +202,5 @@ export class Overlay<V> {
     if (kept.some((one) => one instanceof Promise))
       return Promise.all(kept).then((all) => all.map(([entry]) => entry));
     return (kept as (readonly (Entry<V> | undefined)[])[]).map(([entry]) => entry);
-  }
-
-  #ask<T>(call: Call, work: (part: Call) => Awaitable<T>): Awaitable<T> {
-    return attempt(
-      () => new BackCall(call, this.#setup.backBounds).run(work),
-      (result) => result,
-      (error) => {
-        throw backError(error);
-      },
-    );
   }
 }

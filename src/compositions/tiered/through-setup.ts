@@ -1,4 +1,6 @@
 import type { Env, Timer } from '../../store/env.ts';
+import type { BackLink } from './back-link.ts';
+import type { Freshness } from './freshness.ts';
 import type { FrontCopies } from './front-copies.ts';
 import type { BackBounds } from './parts.ts';
 import type { SourceName } from './source.ts';
@@ -7,6 +9,12 @@ import type { SourceName } from './source.ts';
 export interface ThroughSetup<V> {
   readonly env: Env;
   readonly copies: FrontCopies<V>;
+  /** The way to the back. */
+  readonly link: BackLink<V>;
+  /** Absent where copies are fresh until they are replaced. */
+  readonly freshness: Freshness | undefined;
+  /** A miss waits until its copy stands in the front. */
+  readonly awaitsCopies: boolean;
   /** Names the back in the copies. */
   readonly source: SourceName<V>;
   /** A miss of the front is a miss. */
@@ -22,4 +30,6 @@ export interface ThroughSetup<V> {
   readonly backBounds: BackBounds;
   /** Timers of writes that may still land. */
   readonly holds: Set<Timer>;
+  /** Reads keys again in the background whose copies are served meanwhile. */
+  refresh(keys: readonly string[]): void;
 }

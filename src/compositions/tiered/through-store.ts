@@ -1,3 +1,5 @@
+import { attempt } from '../../kernel/awaitable.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Capabilities } from '../../store/capabilities.ts';
 import { cloneValue } from '../../store/clone.ts';
@@ -5,9 +7,13 @@ import type { Entry } from '../../store/entry.ts';
 import type { Timer } from '../../store/env.ts';
 import type { KeyRange } from '../../store/keys.ts';
 import type { BlockingPrimitives, Primitives } from '../../store/primitives.ts';
+import { BackLink } from './back-link.ts';
 import { NO_PENDING, type TieredStatus } from './events.ts';
+import { followerOf } from './follow.ts';
+import { freshnessOf } from './freshness.ts';
 import { FrontCopies } from './front-copies.ts';
-import { atHand, BackCall, backError } from './parts.ts';
+import { KnownMisses } from './known-misses.ts';
+import { atHand } from './parts.ts';
 import { SourceName } from './source.ts';
 import { Through } from './through.ts';
 import type { ThroughSetup } from './through-setup.ts';
@@ -23,72 +29,125 @@ import {
 /** A tiered store whose writes go to the back. */
 export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
   const { front, back, env } = parts;
-  const copies = new FrontCopies<V>({
-    env,
-    front,
-    timeoutMs: parts.frontTimeoutMs,
-    // A front that is never filled again is not emptied.
-    maxFenced: parts.read === 'front-only' ? Number.POSITIVE_INFINITY : parts.maxFenced,
-    onError: parts.onFrontError,
-  });
-  const frontOnly = parts.read === 'front-only';
-  const dies = diesWithProcess(front.capabilities);
-  const source = new SourceName(back, parts.backBounds.timeoutMs);
-  const setup: ThroughSetup<V> = {
-    env,
-    copies,
-    source,
-    frontOnly,
-    around: parts.write === 'around',
-    // A front that is never filled again keeps what it has, even if a crash makes it old.
-    lasting: !frontOnly && !dies,
-    own: ownerOf(parts),
-    frontTakesExpiry: front.capabilities.ttl,
-    backIsAtomic: back.capabilities.atomic === 'batch',
-    backBounds: parts.backBounds,
-    holds: new Set<Timer>(),
-  };
-  const doors = openDoors(parts);
-  const through = new Through(setup, doors.front, doors.back);
-  const blocking = doors.blocking && new Through(setup, doors.blocking.front, doors.blocking.back);
   const traffic = new Traffic(env);
-  const peek = front.peek?.bind(front);
+  const setup: ThroughSetup<V> = setupOf(parts, (keys) => {
+    const { usualMs } = parts.backBounds;
+    const call = new Call(env, 'refresh', undefined, { timeoutMs: usualMs });
+    return traffic.run(call, () => through.refresh(keys, call));
+  });
+  const { copies, link, frontOnly } = setup;
+  const doors = openDoors(parts);
+  const through: Through<V> = new Through(setup, doors.front, doors.back);
+  const blocking = doors.blocking && new Through(setup, doors.blocking.front, doors.blocking.back);
+  const follower = followerOf(parts, setup, doors.front);
+  const feed = back.feed && link.feed(back.feed);
+  const peek = peekOf(parts, setup);
   const primitives: Primitives<V> = {
     ...commonOf(parts),
     capabilities: capabilitiesOf(parts),
     ...(back.checkValue !== undefined && { checkValue: back.checkValue.bind(back) }),
-    ...(peek !== undefined && {
-      peek: (key) => (copies.serves(key) ? peek(key) : undefined),
-    }),
+    ...(peek !== undefined && { peek }),
     readOne: (key, call) => traffic.run(call, () => through.readOne(key, call)),
     readMany: (keys, call) => traffic.run(call, () => through.readMany(keys, call)),
     scan: (range, call) =>
       frontOnly
         ? settledPages(front.scan(range, call), through, call)
-        : bounded(back.scan(range, call), call, parts.backBounds.timeoutMs),
-    scanKeys: (range, call) =>
-      frontOnly
+        : link.pages(back.scan(range, call), call),
+    scanKeys: (range, call) => {
+      if (!frontOnly) return link.pages(back.scanKeys(range, call), call);
+      // Without its entry it cannot be told whether a key is still to be shown.
+      return setup.freshness === undefined
         ? front.scanKeys(range, call)
-        : bounded(back.scanKeys(range, call), call, parts.backBounds.timeoutMs),
+        : keysOf(settledPages(front.scan(range, call), through, call));
+    },
     commit: (writes, call) => traffic.run(call, () => through.commit(writes, call)),
-    ...(back.feed !== undefined && { feed: back.feed }),
-    ...(blocking !== undefined && { blocking: blockingPrimitives(parts, blocking, frontOnly) }),
+    ...(feed !== undefined && { feed: follower?.behind(feed) ?? feed }),
+    ...(blocking !== undefined && { blocking: blockingPrimitives(parts, setup, blocking) }),
     close: async () => {
       await traffic.end(parts.backBounds.timeoutMs);
+      await follower?.close();
+      link.close();
       for (const timer of setup.holds) timer.cancel();
       setup.holds.clear();
       await copies.close();
       const stores = parts.close();
-      if (stores.length === 0 || !dies) await copies.leave(doors.front);
+      if (stores.length === 0 || !diesWithProcess(front.capabilities))
+        await copies.leave(doors.front);
       await closeAll(stores);
     },
   };
   const status = (): TieredStatus => ({
-    back: { state: 'up' },
+    back: link.status,
+    ...(follower !== undefined && { follow: follower.status }),
     fenced: copies.fenced,
     pending: NO_PENDING,
   });
   return { primitives, status };
+}
+
+function setupOf<V>(
+  parts: TieredParts<V>,
+  refresh: (keys: readonly string[]) => Awaitable<unknown>,
+): ThroughSetup<V> {
+  const { front, back, env, backBounds, options, onEvent } = parts;
+  const { negativeTtlMs, breaker } = options;
+  const frontOnly = parts.read === 'front-only';
+  return {
+    env,
+    copies: new FrontCopies<V>({
+      env,
+      front,
+      timeoutMs: parts.frontTimeoutMs,
+      // A front that is never filled again is not emptied.
+      maxFenced: frontOnly ? Number.POSITIVE_INFINITY : parts.maxFenced,
+      onError: parts.onFrontError,
+      misses: negativeTtlMs === undefined ? undefined : new KnownMisses(env, negativeTtlMs),
+    }),
+    link: new BackLink({ env, back, bounds: backBounds, breaker, onEvent }),
+    freshness: freshnessOf(options, env),
+    awaitsCopies: options.populate === 'await',
+    source: new SourceName(back, backBounds.timeoutMs),
+    frontOnly,
+    around: parts.write === 'around',
+    // A front that is never filled again keeps what it has, even if a crash makes it old.
+    lasting: !frontOnly && !diesWithProcess(front.capabilities),
+    own: ownerOf(parts),
+    frontTakesExpiry: front.capabilities.ttl,
+    backIsAtomic: back.capabilities.atomic === 'batch',
+    backBounds,
+    holds: new Set<Timer>(),
+    // A store that is being closed refreshes nothing.
+    refresh: (keys) =>
+      void attempt(
+        () => refresh(keys),
+        () => undefined,
+        () => undefined,
+      ),
+  };
+}
+
+/**
+ * The fast way of `get`. A value alone does not say how old it is: it is asked for only where the
+ * front itself hides what is too old, which it does of all copies that this store has made.
+ */
+function peekOf<V>(
+  { front }: TieredParts<V>,
+  { copies, freshness }: ThroughSetup<V>,
+): Primitives<V>['peek'] {
+  const peek = front.peek?.bind(front);
+  if (peek === undefined) return undefined;
+  if (freshness !== undefined && (freshness.keepsOld || !isEmpty(front))) return undefined;
+  return (key) => (copies.serves(key) ? peek(key) : undefined);
+}
+
+function isEmpty<V>({ blocking }: Primitives<V>): boolean {
+  if (blocking === undefined) return false;
+  try {
+    for (const _ of blocking.scanKeys({ reverse: false, limit: 1 })) return false;
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function capabilitiesOf<V>({ front, back }: TieredParts<V>): Capabilities {
@@ -118,31 +177,6 @@ function diesWithProcess({ blocking, durability }: Capabilities): boolean {
   return blocking && durability === 'memory';
 }
 
-/** Pages of the back, each within the bound of the back. */
-async function* bounded<T>(
-  pages: AsyncIterable<T>,
-  call: Call,
-  timeoutMs: number,
-): AsyncGenerator<T> {
-  const steps = pages[Symbol.asyncIterator]();
-  // The call of an iteration has no bound of its own: each of its steps has this one.
-  const bounds = { timeoutMs, usualMs: Number.POSITIVE_INFINITY };
-  let whole = false;
-  try {
-    for (;;) {
-      const step = await new BackCall(call, bounds).run(() => steps.next());
-      whole = step.done === true;
-      if (step.done === true) return;
-      yield step.value;
-    }
-  } catch (error) {
-    throw backError(error);
-  } finally {
-    // A step that hangs is not waited for.
-    if (!whole) steps.return?.()?.then(undefined, () => {});
-  }
-}
-
 async function* settledPages<V>(
   pages: AsyncIterable<readonly Entry<V>[]>,
   through: Through<V>,
@@ -151,22 +185,44 @@ async function* settledPages<V>(
   for await (const page of pages) yield await through.settle(page, call);
 }
 
+async function* keysOf<V>(
+  pages: AsyncIterable<readonly Entry<V>[]>,
+): AsyncGenerator<readonly string[]> {
+  for await (const page of pages) yield page.map(({ key }) => key);
+}
+
 function blockingPrimitives<V>(
   { env, front, back }: TieredParts<V>,
+  { link, frontOnly, freshness }: ThroughSetup<V>,
   through: Through<V>,
-  frontOnly: boolean,
 ): BlockingPrimitives<V> {
   const one = front.blocking as BlockingPrimitives<V>;
   const two = back.blocking as BlockingPrimitives<V>;
   const call = (operation: string, key?: string): Call =>
     new Call(env, operation, key, { timeoutMs: Number.POSITIVE_INFINITY });
+  const refuse = (operation: string): void => {
+    const refusal = link.refusal(call(operation));
+    if (refusal !== undefined) throw refusal;
+  };
+  function* scan(range: KeyRange): Generator<Entry<V>> {
+    if (frontOnly)
+      for (const entry of one.scan(range)) yield* atHand(through.settle([entry], call('list')));
+    else {
+      refuse('list');
+      yield* two.scan(range);
+    }
+  }
   return {
     readOne: (key) => atHand(through.readOne(key, call('get', key))),
-    *scan(range: KeyRange) {
-      if (!frontOnly) return yield* two.scan(range);
-      for (const entry of one.scan(range)) yield* atHand(through.settle([entry], call('list')));
+    scan,
+    *scanKeys(range) {
+      if (frontOnly && freshness !== undefined) for (const { key } of scan(range)) yield key;
+      else if (frontOnly) yield* one.scanKeys(range);
+      else {
+        refuse('keys');
+        yield* two.scanKeys(range);
+      }
     },
-    scanKeys: (range) => (frontOnly ? one : two).scanKeys(range),
     commit: (writes, operation) => atHand(through.commit(writes, call(operation))),
     ...(two.state !== undefined && { state: two.state.bind(two) }),
   };

@@ -4,11 +4,12 @@ import type { Call } from '../../store/call.ts';
 import type { Entry, EntryHead } from '../../store/entry.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
 import type { CommitOutcome, Write } from '../../store/primitives.ts';
-import { fromCopy, type Source, toCopy } from './copies.ts';
+import { type CopyTimes, fromCopy, type Source, toCopy } from './copies.ts';
 import type { CopyState } from './copy-state.ts';
+import type { Worth } from './freshness.ts';
 import { removal, type Step } from './front-copies.ts';
 import { Loads } from './loads.ts';
-import { appliedNothing, BackCall, backError, type Door } from './parts.ts';
+import { appliedNothing, type Door, isAway } from './parts.ts';
 import type { ThroughSetup } from './through-setup.ts';
 
 /** Longest time for which a write of unknown fate keeps copies from being made. */
@@ -40,28 +41,31 @@ export class Through<V> {
     // What an update starts from is the truth, also when others have changed it.
     if (call.operation === 'update') return this.#loads.asIs(key, call);
     const { copies } = this.#setup;
-    if (!copies.serves(key)) return this.#loads.one(key, call);
+    if (call.fresh || !copies.serves(key)) return this.#loads.one(key, call);
+    if (copies.states.misses?.has(key) === true) return undefined;
     return chain(
       copies.asked([key], () => this.#front.readOne(key, call)),
-      (copy) => (copy === undefined ? this.#missed(key, call) : fromCopy(copy)),
+      (copy) => (copy === undefined ? this.#missed(key, call) : this.#served(copy, call)),
     );
   }
 
   readMany(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
-    const { copies, frontOnly } = this.#setup;
-    const resting = keys.filter((key) => copies.serves(key));
+    if (call.fresh) return this.#loads.many(keys, call);
+    const { copies } = this.#setup;
+    const found = new Map<string, Entry<V> | undefined>();
+    const resting = keys.filter((key) => {
+      if (!copies.serves(key)) return false;
+      if (copies.states.misses?.has(key) !== true) return true;
+      found.set(key, undefined);
+      return false;
+    });
     const asked =
       resting.length === 0 ? [] : copies.asked(resting, () => this.#front.readMany(resting, call));
     return chain(asked, (answers) => {
-      const found = new Map<string, Entry<V> | undefined>();
-      resting.forEach((key, i) => {
-        const copy = answers?.[i];
-        if (copy !== undefined) found.set(key, fromCopy(copy));
-        else if (frontOnly) found.set(key, undefined);
-      });
+      const old = this.#sort(resting, answers, found);
       const missing = keys.filter((key) => !found.has(key));
       if (missing.length === 0) return keys.map((key) => found.get(key));
-      return chain(this.#loads.many(missing, call), (loaded) => {
+      return chain(this.#loadMany(missing, call, old), (loaded) => {
         missing.forEach((key, i) => {
           found.set(key, loaded[i]);
         });
@@ -73,39 +77,124 @@ export class Through<V> {
   /** Entries of the front as they are to be given: those that are in doubt come from the back. */
   settle(entries: readonly Entry<V>[], call: Call): Awaitable<readonly Entry<V>[]> {
     const { copies } = this.#setup;
+    const shown = (copy: Entry<V>): Entry<V> | undefined =>
+      this.#worthOf(copy) === 'fresh' ? fromCopy(copy) : this.#alone(copy);
     const doubtful = entries.filter(({ key }) => !copies.serves(key));
-    if (doubtful.length === 0) return entries.map(fromCopy);
+    if (doubtful.length === 0) return entries.map(shown).filter((entry) => entry !== undefined);
     const keys = doubtful.map(({ key }) => key);
     return chain(this.#loads.many(keys, call), (loaded) => {
       const current = new Map(keys.map((key, i) => [key, loaded[i]]));
       return entries
-        .map((entry) => (current.has(entry.key) ? current.get(entry.key) : fromCopy(entry)))
+        .map((entry) => (current.has(entry.key) ? current.get(entry.key) : shown(entry)))
         .filter((entry) => entry !== undefined);
     });
   }
 
+  /** Reads keys again in the background whose copies are served meanwhile. */
+  refresh(keys: readonly string[], call: Call): Awaitable<unknown> {
+    return this.#loads.refresh(keys, call);
+  }
+
   commit(given: readonly Write<V>[], call: Call): Awaitable<CommitOutcome> {
-    const { own } = this.#setup;
+    const { own, link, env, freshness } = this.#setup;
+    // Before anything is taken out of the front for it.
+    const refusal = link.refusal(call);
+    if (refusal !== undefined) throw refusal;
+    const times = freshness?.timesOf(env.now());
     // The copy is made when the caller may long have changed its value.
     const writes =
       own === undefined ? given : given.map((write) => owned(call.operation, write, own));
     const last = lastOf(writes);
     const states = last.map((at) => this.#begin((writes[at] as Write<V>).key));
-    const part = new BackCall(call, this.#setup.backBounds);
+    const part = link.part(call);
     return attempt(
-      () => chain(this.#clear(states), () => part.run(() => this.#back.commit(writes, part))),
+      () => chain(this.#clear(states), () => link.run(part, () => this.#back.commit(writes, part))),
       (done) =>
         chain(this.#loads.source(), (source) =>
           this.#conclude(states, done, (i) => {
             const at = last[i] as number;
-            return this.#copyOf(writes[at] as Write<V>, done.outcomes[at]?.entry, source);
+            return this.#copyOf(writes[at] as Write<V>, done.outcomes[at]?.entry, source, times);
           }),
         ),
       (error) => {
         this.#failed(states, error, part.pending);
-        throw backError(error);
+        throw error;
       },
     );
+  }
+
+  #worthOf(copy: Entry<V>): Worth {
+    return this.#setup.freshness?.worthOf(copy) ?? 'fresh';
+  }
+
+  /** What is given for a copy of the front: itself, or what the back says. */
+  #served(copy: Entry<V>, call: Call): Awaitable<Entry<V> | undefined> {
+    const { frontOnly, refresh } = this.#setup;
+    const worth = this.#worthOf(copy);
+    if (worth === 'fresh') return fromCopy(copy);
+    if (frontOnly) return this.#alone(copy);
+    if (worth === 'refresh') {
+      refresh([copy.key]);
+      return fromCopy(copy);
+    }
+    return attempt(
+      () => this.#loads.one(copy.key, call, true),
+      (entry) => entry,
+      (error) => this.#inPlaceOfBack(copy, error),
+    );
+  }
+
+  /** Notes what the front gives as found; gives the copies that are too old. */
+  #sort(
+    keys: readonly string[],
+    answers: readonly (Entry<V> | undefined)[] | undefined,
+    found: Map<string, Entry<V> | undefined>,
+  ): ReadonlyMap<string, Entry<V>> {
+    const { frontOnly, refresh } = this.#setup;
+    const old = new Map<string, Entry<V>>();
+    const due: string[] = [];
+    keys.forEach((key, i) => {
+      const copy = answers?.[i];
+      const worth = copy === undefined ? 'none' : this.#worthOf(copy);
+      if (copy !== undefined && (worth === 'fresh' || worth === 'refresh')) {
+        if (worth === 'refresh') due.push(key);
+        found.set(key, fromCopy(copy));
+      } else if (frontOnly) found.set(key, copy && this.#alone(copy));
+      else if (copy !== undefined) old.set(key, copy);
+    });
+    if (due.length > 0) refresh(due);
+    return old;
+  }
+
+  #loadMany(
+    keys: readonly string[],
+    call: Call,
+    old: ReadonlyMap<string, Entry<V>>,
+  ): Awaitable<readonly (Entry<V> | undefined)[]> {
+    return attempt(
+      () => this.#loads.many(keys, call, old),
+      (entries) => entries,
+      (error) =>
+        keys.map((key) => {
+          const copy = old.get(key);
+          // One key of which nothing is known fails the whole.
+          if (copy === undefined) throw error;
+          return this.#inPlaceOfBack(copy, error);
+        }),
+    );
+  }
+
+  /** An old copy instead of an answer that failed to come. */
+  #inPlaceOfBack(copy: Entry<V>, error: unknown): Entry<V> {
+    const entry = isAway(error) ? this.#setup.freshness?.inPlaceOfBack(copy) : undefined;
+    if (entry === undefined) throw error;
+    return entry;
+  }
+
+  /** An old copy in a front that is read alone: it counts only while the back is away. */
+  #alone(copy: Entry<V>): Entry<V> | undefined {
+    const { link, freshness } = this.#setup;
+    return link.away ? freshness?.inPlaceOfBack(copy) : undefined;
   }
 
   #begin(key: string): CopyState<V> {
@@ -192,11 +281,16 @@ export class Through<V> {
   }
 
   /** The copy that a write leaves in the front. */
-  #copyOf(write: Write<V>, head: EntryHead | undefined, source: Source): Write<V> {
+  #copyOf(
+    write: Write<V>,
+    head: EntryHead | undefined,
+    source: Source,
+    times: CopyTimes | undefined,
+  ): Write<V> {
     const { around, frontTakesExpiry } = this.#setup;
     if (around || write.type === 'delete' || head === undefined) return removal(write.key);
     if (head.expiresAt !== undefined && !frontTakesExpiry) return removal(write.key);
-    return toCopy(head, write.value, source);
+    return toCopy(head, write.value, source, times);
   }
 
   #missed(key: string, call: Call): Awaitable<Entry<V> | undefined> {
