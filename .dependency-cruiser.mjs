@@ -37,7 +37,7 @@ const sideBySide = ['drivers', 'layers', 'compositions'].map((folder) => ({
 }));
 
 /** Node and packages are touched at the edges only. */
-const edges = '^src/(drivers|sync/transports|sync/node|testing|cli|console)';
+const edges = '^src/(drivers|walk/walkers|sync/transports|sync/node|testing|cli|console)';
 const nodeEdges =
   '^src/(drivers/(lmdb|redis|sqlite)|sync/(transports/)?[^/]*(node|server)|testing/node|cli)';
 
@@ -65,7 +65,7 @@ export default {
     {
       name: 'packages-at-the-edges',
       comment:
-        'The core has no dependencies; a driver, transport, codec or the console has its own.',
+        'The core has no dependencies; a driver, transport, codec, walker of a format or the console has its own.',
       severity: 'error',
       from: { path: '^src/', pathNot: [test, edges, '^src/layers/encoded'] },
       to: { path: 'node_modules' },

@@ -30,6 +30,8 @@ export interface LinkReaderInit<V> {
   readonly operation: string;
   /** Ends reads and walker runs. */
   readonly signal: AbortSignal;
+  /** Reads go past every cache. */
+  readonly fresh: boolean;
   /** Bounds each read and each walker run. */
   readonly timeoutMs: number;
   readonly prune?: ((key: string, entry: Entry<V>) => boolean | Promise<boolean>) | undefined;
@@ -47,9 +49,9 @@ export class LinkReader<V> {
 
   /** Visits one batch; one result a link, in order. */
   async visit(links: readonly Link[]): Promise<Visited<V>[]> {
-    const { store, signal, timeoutMs } = this.#init;
+    const { store, signal, timeoutMs, fresh } = this.#init;
     const keys = links.map(({ key }) => key);
-    const entries = await store.getEntries(keys, { signal, timeoutMs });
+    const entries = await store.getEntries(keys, { signal, timeoutMs, fresh });
     const visited: Visited<V>[] = [];
     for (const { key, from } of links) {
       const entry = entries.get(key);
@@ -64,8 +66,8 @@ export class LinkReader<V> {
     const { prune } = this.#init;
     if (this.#rootsOnly && !isRoot) return [];
     const { key } = entry;
-    if (prune !== undefined && (await this.#run(key, 'prune', () => prune(key, entry)))) return [];
-    return this.#run(key, 'the walker', () => this.#collect(entry));
+    if (prune !== undefined && (await this.run(key, 'prune', () => prune(key, entry)))) return [];
+    return this.run(key, 'the walker', () => this.#collect(entry));
   }
 
   async #collect({ key, value }: Entry<V>): Promise<string[]> {
@@ -89,7 +91,7 @@ export class LinkReader<V> {
   }
 
   /** Runs a function of the caller within the bounds; what it throws is told with the key at fault. */
-  async #run<T>(key: string, who: string, work: () => T | Promise<T>): Promise<T> {
+  async run<T>(key: string, who: string, work: () => T | Promise<T>): Promise<T> {
     const { env, operation, signal, timeoutMs } = this.#init;
     const call = new Call(env, operation, key, { signal, timeoutMs });
     try {
@@ -103,6 +105,22 @@ export class LinkReader<V> {
       throw failure(code, operation, what, { key, cause });
     }
   }
+}
+
+/** The error for a key that something points to and the store does not have. */
+export function missingEntry(
+  operation: string,
+  key: string,
+  from: string | undefined,
+): StrataError {
+  const what =
+    from === undefined
+      ? `the root ${JSON.stringify(key)} is not in the store`
+      : `${JSON.stringify(key)} is not in the store, and ${JSON.stringify(from)} points to it`;
+  return failure('data-missing', operation, what, {
+    key,
+    ...(from !== undefined && { details: { from } }),
+  });
 }
 
 function isIterable(keys: Keys): keys is Iterable<string> {

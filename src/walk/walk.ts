@@ -1,16 +1,15 @@
 import type { Call } from '../store/call.ts';
 import { DEFAULT_TIMEOUT_MS } from '../store/call.ts';
 import type { Entry } from '../store/entry.ts';
-import { failure } from '../store/errors.ts';
 import { primitivesOf } from '../store/internals.ts';
 import { managedIterable } from '../store/managed-iterable.ts';
-import type { CallOptions } from '../store/operations.ts';
+import type { ReadOptions } from '../store/operations.ts';
 import * as is from '../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
 import { breadthFirst, type WalkState } from './breadth-first.ts';
 import { dependenciesFirst } from './dependencies-first.ts';
-import { LinkReader, type Visited } from './link-reader.ts';
+import { LinkReader, missingEntry, type Visited } from './link-reader.ts';
 import {
   BATCH_KEYS,
   CONCURRENCY,
@@ -34,7 +33,7 @@ export interface WalkProgress {
 }
 
 /** Options of `walk`. `timeoutMs` bounds each read, and each run of a function that is passed in. */
-export interface WalkOptions<V> extends CallOptions, ReadingOptions {
+export interface WalkOptions<V> extends ReadOptions, ReadingOptions {
   /** `roots-first` (default) gives what is nearest to the roots first; `roots-last` gives every entry after all that it points to, and the roots at the very end. */
   readonly order?: 'roots-first' | 'roots-last';
   /** True: what this entry points to is not followed from here. The entry itself is given. */
@@ -46,6 +45,7 @@ export interface WalkOptions<V> extends CallOptions, ReadingOptions {
 }
 
 const RULES: OptionRules = {
+  fresh: is.boolean,
   order: is.oneOf('roots-first', 'roots-last'),
   prune: is.fn,
   ...READING_RULES,
@@ -100,9 +100,16 @@ async function* given<V>(
   options: WalkOptions<V> & { readonly timeoutMs: number },
   call: Call,
 ): AsyncGenerator<readonly Entry<V>[]> {
-  const { order, prune, timeoutMs, concurrency = CONCURRENCY, batchKeys = BATCH_KEYS } = options;
+  const {
+    order,
+    prune,
+    timeoutMs,
+    fresh = false,
+    concurrency = CONCURRENCY,
+    batchKeys = BATCH_KEYS,
+  } = options;
   const { env, signal } = call;
-  const init = { store, env, walker, operation: 'walk', signal, timeoutMs, prune };
+  const init = { store, env, walker, operation: 'walk', signal, timeoutMs, fresh, prune };
   const seen = new Set<string>();
   const state = { reader: new LinkReader(init), seen, concurrency, batchKeys };
   const from = await askRoots(roots, { store, env, operation: 'walk', signal, timeoutMs });
@@ -132,16 +139,4 @@ async function* told<V>(
   }
   if (entries % batchKeys !== 0 || entries === 0)
     onProgress?.({ entries, keys: seen.size, missing });
-}
-
-/** The error for a key that something points to and the store does not have. */
-export function missingEntry(operation: string, key: string, from: string | undefined): Error {
-  const what =
-    from === undefined
-      ? `the root ${JSON.stringify(key)} is not in the store`
-      : `${JSON.stringify(key)} is not in the store, and ${JSON.stringify(from)} points to it`;
-  return failure('data-missing', operation, what, {
-    key,
-    ...(from !== undefined && { details: { from } }),
-  });
 }

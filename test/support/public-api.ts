@@ -27,7 +27,14 @@ export function declaredEntryPoints(): EntryPoint[] {
 
 /** The sources that by their place are entry points: whatever is there must be in package.json. */
 export function existingEntryPoints(): string[] {
-  const single = ['src/index.ts', 'src/sync/index.ts', 'src/sync/node.ts', 'src/testing/index.ts'];
+  const single = [
+    'src/index.ts',
+    'src/sync/index.ts',
+    'src/sync/node.ts',
+    'src/testing/index.ts',
+    'src/walk/index.ts',
+    'src/walk/ipld.ts',
+  ];
   return [
     ...single.filter((path) => existsSync(path)),
     ...globSync('src/{drivers,kernel}/*/index.ts'),
