@@ -1,5 +1,9 @@
 /** A tiered store over two memory stores that can be made to fail, in simulated time. */
-import { type TieredOptions, tiered } from '../../src/compositions/tiered/index.ts';
+import {
+  type TieredOptions,
+  type TieredStoreWithBlocking,
+  tiered,
+} from '../../src/compositions/tiered/index.ts';
 import { memory } from '../../src/drivers/memory/index.ts';
 import type { StoreWithBlocking } from '../../src/store/store.ts';
 import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../../src/testing/index.ts';
@@ -15,7 +19,7 @@ export interface TieredWorld {
   readonly backPlan: FaultPlan;
   readonly front: Store;
   readonly back: Store;
-  readonly store: Store;
+  readonly store: TieredStoreWithBlocking<unknown>;
 }
 
 export function tieredWorld(

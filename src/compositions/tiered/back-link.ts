@@ -7,7 +7,7 @@ import { isStrataError, StrataError } from '../../store/errors.ts';
 import { RESERVED_PREFIX } from '../../store/keys.ts';
 import type { Feed, Primitives } from '../../store/primitives.ts';
 import type { TieredEvent, TieredStatus } from './events.ts';
-import type { BreakerOptions } from './options.ts';
+import { type BreakerOptions, MAX_PAUSE_MS } from './options.ts';
 import { type BackBounds, BackCall, backError } from './parts.ts';
 
 /** Never written: reading it tells whether the back answers. */
@@ -44,7 +44,7 @@ export class BackLink<V> {
       env,
       failures: breaker?.failures ?? 5,
       pauseMs: breaker?.pauseMs ?? 500,
-      maxPauseMs: breaker?.maxPauseMs ?? 10_000,
+      maxPauseMs: breaker?.maxPauseMs ?? MAX_PAUSE_MS,
       onOpen: (cause) => onEvent({ type: 'back-away', cause }),
       onClose: (awayMs) => onEvent({ type: 'back-returned', awayMs }),
       // What fails there is told to the breaker.

@@ -17,7 +17,7 @@ export interface BreakerOptions {
   readonly failures?: number;
   /** First pause, in ms; default 500. It doubles with every try in vain. */
   readonly pauseMs?: number;
-  /** Longest pause, in ms; default 10,000: a back that returns is noticed within that time. */
+  /** Longest pause, in ms; default 10,000: a back that returns is noticed within that time, and the `backTimeoutMs` of a try that hangs. */
   readonly maxPauseMs?: number;
 }
 
@@ -45,22 +45,25 @@ export interface TieredOptions<V> {
   /** Where reads go. `front-first` (default): to the front, and on a miss to the back, keeping a copy. `front-only`: to the front. */
   readonly read?: ReadPolicy;
 
-  /** How long a copy of the front is fresh, in ms; default until it is replaced. It never outlives its source. */
+  /** How long a copy of the front is fresh, in ms since the read of the back began, by the wall clock; default until it is replaced. It never outlives its source. */
   readonly ttlMs?: number;
   /** For so long after `ttlMs` a copy is still served, while one read of the back refreshes it, in ms; default 0. */
   readonly staleWhileRevalidateMs?: number;
   /** For so long after `ttlMs` a copy is still served when the back is away, marked `stale`, in ms; default 0. */
   readonly graceMs?: number;
-  /** How long it is remembered that a key does not exist, in ms; default 0. */
+  /** How long it is remembered that a key does not exist, in ms; default 0. Of the newest 100,000 such keys. */
   readonly negativeTtlMs?: number;
   /** The front follows the back's feed: changes that others make in the back are in the front within its lag. Default false. */
   readonly follow?: boolean;
   /** With `follow`: a copy is not served while the feed lags more than this, in ms; default no limit. */
   readonly maxLagMs?: number;
-  /** Whether a miss waits until its copy stands in the front; default `background`. */
+  /** Whether a miss waits until its copy stands in the front; default `background`. An overlay always waits. */
   readonly populate?: 'background' | 'await';
 
-  /** Longest wait for the back, in ms; default 2,000. Then the call fails with `unavailable`. A call with a longer `timeoutMs` of its own waits that long. */
+  /**
+   * Longest wait for the back, in ms; default 2,000. Then the call fails with `unavailable`. A call
+   * with a longer `timeoutMs` of its own waits that long. A blocking call cannot be timed out.
+   */
   readonly backTimeoutMs?: number;
   /** When the back is left alone after failures, so that calls fail at once; `false`: never. */
   readonly breaker?: BreakerOptions | false;
@@ -125,6 +128,9 @@ const RULES = {
   env: is.object,
 } satisfies Record<keyof TieredOptions<unknown>, is.OptionRule>;
 
+/** Longest pause before a back that is away is tried again. */
+export const MAX_PAUSE_MS = 10_000;
+
 const BREAKER_RULES = { failures: is.positive, pauseMs: is.durationMs, maxPauseMs: is.durationMs };
 const PENDING_RULES = { keys: is.positive, bytes: is.positive };
 const RETRY_RULES = { minMs: is.durationMs, maxMs: is.durationMs };
@@ -147,11 +153,14 @@ export function checkTieredOptions<V>(options: TieredOptions<V>): void {
   checkOrder('retry.minMs', options.retry?.minMs, options.retry?.maxMs, 'retry.maxMs');
   const { breaker } = options;
   if (typeof breaker === 'object')
-    checkOrder('breaker.pauseMs', breaker.pauseMs, breaker.maxPauseMs, 'breaker.maxPauseMs');
+    checkOrder(
+      'breaker.pauseMs',
+      breaker.pauseMs,
+      breaker.maxPauseMs ?? MAX_PAUSE_MS,
+      'breaker.maxPauseMs',
+    );
+  checkFreshness(options);
   const write = options.write ?? 'through';
-  for (const name of ['staleWhileRevalidateMs', 'graceMs'] as const)
-    if (options[name] !== undefined && options.ttlMs === undefined)
-      throw wrong(name, options[name], 'a `ttlMs` beside it, after which it begins');
   if (options.maxLagMs !== undefined && options.follow !== true)
     throw wrong('maxLagMs', options.maxLagMs, '`follow: true` beside it');
   if (options.follow === true && write === 'front-only')
@@ -162,6 +171,22 @@ export function checkTieredOptions<V>(options: TieredOptions<V>): void {
     for (const name of BEHIND_ONLY)
       if (options[name] !== undefined)
         throw wrong(name, options[name], "`write: 'behind'` beside it");
+}
+
+/** What is said of copies, where there are none or nobody brings new ones. */
+function checkFreshness<V>(options: TieredOptions<V>): void {
+  const { write, read, front, ttlMs } = options;
+  for (const name of ['staleWhileRevalidateMs', 'graceMs'] as const)
+    if (options[name] !== undefined && ttlMs === undefined)
+      throw wrong(name, options[name], 'a `ttlMs` beside it, after which it begins');
+  for (const name of ['ttlMs', 'negativeTtlMs'] as const)
+    if (options[name] !== undefined && write === 'front-only')
+      throw wrong(name, options[name], 'another write policy: what an overlay has read is its own');
+  for (const name of ['staleWhileRevalidateMs', 'negativeTtlMs', 'populate'] as const)
+    if (options[name] !== undefined && read === 'front-only')
+      throw wrong(name, options[name], "`read: 'front-first'`: else the back is not asked");
+  if (ttlMs !== undefined && !front.capabilities.ttl)
+    throw wrong('ttlMs', ttlMs, 'a front with expiry');
 }
 
 function checkOrder(
