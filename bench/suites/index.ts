@@ -1,5 +1,6 @@
 import type { Suite } from '../lib/row.ts';
 import { bundle } from './bundle.ts';
+import { dedupeBuffer } from './dedupe-buffer.ts';
 import { hits } from './hits.ts';
 import { lmdbSuite } from './lmdb.ts';
 import { outage } from './outage.ts';
@@ -15,6 +16,7 @@ export const suites: readonly Suite[] = [
   redisSuite,
   syncSuite,
   serverMemory,
+  dedupeBuffer,
   bundle,
   outage,
 ];

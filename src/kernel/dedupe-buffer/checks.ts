@@ -42,29 +42,47 @@ export function checkUpdates(
   if (!Array.isArray(keys)) throw invalidArgument(operation, 'the keys argument', keys, 'an array');
   if (keys.length > updates.length)
     throw invalidArgument(operation, 'the keys argument', keys, `at most ${updates.length} keys`);
-  for (const [i, update] of updates.entries()) checkUpdate(operation, update, i, keys[i]);
+  for (let i = 0; i < updates.length; i++) {
+    const update = updates[i];
+    if (!isUpdate(update, keys[i])) throw wrongUpdate(operation, update, i, keys[i]);
+  }
 }
 
-function checkUpdate(
+function isUpdate(
+  update: (Queueable & { readonly value?: unknown }) | null | undefined,
+  knownKey: string | undefined,
+): boolean {
+  if (typeof update !== 'object' || update === null) return false;
+  const key: unknown = knownKey || update.key;
+  if (typeof key !== 'string' || key === '') return false;
+  const { deleted, value } = update;
+  if (deleted === true) return value === undefined;
+  return value !== undefined && (deleted === undefined || deleted === false);
+}
+
+/** Tells what is wrong with an update that is none. */
+function wrongUpdate(
   operation: string,
-  update: Queueable & { readonly value?: unknown },
+  update: (Queueable & { readonly value?: unknown }) | null | undefined,
   at: number,
   knownKey: string | undefined,
-): void {
+): StrataError {
   if (typeof update !== 'object' || update === null)
-    throw invalidArgument(operation, `update ${at}`, update, 'an object { key, value }');
+    return invalidArgument(operation, `update ${at}`, update, 'an object { key, value }');
   const key: unknown = knownKey || update.key;
   if (typeof key !== 'string' || key === '')
-    throw invalidArgument(operation, `the key of update ${at}`, key, 'a non-empty string');
+    return invalidArgument(operation, `the key of update ${at}`, key, 'a non-empty string');
   const { deleted, value } = update;
-  const refuse = (what: string, got: unknown, expected: string): StrataError =>
-    invalidArgument(operation, `${what} of ${show(key)}`, got, expected, key);
   if (deleted !== undefined && typeof deleted !== 'boolean')
-    throw refuse('the field deleted', deleted, 'true or false');
-  if (deleted === true && value !== undefined)
-    throw refuse('the value', value, 'none: it is deleted');
-  if (deleted !== true && value === undefined)
-    throw refuse('the value', value, 'a value, or deleted: true');
+    return invalidArgument(
+      operation,
+      `the field deleted of ${show(key)}`,
+      deleted,
+      'true or false',
+      key,
+    );
+  const expected = deleted === true ? 'none, since it is deleted' : 'a value, or deleted: true';
+  return invalidArgument(operation, `the value of ${show(key)}`, value, expected, key);
 }
 
 /** Refuses what is no sink. */

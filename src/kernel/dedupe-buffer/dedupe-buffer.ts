@@ -232,7 +232,8 @@ export class DedupeBuffer<V, U extends DedupeUpdate<V> = DedupeUpdate<V>> {
   #accept(operation: string, updates: readonly U[], keys: readonly (string | undefined)[]): void {
     checkUpdates(operation, updates, keys);
     this.#checkOpen(operation);
-    for (const [i, update] of updates.entries()) {
+    for (let i = 0; i < updates.length; i++) {
+      const update = updates[i] as U;
       const key = keys[i] || update.key;
       this.#seen?.see(key);
       this.#queue.put(key, update);

@@ -3,8 +3,9 @@
  * resync adds, for its duration, the set of those not seen again yet.
  */
 export class Seen {
-  /** True once the sink has accepted a value; false where it may hold one of a window that failed. */
-  readonly #held = new Map<string, boolean>();
+  readonly #held = new Set<string>();
+  /** Those that the sink has not accepted: it may hold them, from a window that failed. */
+  readonly #perhaps = new Set<string>();
   #missing: Set<string> | undefined;
 
   /** Whether the sink may hold a key, counting what was handed out as held. */
@@ -14,26 +15,26 @@ export class Seen {
 
   /** Notes that a value is handed out; true where the sink had accepted one before. */
   giveValue(key: string): boolean {
-    if (this.#held.get(key) === true) return true;
-    this.#held.set(key, true);
+    if (this.#held.has(key)) return this.#perhaps.size === 0 || !this.#perhaps.delete(key);
+    this.#held.add(key);
     return false;
   }
 
   /** Notes that a delete is handed out; true where the sink had accepted a value before. */
   giveDelete(key: string): boolean {
-    const accepted = this.#held.get(key) === true;
-    this.#held.delete(key);
-    return accepted;
+    const held = this.#held.delete(key);
+    return held && !this.#perhaps.delete(key);
   }
 
   /** Takes back that something was handed out. The sink may hold the key all the same. */
   takeBack(key: string, accepted: boolean): void {
-    this.#held.set(key, accepted);
+    this.#held.add(key);
+    if (!accepted) this.#perhaps.add(key);
   }
 
   /** Begins a resync: all keys are to be seen again, those of `more` too. */
   beginResync(more: Iterable<string>): void {
-    this.#missing = new Set(this.#held.keys());
+    this.#missing = new Set(this.#held);
     for (const key of more) this.#missing.add(key);
   }
 

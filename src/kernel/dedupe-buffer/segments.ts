@@ -55,15 +55,13 @@ export class Segments<U extends Queueable> {
   }
 
   put(key: string, update: U): void {
-    const last = this.#second ?? this.#first;
-    const before = this.#second === undefined ? undefined : this.#first.get(key);
-    if (update.deleted === true && this.#isAbsent(key, before)) {
-      if (last.delete(key) && before !== undefined) this.#shared--;
-      return;
-    }
+    const second = this.#second;
+    const before = second === undefined ? undefined : this.#first.get(key);
+    const last = second ?? this.#first;
     const { size } = last;
-    last.set(key, update);
-    if (before !== undefined && last.size > size) this.#shared++;
+    if (update.deleted === true && this.#isAbsent(key, before)) last.delete(key);
+    else last.set(key, update);
+    if (before !== undefined) this.#shared += last.size - size;
   }
 
   /** Adds a mark. It takes the place of a mark that stands last, and of the middle one, whose sides become one. */
