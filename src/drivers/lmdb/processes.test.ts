@@ -19,9 +19,16 @@ afterAll(() => {
 let stores = 0;
 const newPath = (): string => join(folder, `${++stores}`);
 
+/** How a process ended, and what it said of it. */
+interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stderr: string;
+}
+
 interface Child {
   readonly lines: AsyncIterator<string>;
-  readonly ended: Promise<number | null>;
+  readonly ended: Promise<Ending>;
   kill(): Promise<unknown>;
 }
 
@@ -36,9 +43,15 @@ function spawnWriter(path: string, options: object, body: string, wrap: string[]
     ${body}
   `;
   const [program, ...args] = [...wrap, process.execPath, '--input-type=module', '-e', script];
-  const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   children.add(child);
-  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<Ending>((resolve) =>
+    child.on('close', (code, signal) => resolve({ code, signal, stderr })),
+  );
   return {
     lines: createInterface({ input: child.stdout })[Symbol.asyncIterator](),
     ended,
@@ -47,6 +60,12 @@ function spawnWriter(path: string, options: object, body: string, wrap: string[]
       return ended;
     },
   };
+}
+
+/** How those ended that did not end well: a test that fails shows all there is to know of it. */
+async function failuresOf(processes: readonly Child[]): Promise<Ending[]> {
+  const endings = await Promise.all(processes.map(({ ended }) => ended));
+  return endings.filter(({ code }) => code !== 0);
 }
 
 describe('several processes', () => {
@@ -68,7 +87,7 @@ describe('several processes', () => {
       await store.close();
     `;
     const both = [spawnWriter(path, {}, body), spawnWriter(path, {}, body)];
-    expect(await Promise.all(both.map((child) => child.ended))).toEqual([0, 0]);
+    expect(await failuresOf(both)).toEqual([]);
     await watching;
     expect(await store.get('count')).toBe(2_000);
     expect(seen).toEqual(seen.toSorted((a, b) => a - b));
@@ -91,7 +110,7 @@ describe('several processes', () => {
       await store.close();
     `;
     const both = [spawnWriter(path, {}, body(11)), spawnWriter(path, {}, body(13))];
-    expect(await Promise.all(both.map((child) => child.ended))).toEqual([0, 0]);
+    expect(await failuresOf(both)).toEqual([]);
     const store = lmdb({ path, codec: json<number>() });
     // Nothing is to expire between one look and the next.
     await new Promise((resolve) => setTimeout(resolve, 60));
@@ -114,7 +133,7 @@ describe('several processes', () => {
     `;
     const both = [spawnWriter(path, {}, body), spawnWriter(path, {}, body)];
     const epochs = await Promise.all(both.map(async ({ lines }) => (await lines.next()).value));
-    await Promise.all(both.map((child) => child.ended));
+    expect(await failuresOf(both)).toEqual([]);
     expect(epochs[0]).toMatch(/^[\w-]{16}$/);
     expect(epochs[0]).toBe(epochs[1]);
     await using store = lmdb({ path, codec: json() });
@@ -229,7 +248,7 @@ describeWithEngine('strace', 'flushes, by the system calls made', () => {
     const calls = 'trace=openat,fsync,fdatasync,msync,pwrite64';
     const wrap = [enginePath('strace'), '-f', '-e', calls, '-o', trace];
     const child = spawnWriter(newPath(), options, `await store.set('warm', 0);\n${body}`, wrap);
-    expect(await child.ended).toBe(0);
+    expect(await failuresOf([child])).toEqual([]);
     const lines = readFileSync(trace, 'utf8').split('\n');
     // LMDB's second file handle, by which it writes its meta pages.
     const synced = lines.find((line) => line.includes('data.mdb') && line.includes('O_DSYNC'));
@@ -268,7 +287,7 @@ describeWithEngine('strace', 'flushes, by the system calls made', () => {
       store.blocking.set('k', 10); say('done 10');
       await store.close();
     `;
-    expect(await spawnWriter(newPath(), {}, body, wrap).ended).toBe(0);
+    expect(await failuresOf([spawnWriter(newPath(), {}, body, wrap)])).toEqual([]);
     const steps = readFileSync(trace, 'utf8')
       .split('\n')
       .flatMap((line) => {
