@@ -1,9 +1,10 @@
 import type { Env, Timer } from '../../store/env.ts';
-import type { Committer, Upkeep } from './committer.ts';
+import type { Committer } from './committer.ts';
 import type { Compactor } from './compactor.ts';
 import type { Tip } from './head.ts';
 import type { Reader } from './reader.ts';
 import type { Sweeper } from './sweeper.ts';
+import type { Upkeep } from './upkeep.ts';
 
 const ROUND_EVERY_MS = 30_000;
 /** A step that was not applied is tried again after this; so often in a round. */

@@ -8,13 +8,14 @@ import { Fifo } from './fifo.ts';
 import { Group, type KeyState, type Member } from './group.ts';
 import type { Tip } from './head.ts';
 import { KnownKeys } from './known-keys.ts';
-import { causeOf, toStrataError } from './lmdb-errors.ts';
+import { causeOf, cutOff, storeClosed, toStrataError } from './lmdb-errors.ts';
 import { logGroup } from './log-group.ts';
 import { type PendingCommit, prepare } from './pending.ts';
 import { Planner } from './planner.ts';
 import type { Reader } from './reader.ts';
 import type { StaleMarks } from './stale-marks.ts';
 import { HEAD_KEY } from './tables.ts';
+import type { Upkeep, UpkeepJob, UpkeepResult } from './upkeep.ts';
 
 /** A group takes so much, which bounds how long it holds the thread. */
 const GROUP_WRITES = 64_000;
@@ -36,15 +37,6 @@ export interface CommitterOptions {
   readonly marks: StaleMarks;
   /** Called after each transaction that changed something. */
   readonly onCommit: (tip: Tip) => void;
-}
-
-/** Adds upkeep to a group, minding what is known to be under way; false where there is nothing to do. */
-export type Upkeep = (group: Group, known: KnownKeys) => boolean;
-export type UpkeepResult = 'applied' | 'refused' | 'nothing';
-
-interface UpkeepJob {
-  readonly work: Upkeep;
-  done(result: UpkeepResult): void;
 }
 
 /** A group whose transaction has been handed over, and how it ended. */
@@ -137,7 +129,7 @@ export class Committer {
   }
 
   #checkWritable(operation: string): void {
-    if (this.#closed) throw closed(operation);
+    if (this.#closed) throw storeClosed(operation);
     if (this.#failure === undefined) return;
     const message = `${operation}: an earlier write failed: ${this.#failure.message}`;
     const cause = this.#failure;
@@ -371,10 +363,11 @@ export class Committer {
 
   #giveUp(): void {
     this.#queue.putFirst(this.#requeued.splice(0));
-    for (const { operation, fail } of this.#queue.take(this.#queue.length)) fail(closed(operation));
+    for (const { operation, fail } of this.#queue.take(this.#queue.length))
+      fail(storeClosed(operation));
     for (const { group } of this.#flights)
       for (const { pending } of group.members) pending.fail(cutOff(pending.operation));
-    this.#failure ??= closed('close');
+    this.#failure ??= storeClosed('close');
     for (const resolve of this.#drained.splice(0)) resolve();
   }
 }
@@ -388,13 +381,4 @@ function land(state: KeyState): void {
 function settle({ pending, outcome }: Member): void {
   if ('error' in outcome) pending.fail(outcome.error);
   else pending.succeed(outcome);
-}
-
-function closed(operation: string): StrataError {
-  return new StrataError('closed', `${operation}: the store is closed`, { operation });
-}
-
-function cutOff(operation: string): StrataError {
-  const message = `${operation}: the store was closed while the write was under way`;
-  return new StrataError('unknown-outcome', message, { operation });
 }

@@ -1,6 +1,5 @@
 import type { Call } from '../../store/call.ts';
 import type { Env, Timer } from '../../store/env.ts';
-import { StrataError } from '../../store/errors.ts';
 import type { CommitLog } from '../../store/feed/commit-log.ts';
 import { checkPosition, cursorExpired } from '../../store/feed/cursor.ts';
 import { Doorbell } from '../../store/feed/doorbell.ts';
@@ -9,6 +8,7 @@ import { type IndexPage, readIndexPage } from './change-index.ts';
 import { commitIdOf } from './commit-ids.ts';
 import type { Tip } from './head.ts';
 import type { History } from './history.ts';
+import { storeClosed } from './lmdb-errors.ts';
 import type { Reader } from './reader.ts';
 
 export interface LmdbFeedOptions {
@@ -71,7 +71,7 @@ export class LmdbFeed implements Feed<Uint8Array> {
 
   async wait(after: Position | undefined, call: Call): Promise<void> {
     for (;;) {
-      if (this.#closed) throw closed();
+      if (this.#closed) throw storeClosed('watch');
       const { head } = this.state(call);
       if (head.rev !== (after?.rev ?? 0) || (after !== undefined && !isSame(head, after))) return;
       const rung = this.#bell.wait(call);
@@ -88,7 +88,7 @@ export class LmdbFeed implements Feed<Uint8Array> {
   close(): void {
     this.#closed = true;
     this.#poll?.cancel();
-    this.#bell.fail(closed());
+    this.#bell.fail(storeClosed('watch'));
   }
 
   /**
@@ -172,8 +172,4 @@ function toPosition({ epoch, rev, id }: Tip): Position {
 
 function isSame(a: Position, b: Position): boolean {
   return a.rev === b.rev && a.epoch === b.epoch && a.id === b.id;
-}
-
-function closed(): StrataError {
-  return new StrataError('closed', 'watch: the store is closed', { operation: 'watch' });
 }

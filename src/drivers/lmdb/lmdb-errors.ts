@@ -41,10 +41,7 @@ export function toStrataError(error: unknown, operation: string, path: string): 
   if (error instanceof StrataError) return error;
   const { message, code } = error as Error & { readonly code?: unknown };
   if (/closed database|has been closed|Database is closed/.test(message))
-    return new StrataError('closed', `${operation}: the store is closed`, {
-      operation,
-      cause: error,
-    });
+    return storeClosed(operation, error);
   const known = typeof code === 'number' ? ofNumber(code, path) : FILE_CODES[String(code)];
   return new StrataError(
     known ?? 'unavailable',
@@ -52,6 +49,16 @@ export function toStrataError(error: unknown, operation: string, path: string): 
     // What the disk refused once it will not take for being asked again.
     { operation, cause: error, retryable: false },
   );
+}
+
+export function storeClosed(operation: string, cause?: unknown): StrataError {
+  return new StrataError('closed', `${operation}: the store is closed`, { operation, cause });
+}
+
+/** For a write that was under way when the store was closed without it. */
+export function cutOff(operation: string): StrataError {
+  const message = `${operation}: the store was closed while the write was under way`;
+  return new StrataError('unknown-outcome', message, { operation });
 }
 
 function ofNumber(code: number, path: string): StrataErrorCode | undefined {

@@ -6,7 +6,7 @@ import { Envelope } from '../../store/feed/envelope.ts';
 import type { IndexPlace } from '../../store/feed/plan.ts';
 import { ENVELOPES } from './envelope-io.ts';
 import { decodeHead, type Tip } from './head.ts';
-import { toStrataError } from './lmdb-errors.ts';
+import { storeClosed, toStrataError } from './lmdb-errors.ts';
 import { expiryBytes, readPlace } from './places.ts';
 import { ReadTransaction } from './read-transaction.ts';
 import { HEAD_KEY, type Tables } from './tables.ts';
@@ -32,8 +32,7 @@ export class Reader {
   /** Runs reads of one moment, now; their failures come out as `StrataError`s. */
   run<T>(operation: string, read: () => T): T {
     const transaction = this.#transaction;
-    if (transaction.isClosed)
-      throw new StrataError('closed', `${operation}: the store is closed`, { operation });
+    if (transaction.isClosed) throw storeClosed(operation);
     try {
       return read();
     } catch (error) {
