@@ -75,7 +75,7 @@ export class Follower<V> {
     this.#env = env;
     this.#pace = new Pace(env);
     this.#front = new FollowFront({ ...setup, pace: this.#pace });
-    this.#beatMs = Math.max(1, Math.min(BEAT_MS, (maxLagMs ?? BEAT_MS) / 2));
+    this.#beatMs = Math.max(1, Math.min(BEAT_MS, (maxLagMs ?? Number.POSITIVE_INFINITY) / 2));
     this.#lag = new FollowLag(env, this.#beatMs);
     copies.follows = true;
     copies.gate = () => this.#serves;
@@ -243,7 +243,6 @@ export class Follower<V> {
 
   /** Waits for something new, but not without making sure now and then that there is nothing. */
   async #wait(at: Position): Promise<void> {
-    this.#pace.rested();
     const call = this.#newCall();
     this.#waits = true;
     try {
@@ -253,6 +252,7 @@ export class Follower<V> {
       if (error !== call.ended) throw error;
     } finally {
       this.#waits = false;
+      this.#pace.rested();
     }
   }
 
@@ -326,6 +326,8 @@ export class Follower<V> {
     call: Call = this.#newCall(),
     timeoutMs: number = this.#setup.timeoutMs,
   ): Promise<T> {
+    if (this.#closed) call.end('closed');
+    call.throwIfEnded();
     const result = work(call);
     if (!(result instanceof Promise)) return result;
     const timer = Number.isFinite(timeoutMs)
@@ -347,9 +349,9 @@ export class Follower<V> {
   }
 
   #rest(pauseMs: number): Promise<void> {
-    this.#pace.rested();
     return new Promise((resolve) => {
       const end = (): void => {
+        this.#pace.rested();
         this.#pause?.timer.cancel();
         this.#pause = undefined;
         resolve();
