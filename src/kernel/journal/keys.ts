@@ -31,17 +31,23 @@ export class JournalKeys {
     this.deadLetters = `${prefix}dead/`;
   }
 
-  /** Where a record stands, or a further part of it: in the order of the numbers. */
-  record(seq: number, part = 0): string {
-    const name = this.records + String(seq).padStart(SEQ_DIGITS, '0');
-    return part === 0 ? name : `${name}/${String(part).padStart(PART_DIGITS, '0')}`;
+  /** Where a record stands: in the order of the numbers. */
+  record(seq: number): string {
+    return this.records + String(seq).padStart(SEQ_DIGITS, '0');
   }
+}
 
-  /** The number of the record to which a key belongs, and of the part. */
-  parseRecord(key: string): { readonly seq: number; readonly part: number } | undefined {
-    const match = /^(\d{16})(?:\/(\d{6}))?$/.exec(key.slice(this.records.length));
-    return match === null ? undefined : { seq: Number(match[1]), part: Number(match[2] ?? 0) };
-  }
+/** Where the parts of a document stand that is too long for one entry; the first has the key itself. */
+export function partKey(key: string, part: number): string {
+  return part === 0 ? key : `${key}/${String(part).padStart(PART_DIGITS, '0')}`;
+}
+
+/** To which document a key belongs, and as which part. */
+export function parsePart(key: string): { readonly key: string; readonly part: number } {
+  const match = /\/(\d{6})$/.exec(key);
+  return match === null
+    ? { key, part: 0 }
+    : { key: key.slice(0, match.index), part: Number(match[1]) };
 }
 
 /** Names the dead letter of a write: the same write has the same. */
@@ -52,5 +58,5 @@ export function deadLetterId({
   readonly key: string;
   readonly version: string;
 }): string {
-  return `${version}/${crc32(encoder.encode(key)).toString(16)}`;
+  return `${version}/${crc32(encoder.encode(key)).toString(16).padStart(8, '0')}`;
 }
