@@ -1,10 +1,12 @@
 import { Call } from '../../store/call.ts';
+import { failure } from '../../store/errors.ts';
 import * as is from '../../store/option-rules.ts';
 import { CALL_RULES, checkOptions } from '../../store/options.ts';
 import type { Store } from '../../store/store.ts';
 import { NO_PENDING, type Pending } from './events.ts';
 import type { Policy } from './tiered-parts.ts';
 import type { TieredControls, TieredStore } from './tiered-store.ts';
+import { warmTarget } from './warming/index.ts';
 
 const CLOSE_RULES = { drainMs: { expected: 'a number of ms', accepts: isDrainMs } };
 
@@ -15,7 +17,7 @@ function isDrainMs(value: unknown): boolean {
 /** Adds the controls of a tiered store to the store that its primitives make. */
 export function withControls<V>(
   store: Store<V>,
-  { primitives, status, behind }: Policy<V>,
+  { primitives, status, behind, warming }: Policy<V>,
 ): TieredStore<V> {
   const pending = (): Pending => behind?.pending() ?? NO_PENDING;
   const closeStore = store.close.bind(store);
@@ -30,6 +32,11 @@ export function withControls<V>(
       call.throwIfEnded();
       if (behind !== undefined) await call.guard(behind.flush(call));
       return pending();
+    },
+    warm: async (options) => {
+      if (warming === undefined)
+        throw failure('unsupported', 'warm', 'the front of this tiered store cannot be warmed');
+      return warmTarget(warming, options);
     },
     close: async (options) => {
       checkOptions('close', options, CLOSE_RULES);

@@ -61,7 +61,8 @@ function timedCopy<V>(
 export function toPlainCopy<V>(head: EntryHead, value: V, source: Source): SetWrite<V> {
   const { rev, origin, meta } = head;
   const epoch = rev === undefined ? '' : source.epochOf(rev);
-  return copyOf(head, value, origin ?? stampOf(head, source.id, epoch), meta);
+  const copy = copyOf(head, value, origin ?? stampOf(head, source.id, epoch), meta);
+  return { ...copy, cached: true };
 }
 
 function stampOf({ version, rev }: EntryHead, store: string, epoch: string): Origin {

@@ -10,10 +10,15 @@ import type {
 } from '../../store/primitives.ts';
 
 /**
- * A part whose values are copied either way: for one that shares references (`guard`) inside a
- * store that copies nothing itself.
+ * The back as it is to be used beside this front. Where only the back shares references (`guard`),
+ * its values are copied either way: nothing else would keep them apart.
  */
-export function copying<V>(inner: Primitives<V>, copy: (value: V) => V): Primitives<V> {
+export function copyingFor<V>(front: Primitives<V>, back: Primitives<V>): Primitives<V> {
+  const copy = front.guard === undefined ? back.guard?.bind(back) : undefined;
+  return copy === undefined ? back : copying(back, copy);
+}
+
+function copying<V>(inner: Primitives<V>, copy: (value: V) => V): Primitives<V> {
   const { feed, blocking, codec } = inner;
   const out = (entry: Entry<V> | undefined): Entry<V> | undefined =>
     entry && { ...entry, value: copy(entry.value) };

@@ -1,4 +1,5 @@
 import type { StrataError } from '../../store/errors.ts';
+import type { WarmProgress } from './warming/options.ts';
 
 /** What a tiered store tells about itself through `onEvent`. Calls learn of failures by their own errors. */
 export type TieredEvent =
@@ -10,6 +11,10 @@ export type TieredEvent =
   | { readonly type: 'following' }
   /** The feed could not be continued: copies were removed where they could not be trusted. */
   | { readonly type: 'feed-lost'; readonly cause: StrataError }
+  /** What `warmOnOpen` asked for is in the front. */
+  | { readonly type: 'warmed'; readonly progress: WarmProgress }
+  /** It is not; reads go on as without it. The details of the cause say how far it came. */
+  | { readonly type: 'warm-failed'; readonly cause: StrataError }
   /** Writes that had been acknowledged were found in the journal when it was opened. */
   | { readonly type: 'recovered'; readonly keys: number; readonly bytes: number }
   /** A window of pending writes is in the back. */

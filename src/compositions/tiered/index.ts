@@ -4,12 +4,13 @@ import { primitivesOf } from '../../store/internals.ts';
 import type { Primitives } from '../../store/primitives.ts';
 import type { StoreWithBlocking } from '../../store/store.ts';
 import { withControls } from './controls.ts';
-import { copying } from './copying.ts';
+import { copyingFor } from './copying.ts';
 import { checkTieredOptions, type TieredOptions } from './options.ts';
 import { overlayPolicy } from './overlay-store.ts';
 import { throughPolicy } from './through-store.ts';
 import { tieredParts } from './tiered-parts.ts';
 import type { TieredStore, TieredStoreWithBlocking } from './tiered-store.ts';
+import { warmedWhileOpen } from './warming/while-open.ts';
 
 export type { Pending, TieredEvent, TieredStatus } from './events.ts';
 export type {
@@ -20,6 +21,13 @@ export type {
   WritePolicy,
 } from './options.ts';
 export type { TieredControls, TieredStore, TieredStoreWithBlocking } from './tiered-store.ts';
+export { copyKeys, warm, warmReachable } from './warming/index.ts';
+export type {
+  CopyingOptions,
+  WarmOptions,
+  WarmProgress,
+  WarmStrategy,
+} from './warming/options.ts';
 
 /**
  * A fast front over the store that counts, as one store.
@@ -64,16 +72,21 @@ export function tiered<V>(options: TieredOptions<V>): TieredStore<V> {
       { operation: 'tiered' },
     );
   if (write === 'front-only') checkOverlay(front);
-  // Where only the back shares references, nothing else would keep its values apart.
-  const copy = front.guard === undefined ? found.guard?.bind(found) : undefined;
-  const back = copy === undefined ? found : copying(found, copy);
-  const parts = tieredParts(options, front, back);
+  const parts = tieredParts(options, front, copyingFor(front, found));
   const policy = write === 'front-only' ? overlayPolicy(parts) : throughPolicy(parts);
-  return withControls(defineStore(policy.primitives), policy);
+  // What exists nowhere else is not given up.
+  if (write === 'front-only') front.evictOnlyCached?.();
+  return withControls(defineStore(warmedWhileOpen(policy, parts)), policy);
 }
 
-function checkOverlay<V>({ shape, capabilities }: Primitives<V>): void {
-  const { atomic, conditional } = capabilities;
+function checkOverlay<V>({ shape, capabilities, evictOnlyCached }: Primitives<V>): void {
+  const { atomic, conditional, evicts } = capabilities;
+  if (evicts === true && evictOnlyCached === undefined)
+    throw new StrataError(
+      'unsupported',
+      `tiered: a ${shape.type} front that evicts cannot take front-only writes, since it cannot tell them from copies; expected the evicting store itself`,
+      { operation: 'tiered', details: { evicts } },
+    );
   if (atomic === 'batch' && conditional === 'all') return;
   throw new StrataError(
     'unsupported',

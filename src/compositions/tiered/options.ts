@@ -5,6 +5,7 @@ import * as is from '../../store/option-rules.ts';
 import { checkOptions } from '../../store/options.ts';
 import type { Store } from '../../store/store.ts';
 import type { TieredEvent } from './events.ts';
+import { checkWarmOptions, type WarmOptions } from './warming/options.ts';
 
 /** Which writes go where. */
 export type WritePolicy = 'through' | 'behind' | 'around' | 'front-only';
@@ -72,6 +73,13 @@ export interface TieredOptions<V> {
   /** Most keys to remember whose copies could not be updated; default 100,000. Beyond it the whole front is emptied before it is asked again. */
   readonly maxFenced?: number;
 
+  /**
+   * Fills the front from the opening on, as `store.warm` does; `true` with the defaults. Nothing waits
+   * for it: what is not in the front yet is read as without it. `onEvent` tells how it ended. Default
+   * false.
+   */
+  readonly warmOnOpen?: boolean | WarmOptions;
+
   /** With `behind`: where acknowledged writes are kept until the back has them. `front`: in the front, which must be durable; `volatile`: nowhere, a crash loses them. Default `front` where that is durable. */
   readonly journal?: 'front' | 'volatile' | Store<V> | Store<Uint8Array>;
   /** With `behind`: bounds of what is pending; default 100,000 keys and 64 MiB. */
@@ -115,6 +123,7 @@ const RULES = {
   breaker: { expected: 'false or an object', accepts: (v) => v === false || is.object.accepts(v) },
   frontTimeoutMs: is.durationMs,
   maxFenced: is.count,
+  warmOnOpen: is.either(is.boolean, is.object),
   journal: isStoreOrWord,
   maxPending: is.object,
   whenFull: is.oneOf('block', 'reject'),
@@ -151,6 +160,7 @@ export function checkTieredOptions<V>(options: TieredOptions<V>): void {
   checkOptions('tiered', options.maxPending, PENDING_RULES);
   checkOptions('tiered', options.retry, RETRY_RULES);
   checkOrder('retry.minMs', options.retry?.minMs, options.retry?.maxMs, 'retry.maxMs');
+  if (typeof options.warmOnOpen === 'object') checkWarmOptions('tiered', options.warmOnOpen);
   const { breaker } = options;
   if (typeof breaker === 'object')
     checkOrder(

@@ -1,8 +1,9 @@
 import { Call } from '../../store/call.ts';
+import type { Capabilities } from '../../store/capabilities.ts';
 import type { BlockingPrimitives, Primitives } from '../../store/primitives.ts';
 import { BackLink } from './back-link.ts';
-import { NO_PENDING } from './events.ts';
-import { Overlay, type OverlaySetup } from './overlay.ts';
+import { NO_PENDING, type TieredStatus } from './events.ts';
+import { MARK, Overlay, type OverlaySetup } from './overlay.ts';
 import { atHand } from './parts.ts';
 import { SourceName } from './source.ts';
 import {
@@ -13,6 +14,7 @@ import {
   type TieredParts,
   Traffic,
 } from './tiered-parts.ts';
+import { overlayTarget } from './warming/warm-target.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -38,7 +40,7 @@ export function overlayPolicy<V>(parts: TieredParts<V>): Policy<V> {
   const { peek, feed, checkValue } = front;
   const primitives: Primitives<V> = {
     ...commonOf(parts),
-    capabilities: Object.freeze({ ...front.capabilities, blocking: blocking !== undefined }),
+    capabilities: capabilitiesOf(parts),
     ...(checkValue !== undefined && { checkValue: checkValue.bind(front) }),
     ...(peek !== undefined && { peek: (key) => peek.call(front, key) }),
     readOne: (key, call) => traffic.run(call, () => overlay.readOne(key, call)),
@@ -54,7 +56,22 @@ export function overlayPolicy<V>(parts: TieredParts<V>): Policy<V> {
       await closeAll(parts.close());
     },
   };
-  return { primitives, status: () => ({ back: link.status, fenced: 0, pending: NO_PENDING }) };
+  const status = (): TieredStatus => ({ back: link.status, fenced: 0, pending: NO_PENDING });
+  const warming = overlayTarget(
+    { front, back, backStore: parts.options.back },
+    (key) => MARK + key,
+  );
+  return { primitives, status, warming };
+}
+
+/** Those of the front; what is evicted from it is seen in the back again, unless that is not asked. */
+function capabilitiesOf<V>({ front, back, read }: TieredParts<V>): Capabilities {
+  const { evicts, ...capabilities } = front.capabilities;
+  return Object.freeze({
+    ...capabilities,
+    ...(evicts && read === 'front-only' && { evicts }),
+    blocking: front.blocking !== undefined && back.blocking !== undefined,
+  });
 }
 
 function blockingPrimitives<V>(

@@ -13,7 +13,7 @@ import type { Door } from './parts.ts';
 import type { SourceName } from './source.ts';
 
 /** Under this and the key stands a delete mark: the back's entry is hidden. */
-const MARK = `${RESERVED_PREFIX}tiered/deleted/`;
+export const MARK: string = `${RESERVED_PREFIX}tiered/deleted/`;
 
 export interface OverlaySetup<V> {
   readonly env: Env;

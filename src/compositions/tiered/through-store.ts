@@ -25,6 +25,7 @@ import {
   type TieredParts,
   Traffic,
 } from './tiered-parts.ts';
+import { throughTarget } from './warming/through-target.ts';
 
 /** A tiered store whose writes go to the back. */
 export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
@@ -82,7 +83,7 @@ export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
     fenced: copies.fenced,
     pending: NO_PENDING,
   });
-  return { primitives, status };
+  return { primitives, status, warming: throughTarget(parts, setup, doors) };
 }
 
 function setupOf<V>(
@@ -150,10 +151,12 @@ function isEmpty<V>({ blocking }: Primitives<V>): boolean {
   }
 }
 
-function capabilitiesOf<V>({ front, back }: TieredParts<V>): Capabilities {
+function capabilitiesOf<V>({ front, back, read }: TieredParts<V>): Capabilities {
   const { feed } = back;
   return Object.freeze({
     ...back.capabilities,
+    // What the front evicts is read from the back again, unless that is not asked.
+    ...(read === 'front-only' && front.capabilities.evicts && { evicts: true as const }),
     feed: feed !== undefined && back.capabilities.feed,
     blocking: front.blocking !== undefined && back.blocking !== undefined,
   });

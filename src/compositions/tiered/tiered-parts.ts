@@ -7,6 +7,7 @@ import type { Store } from '../../store/store.ts';
 import type { Pending, TieredEvent, TieredStatus } from './events.ts';
 import type { ReadPolicy, TieredOptions, WritePolicy } from './options.ts';
 import { asyncDoor, type BackBounds, blockingDoor, type Door } from './parts.ts';
+import type { WarmTarget } from './warming/target.ts';
 
 /** A tiered store's options, complete. */
 export interface TieredParts<V> {
@@ -31,6 +32,8 @@ export interface TieredParts<V> {
 export interface Policy<V> {
   readonly primitives: Primitives<V>;
   status(): TieredStatus;
+  /** How the front is warmed beside everything else; absent where it cannot be. */
+  readonly warming?: WarmTarget<V>;
   /** Absent where nothing is ever pending. */
   readonly behind?: {
     pending(): Pending;

@@ -1,6 +1,7 @@
 import type { CallOptions } from '../../store/operations.ts';
 import type { Store, StoreWithBlocking } from '../../store/store.ts';
 import type { Pending, TieredStatus } from './events.ts';
+import type { WarmOptions, WarmProgress } from './warming/options.ts';
 
 /** What a tiered store adds to a store. */
 export interface TieredControls {
@@ -13,6 +14,11 @@ export interface TieredControls {
    * meanwhile is not waited for. No bound unless given. Resolves with what is pending then.
    */
   flush(options?: CallOptions): Promise<Pending>;
+  /**
+   * Fills the front with copies of what the back holds: see `warm`. Beside reads and writes of this
+   * store nothing newer is overwritten or brought back. Ends with `closed` when the store is closed.
+   */
+  warm(options?: WarmOptions): Promise<WarmProgress>;
   /** Closes; pending writes that do not reach the back within 5,000 ms stay in the journal for the next opening. */
   close(): Promise<void>;
   /** Closes, and waits `drainMs` for pending writes (default 5,000; 0 does not wait). Resolves with what is left in the journal. */
