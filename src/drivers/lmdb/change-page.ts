@@ -56,9 +56,11 @@ export class PageMerger {
   #key: Buffer | undefined;
   readonly pages: StoredPage[] = [];
 
-  add(key: Buffer, changes: readonly Uint8Array[]): void {
-    for (const change of changes) this.#bytes += change.length;
-    this.#parts.push(...changes);
+  add(key: Buffer, parts: readonly Uint8Array[]): void {
+    for (const part of parts) {
+      this.#bytes += part.length;
+      this.#parts.push(part);
+    }
     if (this.#parts.length > 0) this.#key = key;
     if (this.#bytes >= PAGE_BYTES) this.finish();
   }
@@ -102,8 +104,12 @@ export class PageCursor implements IndexPlace {
     return this.#bytes.toString('utf8', this.#at + HEAD_BYTES, this.#next);
   }
 
-  /** The change as it is stored. */
-  get stored(): Uint8Array {
-    return this.#bytes.subarray(this.#at, this.#next);
+  /** Where the change stands in the page. */
+  get start(): number {
+    return this.#at;
+  }
+
+  get end(): number {
+    return this.#next;
   }
 }

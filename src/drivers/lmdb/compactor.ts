@@ -93,13 +93,19 @@ export class Compactor {
         merger.finish();
         return { old, pages: merger.pages, removed, next: last };
       }
-      const kept: Uint8Array[] = [];
       const before = removed.length;
+      const kept: Uint8Array[] = [];
       const cursor = new PageCursor(value);
+      /** Where what is kept of the page begins, since the last stale change. */
+      let from = 0;
       for (; cursor.next(); examined++) {
-        if (this.#isStale(cursor)) removed.push({ rev: cursor.rev, pos: cursor.pos });
-        else kept.push(cursor.stored);
+        const { rev, pos, start } = cursor;
+        if (!this.#isStale(cursor, rev, pos)) continue;
+        removed.push({ rev, pos });
+        if (start > from) kept.push(value.subarray(from, start));
+        from = cursor.end;
       }
+      if (cursor.start > from) kept.push(value.subarray(from, cursor.start));
       if (removed.length === before && value.length >= SMALL_PAGE_BYTES) merger.finish();
       else {
         old.push(key);
@@ -111,8 +117,8 @@ export class Compactor {
     return { old, pages: merger.pages, removed, next: undefined };
   }
 
-  #isStale(change: PageCursor): boolean {
-    if (this.#marked) return this.#marks.has(change.rev, change.pos);
+  #isStale(change: PageCursor, rev: number, pos: number): boolean {
+    if (this.#marked) return this.#marks.has(rev, pos);
     return !mayBeCurrent(this.#reader, change.key, change);
   }
 }
