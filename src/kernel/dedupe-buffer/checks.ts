@@ -48,6 +48,23 @@ export function checkUpdates(
   }
 }
 
+/** Refuses what `deleteOf` made if it is no delete. */
+export function checkDeletes(
+  operation: string,
+  deletes: readonly Queueable[],
+  keys: readonly string[],
+): void {
+  checkUpdates(operation, deletes, keys);
+  const wrong = deletes.find(({ deleted }) => deleted !== true);
+  if (wrong !== undefined)
+    throw invalidArgument(
+      operation,
+      'what deleteOf gave',
+      wrong,
+      'an object { key, deleted: true }',
+    );
+}
+
 function isUpdate(
   update: (Queueable & { readonly value?: unknown }) | null | undefined,
   knownKey: string | undefined,

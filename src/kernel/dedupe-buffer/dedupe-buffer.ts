@@ -2,6 +2,7 @@ import { failure, invalidArgument } from '../../store/errors.ts';
 import { checkOptions } from '../../store/options.ts';
 import {
   checkBufferOptions,
+  checkDeletes,
   checkSink,
   checkStatus,
   checkUpdates,
@@ -245,7 +246,7 @@ export class DedupeBuffer<V, U extends DedupeUpdate<V> = DedupeUpdate<V>> {
   #deleteMissing(operation: string): void {
     const missing = this.#seen?.missing() ?? NO_KEYS;
     const deletes = missing.map((key) => this.#deleteOf(key));
-    checkUpdates(operation, deletes, missing);
+    checkDeletes(operation, deletes, missing);
     for (const [i, key] of missing.entries()) this.#queue.put(key, deletes[i] as U);
     this.#seen?.endResync();
   }
