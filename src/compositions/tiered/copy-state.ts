@@ -12,6 +12,8 @@ export class CopyState<V> extends KeyState {
   frontWrite: Promise<unknown> | undefined = undefined;
   /** A read of the back. Those who ask now may share it, unless a write is under way: it may have begun before that took effect. */
   load: Promise<Entry<V> | undefined> | undefined = undefined;
+  /** When it began, in ms since 1970. */
+  loadSinceMs = 0;
   /** The read that begins after this one, for those who may not share it. */
   nextLoad: Promise<Entry<V> | undefined> | undefined = undefined;
   /**

@@ -37,6 +37,11 @@ export class Freshness {
     return { readAt, keepUntil: Math.floor(readAt + keepMs) };
   }
 
+  /** Whether what the back said after `readAt` is no longer fresh. */
+  isOver(readAt: number): boolean {
+    return this.#env.now() - readAt >= this.#ttlMs;
+  }
+
   worthOf(copy: EntryHead): Worth {
     const ageMs = this.#ageOf(copy);
     if (ageMs < this.#ttlMs) return 'fresh';

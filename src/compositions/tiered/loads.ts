@@ -117,13 +117,16 @@ export class Loads<V> {
     if (state === undefined || this.#back.blocking) return undefined;
     if (call.fresh) return this.#joinRenewal(state, call);
     const running = state.load;
-    if (running === undefined || state.writers === 0) return running;
+    if (running === undefined) return undefined;
+    if (state.writers === 0)
+      // What was asked for so long ago would be given out older than a copy may be.
+      return this.#setup.freshness?.isOver(state.loadSinceMs) === true ? undefined : running;
     const begin = async (): Promise<Entry<V> | undefined> => {
       state.nextLoad = undefined;
       if (state.load === running) state.load = undefined;
       return this.one(key, call);
     };
-    state.nextLoad ??= running.then(begin, begin);
+    state.nextLoad ??= heard(running.then(begin, begin));
     return state.nextLoad;
   }
 
@@ -138,7 +141,7 @@ export class Loads<V> {
       if (isAway(error)) throw error;
       return this.one(state.key, call);
     };
-    state.nextRenewal ??= running.then(() => begin(), begin);
+    state.nextRenewal ??= heard(running.then(() => begin(), begin));
     return state.nextRenewal;
   }
 
@@ -186,11 +189,10 @@ export class Loads<V> {
     );
     const given = this.#setup.awaitsCopies ? kept.then(() => answer) : answer;
     return reading.map((one, i) => {
-      const load = given.then((entries) => entries[i]);
-      // Who asked hears of a failure; here it only ends the sharing.
-      load.catch(() => {});
+      const load = heard(given.then((entries) => entries[i]));
       one.shared = load;
       one.state.load = load;
+      one.state.loadSinceMs = one.since.wallMs;
       if (one.why === 'renewal') one.state.renewal = load;
       return load;
     });
@@ -291,6 +293,12 @@ export class Loads<V> {
   ): Awaitable<T> {
     return this.ask(new Call(this.#setup.env, operation, key, { timeoutMs, fresh }), work);
   }
+}
+
+/** A promise whose failure is told to whoever waits for it, if anybody does. */
+function heard<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }
 
 function whyOf({ fresh }: Call, isOld: boolean): Why {
