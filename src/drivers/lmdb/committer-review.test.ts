@@ -72,6 +72,60 @@ describe('deletes that are forgotten while their keys are written again', () => 
   });
 });
 
+describe('large batches of one turn', () => {
+  it('are handed over as they come, each planned upon those before it', async () => {
+    const store = open();
+    const committer = committerOf(store);
+    let begun = 0;
+    onBegin(store, () => begun++);
+    const expected = new Map<string, number>();
+    const commits: Promise<{ readonly rev?: number }>[] = [];
+    for (let n = 1; n <= 30; n++) {
+      const keys = Array.from({ length: 900 }, (_, i) => `k${(i * n) % 1_301}`);
+      for (const key of keys) expected.set(key, n);
+      commits.push(
+        committer.commit(
+          keys.map((key) => set(key, n)),
+          newCall(),
+        ),
+      );
+    }
+    // Nothing of it is in the tables yet: the condition is checked against what is on its way.
+    const taken = committer.commit([{ ...set('k0', 99), if: 'absent' }], newCall());
+    expect(begun).toBeGreaterThan(1);
+    await expect(taken).rejects.toMatchObject({ code: 'conflict', key: 'k0' });
+    const revs = (await Promise.all(commits)).map(({ rev }) => rev);
+    expect(revs).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
+    for (const [key, n] of expected)
+      expect(store.reader.run('get', () => store.reader.value(key))).toEqual(bytes(n));
+    await store.close();
+    expect((await examineLmdb(store.path)).flaws).toEqual([]);
+  });
+
+  it('lose nothing when other processes commit between them', async () => {
+    const store = open();
+    const other = open({ path: store.path });
+    const committer = committerOf(store);
+    onBegin(store, (group) => {
+      if (group === 0 || group === 2)
+        committerOf(other).commitNow('set', [set(`other${group}`, 1)]);
+    });
+    const commits = Array.from({ length: 12 }, (_, n) =>
+      committer.commit(
+        Array.from({ length: 800 }, (_, i) => set(`k${i + n * 100}`, n)),
+        newCall(),
+      ),
+    );
+    const revs = (await Promise.all(commits)).map(({ rev = 0 }) => rev);
+    expect(revs).toEqual(revs.toSorted((a, b) => a - b));
+    const last = store.reader.run('get', () => store.reader.value('k1200'));
+    expect(last).toEqual(bytes(11));
+    await store.close();
+    await other.close();
+    expect((await examineLmdb(store.path)).flaws).toEqual([]);
+  });
+});
+
 describe('commits that came too late again and again', () => {
   it('leave out those that were given up meanwhile', async () => {
     const store = open();

@@ -20,6 +20,9 @@ import type { Upkeep, UpkeepJob, UpkeepResult } from './upkeep.ts';
 /** A group takes so much, which bounds how long it holds the thread. */
 const GROUP_WRITES = 64_000;
 const GROUP_BYTES: number = 64 * 1024 * 1024;
+/** So much is handed over without waiting for the turn to end: the writer thread works on it while more is prepared. */
+const EARLY_WRITES = 2_000;
+const EARLY_BYTES: number = 2 * 1024 * 1024;
 /** While so much is on its way, further commits wait. */
 const WRITES_ON_THE_WAY = 32_000;
 const BYTES_ON_THE_WAY: number = 32 * 1024 * 1024;
@@ -57,6 +60,9 @@ export class Committer {
   readonly #planner: Planner;
   readonly #known = new KnownKeys(KNOWN_KEYS);
   readonly #queue = new Fifo<PendingCommit>();
+  /** What was queued since the queue was last looked at. */
+  #newWrites = 0;
+  #newBytes = 0;
   #jobs: UpkeepJob[] = [];
   /** Planned in vain; they come before the queue. */
   #requeued: PendingCommit[] = [];
@@ -84,7 +90,10 @@ export class Committer {
     const prepared = prepare(writes);
     return new Promise((succeed, fail) => {
       this.#queue.push({ ...prepared, operation, call, tries: 0, alone: false, succeed, fail });
-      this.#schedule();
+      this.#newWrites += prepared.writes.length;
+      this.#newBytes += prepared.bytes;
+      if (this.#newWrites >= EARLY_WRITES || this.#newBytes >= EARLY_BYTES) this.#pump();
+      else this.#schedule();
     });
   }
 
@@ -152,6 +161,8 @@ export class Committer {
 
   /** Hands over what waits, as far as it may. */
   #pump(): void {
+    this.#newWrites = 0;
+    this.#newBytes = 0;
     if (this.#failure !== undefined) this.#failAll(this.#failure);
     while (this.#mayBegin()) {
       this.#dropEnded();
