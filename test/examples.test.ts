@@ -80,6 +80,15 @@ describe('examples', () => {
     expect(program.said()).toBe("{ name: 'Ada', visits: 1 }\n");
   });
 
+  test('dedupe-buffer: the newest of each key, in order', async () => {
+    const program = start('dedupe-buffer.ts');
+    expect(await program.ended).toBe(0);
+    expect(program.said().split('\n')).toEqual([
+      ...['resync', 'new door 1000', 'new window -1000', 'in-sync'],
+      ...['updated door 1001', 'deleted window ', 'in-sync', ''],
+    ]);
+  });
+
   test('replication: a copy follows, and goes on after a restart', async () => {
     const PORT = String(await freePort());
     const SERVER = `ws://127.0.0.1:${PORT}`;
