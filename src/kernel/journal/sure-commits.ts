@@ -1,5 +1,5 @@
 import type { Awaitable } from '../../store/awaitable.ts';
-import { type Call, DEFAULT_TIMEOUT_MS } from '../../store/call.ts';
+import { Call, DEFAULT_TIMEOUT_MS } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
 import { failure, isStrataError, type StrataError } from '../../store/errors.ts';
 import type { CommitOutcome, Write } from '../../store/primitives.ts';
@@ -140,10 +140,21 @@ export class SureCommits {
       this.#doubt({ claim, proof, undo: false, settle, fail });
     });
     if (applied) return undefined;
-    if (proof === undefined) return this.#run(writes, proof, call);
+    if (proof === undefined) return this.#again(writes, call);
     throw failure('unavailable', call.operation, 'the journal did not take the write', {
       cause: error,
     });
+  }
+
+  /** Makes a commit once more of which nobody knows whether it was applied: until it is. */
+  async #again(writes: readonly Write<unknown>[], call: Call): Promise<undefined> {
+    const { env, ownership } = this.#options;
+    const background = Call.background(env, call.operation);
+    try {
+      await persist(env, ownership.life, async () => this.#run(writes, undefined, background));
+    } catch (cause) {
+      throw unknown(call.operation, cause);
+    }
   }
 
   #lose(cause: unknown, operation: string): StrataError {
