@@ -4,6 +4,7 @@ import { FIRST_USER_KEY } from '../store/keys.ts';
 import { managedIterable } from '../store/managed-iterable.ts';
 import type { Feed, FeedPage, Position } from '../store/primitives.ts';
 import { breadthFirst, type WalkState } from './breadth-first.ts';
+import { feedState } from './feed-state.ts';
 import { type Link, type LinkReader, type LinkReaderInit, missingEntry } from './link-reader.ts';
 import type { Roots } from './options.ts';
 import { askRoots } from './roots.ts';
@@ -120,10 +121,14 @@ export class Marks<V> {
     });
   }
 
-  /** Marks what newly written entries point to; resolves with how many entries were read for it. */
+  /**
+   * Marks what was written up to now points to; resolves with how many entries were read for it. Up
+   * to now and no further: writers may be faster than their feed is read.
+   */
   async #followFeed(feed: Feed<V>): Promise<number> {
+    const { head } = await feedState(feed, this.#init);
     let visited = 0;
-    for (;;) {
+    while (this.#at === undefined || this.#at.rev < head.rev) {
       let end: Position | undefined;
       for await (const page of this.#pages(feed)) {
         visited += await this.#take(page);
@@ -132,6 +137,7 @@ export class Marks<V> {
       if (end === undefined) return visited;
       this.#at = end;
     }
+    return visited;
   }
 
   async #take({ changes }: FeedPage<V>): Promise<number> {

@@ -6,6 +6,7 @@ export class ReadAhead<V> {
   readonly #reader: LinkReader<V>;
   readonly #concurrency: number;
   readonly #batchKeys: number;
+  readonly #most: number;
   readonly #entries = new Map<string, Promise<Visited<V>>>();
   readonly #underWay = new Set<Promise<unknown>>();
 
@@ -13,6 +14,7 @@ export class ReadAhead<V> {
     this.#reader = reader;
     this.#concurrency = concurrency;
     this.#batchKeys = batchKeys;
+    this.#most = concurrency * batchKeys;
   }
 
   /** One entry: the one read ahead, else read now, together with what is likely to be asked next. */
@@ -29,8 +31,10 @@ export class ReadAhead<V> {
     while (this.#underWay.size >= this.#concurrency) await Promise.race(this.#underWay);
     const free = this.#concurrency - this.#underWay.size;
     const wanted = new Map([[link.key, link]]);
+    // No further than there is room: what lies beyond would only drive out what is nearer.
+    let near = 1;
     for (const next of likely) {
-      if (wanted.size >= free * this.#batchKeys) break;
+      if (++near > this.#most || wanted.size >= free * this.#batchKeys) break;
       if (!this.#entries.has(next.key)) wanted.set(next.key, next);
     }
     const links = [...wanted.values()];
@@ -55,9 +59,8 @@ export class ReadAhead<V> {
   }
 
   #makeRoom(count: number): void {
-    const most = this.#concurrency * this.#batchKeys;
     for (const key of this.#entries.keys()) {
-      if (this.#entries.size + count <= most) return;
+      if (this.#entries.size + count <= this.#most) return;
       this.#entries.delete(key);
     }
   }

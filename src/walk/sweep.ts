@@ -1,10 +1,10 @@
-import { Call, DEFAULT_TIMEOUT_MS } from '../store/call.ts';
+import { DEFAULT_TIMEOUT_MS } from '../store/call.ts';
 import { unsupported } from '../store/checks.ts';
 import type { Entry } from '../store/entry.ts';
 import { primitivesOf } from '../store/internals.ts';
-import type { FeedState, Primitives } from '../store/primitives.ts';
 import type { Store } from '../store/store.ts';
 import { cutoff, type IsYoung } from './cutoff.ts';
+import { feedState } from './feed-state.ts';
 import { LinkReader } from './link-reader.ts';
 import { Marks } from './marks.ts';
 import { BATCH_KEYS, CONCURRENCY, checkRoots, checkWalker, type Roots } from './options.ts';
@@ -54,27 +54,18 @@ export async function sweep<V>(
     signal: options.signal ?? new AbortController().signal,
     timeoutMs: options.timeoutMs ?? usualMs,
   };
-  const state = await feedState(primitives, bounds);
-  const isYoung = cutoff(options, primitives.env, state);
-  const { concurrency = CONCURRENCY, batchKeys = BATCH_KEYS, prefix = '', onMissing } = options;
-  const { env, guard, feed } = primitives;
+  const { env, guard, capabilities } = primitives;
+  const feed = capabilities.feed ? primitives.feed : undefined;
   const init = { store, env, walker, operation: 'sweep', ...bounds, fresh: true };
+  const state = feed && (await feedState(feed, init));
+  const isYoung = cutoff(options, env, state);
+  const { concurrency = CONCURRENCY, batchKeys = BATCH_KEYS, prefix = '', onMissing } = options;
   const reader = new LinkReader<V>(init);
   const marks = new Marks<V>(reader, {
     ...{ ...init, roots, concurrency, batchKeys, prefix, onMissing, guard },
     feed: feed && state && { source: feed, from: state.head },
   });
   return new Sweep(store, reader, marks, isYoung, { ...options, ...bounds, batchKeys }).run();
-}
-
-async function feedState<V>(
-  { feed, capabilities, env }: Primitives<V>,
-  bounds: { readonly signal: AbortSignal; readonly timeoutMs: number },
-): Promise<FeedState | undefined> {
-  if (feed === undefined || !capabilities.feed) return undefined;
-  const call = new Call(env, 'sweep', undefined, bounds);
-  call.throwIfEnded();
-  return call.guard(Promise.resolve(feed.state(call)));
 }
 
 type Settled<V> = SweepOptions<V> & {
