@@ -3,6 +3,7 @@ import { invalidArgument, StrataError } from '../../store/errors.ts';
 import { primitivesOf } from '../../store/internals.ts';
 import type { Primitives } from '../../store/primitives.ts';
 import type { StoreWithBlocking } from '../../store/store.ts';
+import { behindPolicy } from './behind/behind-store.ts';
 import { withControls } from './controls.ts';
 import { copyingFor } from './copying.ts';
 import { checkTieredOptions, type TieredOptions } from './options.ts';
@@ -28,6 +29,13 @@ export type {
   WarmProgress,
   WarmStrategy,
 } from './warming/options.ts';
+
+const POLICIES = {
+  through: throughPolicy,
+  around: throughPolicy,
+  behind: behindPolicy,
+  'front-only': overlayPolicy,
+} as const;
 
 /**
  * A fast front over the store that counts, as one store.
@@ -65,15 +73,9 @@ export function tiered<V>(options: TieredOptions<V>): TieredStore<V> {
   if (front === found)
     throw invalidArgument('tiered', 'the front', options.front, 'another store than the back');
   const write = options.write ?? 'through';
-  if (write === 'behind')
-    throw new StrataError(
-      'unsupported',
-      "tiered: the write policy 'behind' is not offered; there are 'through', 'around' and 'front-only'",
-      { operation: 'tiered' },
-    );
   if (write === 'front-only') checkOverlay(front);
   const parts = tieredParts(options, front, copyingFor(front, found));
-  const policy = write === 'front-only' ? overlayPolicy(parts) : throughPolicy(parts);
+  const policy = POLICIES[write](parts);
   // What exists nowhere else is not given up.
   if (write === 'front-only') front.evictOnlyCached?.();
   return withControls(defineStore(warmedWhileOpen(policy, parts)), policy);

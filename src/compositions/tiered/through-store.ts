@@ -83,7 +83,8 @@ export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
     fenced: copies.fenced,
     pending: NO_PENDING,
   });
-  return { primitives, status, warming: throughTarget(parts, setup, doors) };
+  const copiesOf: Policy<V>['copies'] = (keys, call) => through.copies(keys, call);
+  return { primitives, status, copies: copiesOf, warming: throughTarget(parts, setup, doors) };
 }
 
 function setupOf<V>(

@@ -74,6 +74,21 @@ export class Through<V> {
     });
   }
 
+  /** What the front has of keys, and nothing of those in doubt; never asks the back. */
+  copies(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
+    const { copies } = this.#setup;
+    const resting = keys.filter((key) => copies.serves(key));
+    const asked =
+      resting.length === 0 ? [] : copies.asked(resting, () => this.#front.readMany(resting, call));
+    return chain(asked, (answers) => {
+      const found = new Map(resting.map((key, i) => [key, answers?.[i]]));
+      return keys.map((key) => {
+        const copy = found.get(key);
+        return copy !== undefined && this.#worthOf(copy) === 'fresh' ? fromCopy(copy) : undefined;
+      });
+    });
+  }
+
   /** Entries of the front as they are to be given: those that are in doubt come from the back. */
   settle(entries: readonly Entry<V>[], call: Call): Awaitable<readonly Entry<V>[]> {
     const { copies } = this.#setup;

@@ -1,5 +1,6 @@
 import type { Awaitable } from '../../store/awaitable.ts';
 import { Call, DEFAULT_TIMEOUT_MS } from '../../store/call.ts';
+import type { Entry } from '../../store/entry.ts';
 import type { Env } from '../../store/env.ts';
 import { StrataError } from '../../store/errors.ts';
 import type { Primitives, Shape } from '../../store/primitives.ts';
@@ -32,6 +33,8 @@ export interface TieredParts<V> {
 export interface Policy<V> {
   readonly primitives: Primitives<V>;
   status(): TieredStatus;
+  /** What the front has of keys, and nothing of those in doubt; never asks the back. */
+  copies?(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]>;
   /** How the front is warmed beside everything else; absent where it cannot be. */
   readonly warming?: WarmTarget<V>;
   /** Absent where nothing is ever pending. */

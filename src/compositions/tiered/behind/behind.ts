@@ -1,0 +1,450 @@
+import type { Journal, JournalRecord, JournalWrite } from '../../../kernel/journal/journal.ts';
+import { Call } from '../../../store/call.ts';
+import type { Durability } from '../../../store/capabilities.ts';
+import type { Entry } from '../../../store/entry.ts';
+import type { Env, Timer } from '../../../store/env.ts';
+import { isStrataError, StrataError } from '../../../store/errors.ts';
+import type { CommitOutcome, Position, Write } from '../../../store/primitives.ts';
+import { WriteIds } from '../../../store/version.ts';
+import type { Pending, TieredEvent } from '../events.ts';
+import type { BackConflict } from '../options.ts';
+import { type Base, baseOf, encodeBase } from './base.ts';
+import type { BehindFeed } from './behind-feed.ts';
+import type { FlushRules } from './flush-plan.ts';
+import { Flusher } from './flusher.ts';
+import { changeOf, type PendingWrite, PendingWrites, pendingOf } from './pending-writes.ts';
+import { Sequencer } from './sequencer.ts';
+import { fromBack, isOwn } from './stamps.ts';
+import { type ViewSource, Views } from './views.ts';
+
+/** What the journal need not keep any longer is dropped with the next append, or after so long. */
+const IDLE_MS = 200;
+
+/** What happens where somebody else changed a key. */
+export type ConflictPolicy<V> =
+  | 'overwrite'
+  | 'keep-back'
+  | ((conflict: BackConflict<V>) => V | undefined);
+
+export interface BehindSetup<V> {
+  readonly env: Env;
+  readonly journal: Journal<V>;
+  readonly feed: BehindFeed<V>;
+  readonly beneath: Pick<ViewSource<V>, 'copies' | 'entries' | 'fresh'>;
+  readonly onConflict: ConflictPolicy<V>;
+  readonly maxKeys: number;
+  readonly maxBytes: number;
+  readonly blocks: boolean;
+  readonly retry: { readonly minMs: number; readonly maxMs: number };
+  readonly timeoutMs: number;
+  readonly usualMs: number;
+  /** Whether the back takes batches whole, and on condition. */
+  readonly fenced: boolean;
+  readonly conditional: boolean;
+  readonly fenceValue: V;
+  commit(writes: readonly Write<V>[], call: Call): Promise<CommitOutcome>;
+  look(keys: readonly string[], call: Call): Promise<readonly (Entry<V> | undefined)[]>;
+  /** The front's copy of a key is not what the back holds. */
+  uncopy(key: string): void;
+  /** A pending value for somebody outside. */
+  give(entry: Entry<V>): Entry<V>;
+  own(value: V): V;
+  onEvent(event: TieredEvent): void;
+}
+
+/** The writes of a store that are acknowledged before the back has them: their order, their keeping and their way to the back. */
+export class Behind<V> {
+  readonly pending: PendingWrites<V> = new PendingWrites();
+  readonly views: Views<V>;
+  readonly #setup: BehindSetup<V>;
+  readonly #ids: WriteIds;
+  #sequencer: Sequencer<V> | undefined;
+  #flusher: Flusher<V> | undefined;
+  #opening: Promise<void> | undefined;
+  #idle: Timer | undefined;
+  #lost: StrataError | undefined;
+  #closed = false;
+
+  constructor(setup: BehindSetup<V>) {
+    this.#setup = setup;
+    this.#ids = new WriteIds(setup.env);
+    this.views = new Views<V>({
+      ...setup.beneath,
+      shown: (entry) => this.shown(entry),
+      isOwn: (entry) => isOwn(entry, setup.journal.storeId),
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#sequencer !== undefined;
+  }
+
+  get isBlocking(): boolean {
+    return this.#setup.journal.blocking !== undefined;
+  }
+
+  get durability(): Durability {
+    return this.#setup.journal.durability;
+  }
+
+  /** Whether the versions of the back matter. */
+  get tracksBase(): boolean {
+    return this.#setup.onConflict !== 'overwrite';
+  }
+
+  /** The part that takes commits. Errors: `unavailable` while the journal is not open. */
+  sequencer(operation: string): Sequencer<V> {
+    if (this.#sequencer !== undefined) return this.#sequencer;
+    throw new StrataError(
+      'unavailable',
+      `${operation}: the journal is not open yet; await any call of the store first`,
+      { operation },
+    );
+  }
+
+  /** Opens the journal and takes over what is in it; one that fails is tried again by the next call. */
+  opened(call: Call): Promise<void> {
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return call.untilEnd(this.#opening).catch((error: unknown) => {
+      throw error === call.ended ? error : notOpened(call, error);
+    });
+  }
+
+  /** An entry of the back as this store shows it. */
+  shown(entry: Entry<V>): Entry<V> {
+    return fromBack(entry, this.#setup.journal.storeId);
+  }
+
+  /** What a key shows because of a pending write: an entry, or that there is none. */
+  live(write: PendingWrite<V>): Entry<V> | undefined {
+    const { entry } = write;
+    if (entry === undefined) return undefined;
+    const { expiresAt } = entry;
+    return expiresAt !== undefined && expiresAt <= this.#setup.env.now() ? undefined : entry;
+  }
+
+  /** How much is pending. */
+  status(): Pending {
+    const { env, journal } = this.#setup;
+    const { size, bytes, oldest } = this.pending;
+    return {
+      keys: size,
+      bytes,
+      ...(oldest !== undefined && { oldestMs: Math.max(0, env.monotonicMs() - oldest.sinceMs) }),
+      deadLetters: journal.deadLetterCount,
+    };
+  }
+
+  /** Waits until what is pending now is in the back, or the call ends. */
+  async flush(call: Call): Promise<void> {
+    await this.opened(call);
+    const flush = this.#flusher?.flush(this.#setup.journal.lastSeq);
+    if (flush === undefined) return;
+    try {
+      await call.untilEnd(flush.done);
+    } finally {
+      flush.cancel();
+    }
+  }
+
+  /** The back answers again. */
+  hurry(): void {
+    this.#flusher?.hurry();
+  }
+
+  /** A commit without writes, where there is none yet. */
+  async mark(call: Call): Promise<void> {
+    const marked = this.sequencer(call.operation).record(
+      () => (this.#setup.journal.lastSeq > 0 ? undefined : []),
+      (record) => record && this.#took(record),
+    );
+    await call.untilEnd(marked);
+  }
+
+  /** No more commits are taken. */
+  refuse(): void {
+    this.#closed = true;
+    this.#sequencer?.close();
+  }
+
+  /** Flushes for so long, then leaves the rest in the journal. */
+  async close(drainMs: number, patienceMs: number): Promise<void> {
+    const { env, journal } = this.#setup;
+    const bounded = async (timeoutMs: number, work: (call: Call) => Promise<unknown>) => {
+      const call = new Call(env, 'close', undefined, { timeoutMs });
+      // What does not end in time is left for the next opening.
+      await call.guard(work(call)).catch(() => {});
+    };
+    await bounded(patienceMs, async () => this.#opening);
+    if (this.isOpen && drainMs > 0 && this.#lost === undefined)
+      await bounded(drainMs, (call) => this.flush(call));
+    this.#idle?.cancel();
+    await bounded(patienceMs, async () => this.#flusher?.stop());
+    if (journal.durability === 'memory' && this.pending.size === 0)
+      await bounded(patienceMs, async (call) => this.#flusher?.removeFence(call));
+    await bounded(patienceMs, async () => this.#sequencer?.forgetSpent());
+    await bounded(patienceMs, () => journal.close());
+  }
+
+  /** The journal takes nothing any more; where somebody else has it, that one flushes. */
+  lost(cause: StrataError): void {
+    this.#lost = cause;
+    this.#setup.onEvent({ type: 'journal-lost', cause });
+    if (cause.code === 'conflict') void this.#flusher?.stop();
+  }
+
+  async #open(): Promise<void> {
+    const { env, journal, feed, onEvent } = this.#setup;
+    const records = await journal.open(Call.background(env, 'open'));
+    const { epoch, lastSeq, lastId } = journal;
+    feed.begin(journal.storeId, baseFor(records, { epoch, rev: lastSeq, id: lastId }));
+    this.#sequencer = this.#newSequencer();
+    this.#flusher = this.#newFlusher();
+    for (const record of records) this.#recover(record);
+    for (const record of lastRun(records, lastSeq)) feed.add(pastOf(record, epoch));
+    const { size: keys, bytes } = this.pending;
+    if (keys > 0) onEvent({ type: 'recovered', keys, bytes });
+    if (this.#closed) this.#sequencer.close();
+    else this.#flusher.kick();
+  }
+
+  #recover(record: JournalRecord<V>): void {
+    const { env } = this.#setup;
+    const ageMs = Math.max(0, env.now() - (record.writes[0]?.modifiedAt ?? env.now()));
+    this.pending.add(record.seq, pendingOf(record, env.monotonicMs() - ageMs), record.bytes);
+  }
+
+  #newSequencer(): Sequencer<V> {
+    const { env, journal, maxKeys, maxBytes, blocks } = this.#setup;
+    return new Sequencer<V>({
+      env,
+      ids: this.#ids,
+      journal,
+      pending: this.pending,
+      views: this.views,
+      maxKeys,
+      maxBytes,
+      blocks,
+      tracksBase: this.tracksBase,
+      onAppended: (record) => this.#took(record),
+      // Not within the decision that it stops.
+      onFull: () =>
+        queueMicrotask(() => {
+          this.#flusher?.kick();
+          void this.#sequencer?.forgetSpent();
+        }),
+    });
+  }
+
+  #newFlusher(): Flusher<V> {
+    const setup = this.#setup;
+    const { env, journal, fenced, conditional } = setup;
+    const rules: FlushRules = {
+      storeId: journal.storeId,
+      tracksBase: this.tracksBase,
+      guards: !fenced && conditional,
+    };
+    return new Flusher<V>({
+      env,
+      pending: this.pending,
+      rules,
+      epoch: journal.epoch,
+      fenced,
+      fenceValue: setup.fenceValue,
+      retry: setup.retry,
+      timeoutMs: setup.timeoutMs,
+      usualMs: setup.usualMs,
+      commit: setup.commit,
+      look: setup.look,
+      onEvent: setup.onEvent,
+      settle: (write, base) => this.#settle(write, base),
+      onFlushed: () => this.#flushed(),
+      bury: (write, now, cause) => this.#bury(write, now, cause),
+      resolve: (write, now) => this.#resolve(write, now),
+    });
+  }
+
+  /** The journal has a commit: it is pending, seen and told from here on. */
+  #took(record: JournalRecord<V>): void {
+    const { env, feed, journal } = this.#setup;
+    for (const { key } of record.writes) this.views.touch(key);
+    this.pending.add(record.seq, pendingOf(record, env.monotonicMs()), record.bytes);
+    feed.add(pastOf(record, journal.epoch));
+    this.#flusher?.kick();
+  }
+
+  #settle(write: PendingWrite<V>, base: Base): void {
+    this.pending.settle(write, base);
+    this.views.touch(write.key);
+  }
+
+  #flushed(): void {
+    const sequencer = this.#sequencer;
+    if (sequencer === undefined) return;
+    if (sequencer.isBusy) {
+      sequencer.wake();
+      return;
+    }
+    this.#idle ??= this.#setup.env.setTimer(
+      () => {
+        this.#idle = undefined;
+        void sequencer.forgetSpent();
+      },
+      IDLE_MS,
+      { background: true },
+    );
+  }
+
+  async #bury(
+    write: PendingWrite<V>,
+    now: Entry<V> | undefined,
+    cause: StrataError,
+  ): Promise<void> {
+    const { env, journal, onEvent } = this.#setup;
+    await ofJournal(async () => journal.bury(write.write, cause, Call.background(env, 'flush')));
+    await this.#adopt(write, now);
+    onEvent({ type: 'dead-letter', key: write.key, cause });
+  }
+
+  async #resolve(write: PendingWrite<V>, now: Entry<V> | undefined): Promise<'send' | 'settled'> {
+    const { onConflict, onEvent } = this.#setup;
+    const { key } = write;
+    if (onConflict === 'overwrite') return 'send';
+    if (onConflict === 'keep-back') {
+      await this.#adopt(write, now);
+      onEvent({ type: 'back-conflict', key, kept: 'back' });
+      return 'settled';
+    }
+    const settled = await this.#merge(write, now, onConflict);
+    onEvent({ type: 'back-conflict', key, kept: 'merged' });
+    return settled;
+  }
+
+  /** What stands in the back counts instead of a pending write: told as a commit, and written nowhere. */
+  async #adopt(write: PendingWrite<V>, now: Entry<V> | undefined): Promise<void> {
+    const { env, journal, feed, uncopy } = this.#setup;
+    const { key } = write;
+    const base = baseOf(now, now !== undefined && isOwn(now, journal.storeId));
+    const stands = (): JournalWrite<V>[] | undefined => {
+      // A newer write of the key is compared with the back in its turn.
+      if (this.pending.get(key) !== write) return undefined;
+      const known = encodeBase(base);
+      const stamp = known === undefined ? {} : { base: known };
+      if (now === undefined) {
+        const version = this.#ids.text(this.#ids.next());
+        return [{ type: 'delete', key, version, modifiedAt: env.now(), ...stamp }];
+      }
+      const { rev: _, stale: __, ...entry } = this.shown(now);
+      return [{ type: 'set', ...entry, ...stamp }];
+    };
+    const done = (record: JournalRecord<V> | undefined): void => {
+      if (record !== undefined) {
+        this.pending.add(record.seq, [], record.bytes);
+        feed.add(pastOf(record, journal.epoch));
+      }
+      uncopy(key);
+      this.#settle(write, write.base);
+      this.#flushed();
+    };
+    await ofJournal(async () => this.#sequencer?.record(stands, done));
+  }
+
+  /** Asks the application what is to be written. */
+  async #merge(
+    write: PendingWrite<V>,
+    now: Entry<V> | undefined,
+    merge: (conflict: BackConflict<V>) => V | undefined,
+  ): Promise<'send' | 'settled'> {
+    const { journal, give, own, env } = this.#setup;
+    const { key, entry } = write;
+    const before = write.base;
+    const value = merge({
+      key,
+      pending: entry && give(entry),
+      back: now && give(this.shown(now)),
+    });
+    write.base = baseOf(now, now !== undefined && isOwn(now, journal.storeId));
+    if (value === undefined && entry === undefined) return 'send';
+    const condition = entry === undefined ? 'absent' : { version: entry.version };
+    const merged: Write<V> =
+      value === undefined
+        ? { type: 'delete', key, if: condition }
+        : { ...keptOf(entry ?? now), type: 'set', key, value: own(value), if: condition };
+    try {
+      const call = Call.background(env, 'flush');
+      await ofJournal(async () => this.#sequencer?.commit([merged], call), 'conflict');
+    } catch (error) {
+      if (!isStrataError(error, 'conflict')) throw error;
+      // It was written anew meanwhile, on what was pending: that one is merged in its turn.
+      write.base = before;
+      const newer = this.pending.get(key);
+      if (newer !== undefined) newer.base = before;
+    }
+    this.#settle(write, write.base);
+    return 'settled';
+  }
+}
+
+/** What an entry keeps when its value is replaced. */
+function keptOf<V>(entry: Entry<V> | undefined): Pick<Entry<V>, 'expiresAt' | 'meta'> {
+  const { expiresAt, meta } = entry ?? {};
+  return { ...(expiresAt !== undefined && { expiresAt }), ...(meta !== undefined && { meta }) };
+}
+
+/** A failure of the journal says nothing of what is being flushed: it is tried again later. */
+async function ofJournal(work: () => Promise<unknown>, but?: 'conflict'): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    if (but !== undefined && isStrataError(cause, but)) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StrataError('unavailable', `flush: the journal fails: ${why}`, {
+      operation: 'flush',
+      cause,
+    });
+  }
+}
+
+function notOpened({ operation, key }: Call, cause: unknown): StrataError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const code = isStrataError(cause) ? cause.code : 'unavailable';
+  // Held by another process: no condition of the caller's has failed.
+  return new StrataError(
+    code === 'conflict' ? 'unavailable' : code,
+    `${operation}: the journal cannot be opened: ${why}`,
+    { operation, key, cause, ...(code === 'conflict' && { retryable: true }) },
+  );
+}
+
+function pastOf<V>({ seq, id, writes }: JournalRecord<V>, epoch: string) {
+  return {
+    changes: writes.map((write) => changeOf(write, seq)),
+    end: { epoch, rev: seq, id },
+  };
+}
+
+/** The records at the end of a journal between which nothing is missing. */
+function lastRun<V>(records: readonly JournalRecord<V>[], lastSeq: number): JournalRecord<V>[] {
+  const run: JournalRecord<V>[] = [];
+  let wanted = lastSeq;
+  for (const record of records.toReversed()) {
+    if (record.seq !== wanted) break;
+    run.unshift(record);
+    wanted--;
+  }
+  // Of the commit before the first of them the name is not known, unless it is the very first.
+  return run[0]?.seq === 1 ? run : run.slice(1);
+}
+
+/** Where the history begins that is still known. */
+function baseFor<V>(records: readonly JournalRecord<V>[], head: Position): Position {
+  const run = lastRun(records, head.rev);
+  const [first] = run;
+  if (first === undefined) return head;
+  if (first.seq === 1) return { epoch: head.epoch, rev: 0, id: '' };
+  const before = records.find(({ seq }) => seq === first.seq - 1) as JournalRecord<V>;
+  return { epoch: head.epoch, rev: before.seq, id: before.id };
+}

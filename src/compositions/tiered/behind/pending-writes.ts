@@ -1,0 +1,212 @@
+import type { JournalRecord, JournalSet, JournalWrite } from '../../../kernel/journal/journal.ts';
+import { SortedKeys } from '../../../kernel/sorted-keys.ts';
+import type { Change, Entry } from '../../../store/entry.ts';
+import { type Base, decodeBase } from './base.ts';
+
+/** The newest write of a key, acknowledged and not yet in the back. */
+export interface PendingWrite<V> {
+  readonly key: string;
+  /** Number of its commit, and the epoch of the journal in which it has that. */
+  readonly rev: number;
+  readonly epoch: string;
+  /** As the journal holds it. */
+  readonly write: JournalWrite<V>;
+  /** The entry as this store shows it; absent for a delete. */
+  readonly entry: Entry<V> | undefined;
+  /** When it was acknowledged, on the monotonic clock. */
+  readonly sinceMs: number;
+  base: Base;
+}
+
+/** The writes of a record that are to be pending. */
+export function pendingOf<V>(
+  { seq, epoch, writes }: JournalRecord<V>,
+  sinceMs: number,
+): PendingWrite<V>[] {
+  return writes.map((write) => ({
+    key: write.key,
+    rev: seq,
+    epoch,
+    write,
+    entry: write.type === 'set' ? entryOf(write, seq) : undefined,
+    sinceMs,
+    base: decodeBase(write.base),
+  }));
+}
+
+/** A journal's set as an entry. */
+export function entryOf<V>(write: JournalSet<V>, rev: number): Entry<V> {
+  const { type: _type, base: _base, ...entry } = write;
+  return { ...entry, rev };
+}
+
+export function changeOf<V>(write: JournalWrite<V>, rev: number): Change<V> {
+  if (write.type === 'delete') return { type: 'delete', key: write.key, rev };
+  return { ...entryOf(write, rev), type: 'set' };
+}
+
+/** One commit as the journal holds it. */
+interface Held {
+  readonly bytes: number;
+  /** Of its writes, those that are the newest of their keys and still pending. */
+  newest: number;
+}
+
+/** Most keys that are noted for one reader. */
+const MAX_RETIRED = 10_000;
+
+/** Keys that have ceased to be pending while somebody reads. */
+export class RetiredKeys {
+  readonly keys: Set<string> = new Set();
+  /** There were too many: those noted are not all. */
+  overflowed = false;
+  readonly #onStop: (keys: RetiredKeys) => void;
+
+  constructor(onStop: (keys: RetiredKeys) => void) {
+    this.#onStop = onStop;
+  }
+
+  add(key: string): void {
+    if (this.overflowed) return;
+    this.keys.add(key);
+    if (this.keys.size <= MAX_RETIRED) return;
+    this.overflowed = true;
+    this.keys.clear();
+  }
+
+  stop(): void {
+    this.#onStop(this);
+  }
+}
+
+/**
+ * Everything acknowledged and not yet in the back: of each key the newest write, in the order of
+ * the writes. A window is taken out of it to be flushed; what is written meanwhile forms the next.
+ */
+export class PendingWrites<V> {
+  /** The newest writes that are in no window. */
+  #waiting = new Map<string, PendingWrite<V>>();
+  #window = new Map<string, PendingWrite<V>>();
+  readonly #keys = new SortedKeys();
+  readonly #held = new Map<number, Held>();
+  #bytes = 0;
+  #spent: number[] = [];
+  readonly #retiring = new Set<RetiredKeys>();
+  /** How many keys have ceased to be pending. */
+  retired = 0;
+
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  /** What the journal holds, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether a commit is held of which the back has everything. */
+  get hasSpent(): boolean {
+    return this.#spent.length > 0;
+  }
+
+  get(key: string): PendingWrite<V> | undefined {
+    return this.#waiting.get(key) ?? this.#window.get(key);
+  }
+
+  /** The write that has been pending for longest. */
+  get oldest(): PendingWrite<V> | undefined {
+    const [first] = this.#window.size > 0 ? this.#window.values() : this.#waiting.values();
+    return first;
+  }
+
+  /** Up to `count` keys beyond `after`, in the order of the range. */
+  keys(
+    range: Parameters<SortedKeys['page']>[0],
+    after: string | undefined,
+    count: number,
+  ): readonly string[] {
+    return this.#keys.page(range, after, count);
+  }
+
+  /** Takes over a commit that the journal holds. */
+  add(rev: number, writes: readonly PendingWrite<V>[], bytes: number): void {
+    const held: Held = { bytes, newest: writes.length };
+    this.#held.set(rev, held);
+    this.#bytes += bytes;
+    for (const write of writes) {
+      const former = this.get(write.key);
+      if (former === undefined) this.#keys.add(write.key);
+      else this.#release(former.rev);
+      this.#waiting.delete(write.key);
+      this.#waiting.set(write.key, write);
+    }
+    if (held.newest === 0) this.#spent.push(rev);
+  }
+
+  /** Everything pending now, in the order of the writes; to be settled before the next is taken. */
+  takeWindow(): readonly PendingWrite<V>[] {
+    if (this.#window.size === 0) {
+      this.#window = this.#waiting;
+      this.#waiting = new Map();
+    }
+    return [...this.#window.values()];
+  }
+
+  /** Whether a write is in the window, and not yet dealt with. */
+  isInWindow(write: PendingWrite<V>): boolean {
+    return this.#window.get(write.key) === write;
+  }
+
+  /** What is left of the window. */
+  window(): Iterable<PendingWrite<V>> {
+    return this.#window.values();
+  }
+
+  /** A write of the window is dealt with; `base` is what the back holds since then. */
+  settle(write: PendingWrite<V>, base: Base): void {
+    const { key } = write;
+    if (this.#window.get(key) !== write) return;
+    this.#window.delete(key);
+    const newer = this.#waiting.get(key);
+    if (newer !== undefined) {
+      newer.base = base;
+      return;
+    }
+    this.#release(write.rev);
+    this.#keys.delete(key);
+    this.retired++;
+    for (const keys of this.#retiring) keys.add(key);
+  }
+
+  /** Notes the keys that cease to be pending, until it is stopped. */
+  watchRetiring(): RetiredKeys {
+    const keys = new RetiredKeys((gone) => this.#retiring.delete(gone));
+    this.#retiring.add(keys);
+    return keys;
+  }
+
+  /** The commits that the journal may forget. */
+  takeSpent(): readonly number[] {
+    const spent = this.#spent;
+    this.#spent = [];
+    return spent;
+  }
+
+  /** The journal has forgotten them. */
+  forget(revs: readonly number[]): void {
+    for (const rev of revs) {
+      this.#bytes -= this.#held.get(rev)?.bytes ?? 0;
+      this.#held.delete(rev);
+    }
+  }
+
+  /** The journal has not forgotten them. */
+  giveBack(revs: readonly number[]): void {
+    this.#spent = [...revs, ...this.#spent];
+  }
+
+  #release(rev: number): void {
+    const held = this.#held.get(rev);
+    if (held !== undefined && --held.newest === 0) this.#spent.push(rev);
+  }
+}

@@ -1,0 +1,455 @@
+import { attempt } from '../../../kernel/awaitable.ts';
+import type { Journal, JournalRecord, JournalWrite } from '../../../kernel/journal/journal.ts';
+import { Call } from '../../../store/call.ts';
+import type { Env } from '../../../store/env.ts';
+import { isStrataError, StrataError } from '../../../store/errors.ts';
+import { changeBytes } from '../../../store/feed/commit-log.ts';
+import type { CommitOutcome, Write } from '../../../store/primitives.ts';
+import type { WriteIds } from '../../../store/version.ts';
+import type { PendingWrites } from './pending-writes.ts';
+import { type Met, PlannedCommit } from './planned-commit.ts';
+import { type KeyLook, needsOf, type Views } from './views.ts';
+
+/** Most commits that the journal is given at once. */
+const MAX_GROUP = 512;
+/** Most bytes, by estimate; a single commit may have more. */
+const MAX_GROUP_BYTES = 4 * 1024 * 1024;
+
+export interface SequencerSetup<V> {
+  readonly env: Env;
+  readonly ids: WriteIds;
+  readonly journal: Journal<V>;
+  readonly pending: PendingWrites<V>;
+  readonly views: Views<V>;
+  readonly maxKeys: number;
+  readonly maxBytes: number;
+  /** Whether a commit waits while too much is pending. */
+  readonly blocks: boolean;
+  /** Whether the versions of the back matter, for conflicts. */
+  readonly tracksBase: boolean;
+  /** The journal has commits. */
+  onAppended(record: JournalRecord<V>): void;
+  /** What waits cannot be taken before something has reached the back, and the journal has forgotten it. */
+  onFull(): void;
+}
+
+/** A commit on its way. */
+interface Waiting<V> {
+  readonly writes: readonly Write<V>[];
+  readonly call: Call;
+  readonly looks: ReadonlyMap<string, KeyLook<V>>;
+  /** About how many bytes the journal will need. */
+  readonly bytes: number;
+  readonly done: PromiseWithResolvers<CommitOutcome>;
+  forget: () => void;
+  reading: boolean;
+  /** Its values may be what the journal does not take: by itself it harms nobody else. */
+  alone: boolean;
+}
+
+/** Commits decided together, in order, and what they leave under their keys. */
+class Group<V> {
+  readonly members: { readonly waiting: Waiting<V>; readonly commit: PlannedCommit<V> }[] = [];
+  /** Those that change nothing, and hang on what others change. */
+  readonly idle: { readonly waiting: Waiting<V>; readonly commit: PlannedCommit<V> }[] = [];
+  readonly left = new Map<string, Met<V>>();
+  bytes = 0;
+  /** Keys that were not pending before. */
+  newKeys = 0;
+}
+
+/**
+ * Brings commits into one order. What each commit sees is looked up while others go on; it is then
+ * decided against that in its turn, and the journal gets everything decided as one append, one at a
+ * time. Only what the journal has is pending and acknowledged.
+ */
+export class Sequencer<V> {
+  readonly #setup: SequencerSetup<V>;
+  readonly #queue = new Set<Waiting<V>>();
+  #appending = false;
+  #idling: PromiseWithResolvers<void> | undefined;
+  /** Commits of the store's own that wait; they go first. */
+  #records = 0;
+  #closed = false;
+
+  constructor(setup: SequencerSetup<V>) {
+    this.#setup = setup;
+  }
+
+  /** Whether the journal is at work, or commits wait for it. */
+  get isBusy(): boolean {
+    return this.#appending || this.#queue.size > 0;
+  }
+
+  commit(writes: readonly Write<V>[], call: Call): Promise<CommitOutcome> {
+    call.throwIfEnded();
+    const waiting = this.#enqueue(writes, call);
+    this.#drain();
+    return waiting.done.promise;
+  }
+
+  /** Decides and keeps a commit at once. Errors: `overloaded` where it would have to wait. */
+  commitNow(
+    writes: readonly Write<V>[],
+    operation: string,
+    meet: (key: string) => Met<V>,
+  ): CommitOutcome {
+    const { pending, journal } = this.#setup;
+    const refuse = (why: string): StrataError =>
+      new StrataError('overloaded', `${operation}: ${why}`, { operation });
+    const { blocking } = journal;
+    if (blocking === undefined || this.#appending)
+      throw refuse('other writes are on their way to the journal');
+    const fresh = new Set(writes.map(({ key }) => key).filter((key) => !pending.get(key)));
+    if (this.#overflows(fresh.size, 0)) {
+      this.#setup.onFull();
+      throw refuse(this.#fullness());
+    }
+    const known = (key: string): Met<V> => this.#pendingAs(key) ?? meet(key);
+    const commit = this.#plan(operation, writes, known);
+    if (commit.isEmpty) return commit.outcome(undefined, () => undefined);
+    const drop = pending.takeSpent();
+    let record: JournalRecord<V> | undefined;
+    try {
+      [record] = blocking.append([commit.writes], drop, operation);
+    } catch (error) {
+      pending.giveBack(drop);
+      throw failed(operation, error);
+    }
+    pending.forget(drop);
+    const { seq } = record as JournalRecord<V>;
+    this.#setup.onAppended(record as JournalRecord<V>);
+    return commit.outcome(seq, () => seq);
+  }
+
+  /** Something has reached the back, or left the journal. */
+  wake(): void {
+    this.#drain();
+  }
+
+  /** Lets the journal forget what it need not keep, unless that goes with the next append. */
+  async forgetSpent(): Promise<void> {
+    const { pending, journal, env } = this.#setup;
+    if (this.#appending || !pending.hasSpent) return;
+    const spent = pending.takeSpent();
+    await this.#alone(async () => {
+      try {
+        await journal.drop(spent, Call.background(env, 'flush'));
+        pending.forget(spent);
+      } catch {
+        // It stays until the next append takes it along. The journal tells what it cannot recover from.
+        pending.giveBack(spent);
+      }
+    });
+  }
+
+  /**
+   * Keeps a commit of the store's own, past the queue and its bounds; `decide` gives its writes in
+   * the moment in which nothing else can come in between, or nothing.
+   */
+  async record(
+    decide: () => readonly JournalWrite<V>[] | undefined,
+    done: (record: JournalRecord<V> | undefined) => void,
+  ): Promise<void> {
+    const { journal, env, pending } = this.#setup;
+    this.#records++;
+    while (this.#appending) await this.#untilIdle();
+    this.#records--;
+    await this.#alone(async () => {
+      const writes = decide();
+      if (writes === undefined) {
+        done(undefined);
+        return;
+      }
+      const drop = pending.takeSpent();
+      let records: readonly JournalRecord<V>[];
+      try {
+        records = await journal.append([writes], drop, Call.background(env, 'flush'));
+      } catch (error) {
+        pending.giveBack(drop);
+        throw error;
+      }
+      pending.forget(drop);
+      done(records[0]);
+    });
+  }
+
+  async #alone(work: () => Promise<void>): Promise<void> {
+    this.#appending = true;
+    try {
+      await work();
+    } finally {
+      this.#idle();
+      this.#drain();
+    }
+  }
+
+  #untilIdle(): Promise<void> {
+    this.#idling ??= Promise.withResolvers();
+    return this.#idling.promise;
+  }
+
+  #idle(): void {
+    this.#appending = false;
+    this.#idling?.resolve();
+    this.#idling = undefined;
+  }
+
+  /** Takes no more; what waits fails with `closed`. */
+  close(): void {
+    this.#closed = true;
+    for (const waiting of this.#queue) {
+      const { operation, key } = waiting.call;
+      const error = new StrataError('closed', `${operation}: the store is closed`, {
+        operation,
+        key,
+      });
+      this.#fail(waiting, error);
+    }
+  }
+
+  #enqueue(writes: readonly Write<V>[], call: Call): Waiting<V> {
+    const looks = new Map<string, KeyLook<V>>();
+    for (const [key, needs] of needsOf(writes, this.#setup.tracksBase))
+      looks.set(key, this.#setup.views.open(key, needs));
+    let bytes = 0;
+    for (const write of writes)
+      bytes += changeBytes(write.key, write.type === 'set' ? write.value : undefined);
+    const waiting: Waiting<V> = {
+      writes,
+      call,
+      looks,
+      bytes,
+      done: Promise.withResolvers(),
+      forget: () => {},
+      reading: false,
+      alone: false,
+    };
+    this.#queue.add(waiting);
+    waiting.forget = call.onEnd((error) => this.#fail(waiting, error));
+    return waiting;
+  }
+
+  /** Takes it out of the queue. */
+  #leave(waiting: Waiting<V>): void {
+    if (!this.#queue.delete(waiting)) return;
+    for (const look of waiting.looks.values()) this.#setup.views.leave(look);
+  }
+
+  #fail(waiting: Waiting<V>, error: unknown): void {
+    const wasWaiting = this.#queue.has(waiting);
+    this.#leave(waiting);
+    waiting.forget();
+    waiting.done.reject(error);
+    // Whoever waited behind it may go on.
+    if (wasWaiting && !this.#closed) queueMicrotask(() => this.#drain());
+  }
+
+  /** Decides what can be decided and hands it to the journal. */
+  #drain(): void {
+    while (!this.#appending && this.#records === 0 && !this.#closed && this.#queue.size > 0) {
+      const group = this.#gather();
+      if (group.members.length === 0) return;
+      this.#append(group);
+    }
+  }
+
+  #gather(): Group<V> {
+    const group = new Group<V>();
+    /** Keys of commits that are not ready: those behind them must not overtake them there. */
+    const barred = new Set<string>();
+    for (const waiting of [...this.#queue]) {
+      if (group.members.length >= MAX_GROUP || group.bytes >= MAX_GROUP_BYTES) break;
+      if (waiting.alone && group.members.length > 0) break;
+      const keys = [...waiting.looks.keys()];
+      if (keys.some((key) => barred.has(key)) || !this.#isReady(waiting, group)) {
+        for (const key of keys) barred.add(key);
+        continue;
+      }
+      if (this.#isFull(waiting, group)) {
+        if (this.#setup.blocks) break;
+        this.#refuse(waiting);
+        continue;
+      }
+      this.#decide(waiting, group);
+      if (waiting.alone && group.members.length > 0) break;
+    }
+    return group;
+  }
+
+  /** Whether everything that the commit needs to see is known; else it is looked up. */
+  #isReady(waiting: Waiting<V>, { left }: Group<V>): boolean {
+    const { pending, views } = this.#setup;
+    if (waiting.reading) return false;
+    const unseen = [...waiting.looks.values()].filter(
+      (look) => !left.has(look.key) && pending.get(look.key) === undefined && !views.isGood(look),
+    );
+    if (unseen.length === 0) return true;
+    const reading = views.read(unseen, waiting.call);
+    if (!(reading instanceof Promise)) return true;
+    waiting.reading = true;
+    void reading.then(() => {
+      waiting.reading = false;
+      this.#drain();
+    });
+    return false;
+  }
+
+  #isFull(waiting: Waiting<V>, group: Group<V>): boolean {
+    const full = this.#overflows(group.newKeys + this.#newKeys(waiting, group), group.bytes);
+    if (full) this.#setup.onFull();
+    return full;
+  }
+
+  #newKeys({ looks }: Waiting<V>, { left }: Group<V>): number {
+    let count = 0;
+    for (const key of looks.keys())
+      if (!left.has(key) && this.#setup.pending.get(key) === undefined) count++;
+    return count;
+  }
+
+  /** Whether so much more would be too much. Where nothing is pending any commit is taken. */
+  #overflows(newKeys: number, newBytes: number): boolean {
+    const { pending, maxKeys, maxBytes } = this.#setup;
+    if (pending.bytes + newBytes >= maxBytes) return true;
+    return newKeys > 0 && pending.size > 0 && pending.size + newKeys > maxKeys;
+  }
+
+  #decide(waiting: Waiting<V>, group: Group<V>): void {
+    const meet = (key: string): Met<V> => {
+      const known = group.left.get(key) ?? this.#pendingAs(key);
+      if (known !== undefined) return known;
+      const { view } = waiting.looks.get(key) as KeyLook<V>;
+      return view ?? { entry: undefined, base: undefined };
+    };
+    let commit: PlannedCommit<V>;
+    try {
+      commit = this.#plan(waiting.call.operation, waiting.writes, meet);
+    } catch (error) {
+      this.#fail(waiting, error);
+      return;
+    }
+    if (commit.isEmpty) {
+      this.#leave(waiting);
+      if (group.members.length > 0) group.idle.push({ waiting, commit });
+      else
+        this.#finish(
+          waiting,
+          commit.outcome(undefined, () => undefined),
+        );
+      return;
+    }
+    group.newKeys += this.#newKeys(waiting, group);
+    group.bytes += waiting.bytes;
+    for (const [key, met] of commit.left()) group.left.set(key, met);
+    group.members.push({ waiting, commit });
+    this.#leave(waiting);
+  }
+
+  #plan(
+    operation: string,
+    writes: readonly Write<V>[],
+    meet: (key: string) => Met<V>,
+  ): PlannedCommit<V> {
+    const { env, ids, tracksBase } = this.#setup;
+    return PlannedCommit.plan({ operation, writes, nowMs: env.now(), ids, tracksBase, meet });
+  }
+
+  #pendingAs(key: string): Met<V> | undefined {
+    const write = this.#setup.pending.get(key);
+    return write && { entry: write.entry, base: write.base, deleted: write.entry === undefined };
+  }
+
+  #append(group: Group<V>): void {
+    const { journal, pending, env } = this.#setup;
+    for (const { waiting } of group.members) waiting.call.markSent();
+    const drop = pending.takeSpent();
+    this.#appending = true;
+    const commits = group.members.map(({ commit }) => commit.writes);
+    const operation = group.members[0]?.waiting.call.operation ?? 'batch';
+    const settled = attempt(
+      () => journal.append(commits, drop, Call.background(env, operation)),
+      (records) => {
+        this.#idle();
+        pending.forget(drop);
+        this.#acknowledge(group, records);
+      },
+      (error) => {
+        this.#idle();
+        pending.giveBack(drop);
+        this.#notAppended(group, error);
+      },
+    );
+    if (settled instanceof Promise) void settled.then(() => this.#drain());
+  }
+
+  #acknowledge(group: Group<V>, records: readonly JournalRecord<V>[]): void {
+    const revs = new Map<string, number>();
+    group.members.forEach(({ commit }, i) => {
+      const record = records[i] as JournalRecord<V>;
+      for (const { version } of commit.writes) revs.set(version, record.seq);
+      this.#setup.onAppended(record);
+    });
+    const revOf = (version: string): number | undefined => revs.get(version);
+    group.members.forEach(({ waiting, commit }, i) => {
+      this.#finish(waiting, commit.outcome(records[i]?.seq, revOf));
+    });
+    for (const { waiting, commit } of group.idle)
+      this.#finish(waiting, commit.outcome(undefined, revOf));
+  }
+
+  #notAppended(group: Group<V>, error: unknown): void {
+    const all = [...group.members, ...group.idle].map(({ waiting }) => waiting);
+    if (!isStrataError(error, 'invalid-argument') || all.length === 1) {
+      for (const waiting of all) this.#fail(waiting, failed(waiting.call.operation, error));
+      return;
+    }
+    // One of them has a value that the journal does not take: each is tried by itself.
+    const behind = [...this.#queue];
+    this.#queue.clear();
+    for (const waiting of all) {
+      for (const look of waiting.looks.values()) this.#setup.views.enter(look);
+      waiting.alone = true;
+      this.#queue.add(waiting);
+    }
+    for (const waiting of behind) this.#queue.add(waiting);
+  }
+
+  #finish(waiting: Waiting<V>, outcome: CommitOutcome): void {
+    waiting.forget();
+    waiting.done.resolve(outcome);
+  }
+
+  #refuse(waiting: Waiting<V>): void {
+    const { operation, key } = waiting.call;
+    const error = new StrataError('overloaded', `${operation}: ${this.#fullness()}`, {
+      operation,
+      key,
+    });
+    this.#fail(waiting, error);
+  }
+
+  #fullness(): string {
+    const { pending } = this.#setup;
+    return `${pending.size} keys (${pending.bytes} bytes) are pending already, and the back does not take them fast enough`;
+  }
+}
+
+/** What a failure of the journal is for a caller whose commit it does not have. */
+function failed(operation: string, cause: unknown): StrataError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const code = isStrataError(cause) ? cause.code : 'unavailable';
+  // Not a failed condition of the caller's: the journal belongs to another process now.
+  if (code === 'conflict')
+    return new StrataError('unavailable', `${operation}: the journal is lost: ${why}`, {
+      operation,
+      cause,
+      retryable: false,
+    });
+  const key = isStrataError(cause) ? cause.key : undefined;
+  return new StrataError(code, `${operation}: the journal does not take it: ${why}`, {
+    operation,
+    key,
+    cause,
+  });
+}
