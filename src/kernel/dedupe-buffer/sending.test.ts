@@ -149,6 +149,15 @@ describe('sendToSink', () => {
     expect(wordsOf(buffer.tryNext())).toEqual(['in-sync']);
   });
 
+  test('ended by its signal, has acknowledged what the sink accepted', async () => {
+    const { buffer, sink, aborter, sending } = await world('a=1');
+    aborter.abort();
+    sink.release();
+    await expect(sending).rejects.toEqual(withCode('aborted'));
+    expect(buffer.inFlight).toBeUndefined();
+    expect(await buffer.stop()).toEqual({ left: 0 });
+  });
+
   test('keeps its window from others', async () => {
     const { buffer } = await world('a=1');
     const { inFlight } = buffer;
@@ -245,6 +254,8 @@ describe('stop', () => {
     const draining = buffer.stop({ drain: true, signal: aborter.signal });
     aborter.abort();
     await expect(draining).rejects.toEqual(withCode('aborted'));
+    const late = buffer.stop({ drain: true, signal: AbortSignal.abort() });
+    await expect(late).rejects.toEqual(withCode('aborted'));
     const drainingStill = buffer.stop({ drain: true });
     const stopping = buffer.stop();
     sink.release();

@@ -28,7 +28,8 @@ export type DedupePart<U> =
 /**
  * Everything that was queued at one moment, as one ordered group without two updates of a key.
  * (Where a key was updated on both sides of a status mark, the window ends at the mark.) Applied
- * whole, it takes a copy from one state of the producer to a later one. It does not change.
+ * whole, it takes a copy from one state of the producer to a later one. It does not change while it is in
+ * flight.
  */
 export interface DedupeWindow<U> {
   /** Updates and status marks, in order. */
