@@ -24,6 +24,9 @@ interface Standing<V> {
   readonly guarded: boolean;
 }
 
+/** Versions by key; `undefined` where there was nothing. */
+type Seen = Map<string, string | undefined>;
+
 /** A write of the front, with what it counts as. */
 interface Step<V> {
   readonly key: string;
@@ -46,10 +49,17 @@ export class ConditionalCopies<V> {
     this.#rules = rules;
   }
 
-  async deal(task: Task, steps: Steps): Promise<Dealt> {
+  deal(task: Task, steps: Steps): Promise<Dealt> {
+    return this.#deal(task, steps, new Map());
+  }
+
+  /** `seen` has the versions of the front that this began with: what has another now was written by others. */
+  async #deal(task: Task, steps: Steps, seen: Seen): Promise<Dealt> {
     const { keys, wish } = task;
     for (let tries = 1; ; tries++) {
-      const standing = await this.#standing(keys, wish === 'fill' && tries === 1, steps);
+      const standing = await this.#standing(keys, wish === 'fill' && seen.size === 0, steps);
+      if (seen.size === 0)
+        for (const [i, key] of keys.entries()) seen.set(key, standing[i]?.own?.version);
       const entries = await steps.run((call) => this.#back.readMany(keys, call));
       const tally = new Tally();
       const planned: Step<V>[] = [];
@@ -60,7 +70,9 @@ export class ConditionalCopies<V> {
           tally.changed = key;
           break;
         }
-        const step = this.#decide(key, wish, standing[i] as Standing<V>, entry);
+        const { own, guarded } = standing[i] as Standing<V>;
+        const isOthers = guarded || own?.version !== seen.get(key);
+        const step = isOthers ? 'skipped' : this.#decide(key, wish, own, entry);
         if (typeof step === 'string') tally[step]++;
         else planned.push(step);
       }
@@ -72,15 +84,15 @@ export class ConditionalCopies<V> {
         if (tries < MAX_TRIES) continue;
         // Somebody else keeps writing these keys: what was written by others stands.
         if (keys.length === 1) return { ...new Tally(), skipped: 1 };
-        return this.#dealEach(task, steps);
+        return this.#dealEach(task, steps, seen);
       }
     }
   }
 
-  async #dealEach({ keys, ...task }: Task, steps: Steps): Promise<Dealt> {
+  async #dealEach({ keys, ...task }: Task, steps: Steps, seen: Seen): Promise<Dealt> {
     const tally = new Tally();
     for (const key of keys) {
-      tally.add(await this.deal({ ...task, keys: [key] }, steps));
+      tally.add(await this.#deal({ ...task, keys: [key] }, steps, seen));
       if (tally.changed !== undefined) break;
     }
     return tally;
@@ -103,7 +115,7 @@ export class ConditionalCopies<V> {
   #decide(
     key: string,
     wish: Wish,
-    { own, guarded }: Standing<V>,
+    own: Entry<V> | undefined,
     entry: Entry<V> | undefined,
   ): Step<V> | 'skipped' | 'missing' {
     const removal = (): Step<V> | 'skipped' =>
@@ -114,7 +126,7 @@ export class ConditionalCopies<V> {
             counts: 'removed',
             write: { type: 'delete', key, if: { version: own.version } },
           };
-    if (guarded || (own !== undefined && !this.#rules.mayReplace(own))) return 'skipped';
+    if (own !== undefined && !this.#rules.mayReplace(own)) return 'skipped';
     if (entry === undefined) return own !== undefined && wish === 'mirror' ? removal() : 'missing';
     if (own !== undefined && (wish === 'fill' || this.#rules.isCopyOf(own, entry)))
       return 'skipped';

@@ -27,6 +27,12 @@ export interface LiveSetup<V> {
   readonly frontTakesExpiry: boolean;
 }
 
+interface Renewed {
+  readonly copied: number;
+  readonly removed: number;
+  readonly now: ReadonlyMap<string, string>;
+}
+
 /**
  * Copies within a tiered store at work. Every change of the front goes the way of a read of the back:
  * through the generations of its keys. What was done is then seen in the front itself.
@@ -41,10 +47,9 @@ export class LiveCopies<V> {
   async deal({ keys, wish, expected }: Task, steps: Steps): Promise<Dealt> {
     const own = await steps.run((call) => this.#setup.readFront(keys, call));
     const entries = await steps.run((call) => this.#setup.readBack(keys, call));
-    const changedAt = keys.findIndex((key, i) => {
-      const version = expected?.get(key);
-      return version !== undefined && version !== entries[i]?.version;
-    });
+    const isChanged = (key: string, version: string | undefined): boolean =>
+      expected?.has(key) === true && expected.get(key) !== version;
+    const changedAt = keys.findIndex((key, i) => isChanged(key, entries[i]?.version));
     const count = changedAt < 0 ? keys.length : changedAt;
     const due = new Map<string, string | undefined>();
     let missing = 0;
@@ -53,28 +58,31 @@ export class LiveCopies<V> {
       if (verdict === 'missing') missing++;
       if (verdict === 'due') due.set(key, own[i]?.version);
     }
-    const done = await this.#renew(due, steps);
+    const { now, ...done } = await this.#renew(due, steps);
     const skipped = count - missing - done.copied - done.removed;
-    const changed = changedAt < 0 ? undefined : keys[changedAt];
+    // What others have changed since then is in the front already; its links were not followed.
+    const late = [...due.keys()].find((key) => now.has(key) && isChanged(key, now.get(key)));
+    const changed = late ?? (changedAt < 0 ? undefined : keys[changedAt]);
     return { ...done, missing, skipped, ...(changed !== undefined && { changed }) };
   }
 
-  /** Brings keys to what the back holds; they come with the versions that the front had of them. */
-  async #renew(
-    due: ReadonlyMap<string, string | undefined>,
-    steps: Steps,
-  ): Promise<{ copied: number; removed: number }> {
-    const done = { copied: 0, removed: 0 };
+  /**
+   * Brings keys to what the back holds; they come with the versions that the front had of them. `now`
+   * has the back's versions of the copies.
+   */
+  async #renew(due: ReadonlyMap<string, string | undefined>, steps: Steps): Promise<Renewed> {
+    const done = { copied: 0, removed: 0, now: new Map<string, string>() };
     let keys = [...due.keys()];
     for (let tries = 1; keys.length > 0; tries++) {
       const asked = keys;
       await steps.run((call) => this.#setup.renew(asked, call));
-      const now = await steps.run((call) => this.#setup.readFront(asked, call));
+      const copies = await steps.run((call) => this.#setup.readFront(asked, call));
       keys = asked.filter((key, i) => {
         const had = due.get(key);
-        const copy = now[i];
+        const copy = copies[i];
         // A write may have got in between, or the front may not take anything.
         if (this.#setup.isFenced(key)) return true;
+        if (copy?.origin !== undefined) done.now.set(key, copy.origin.version);
         if (copy !== undefined && copy.version !== had) done.copied++;
         else if (copy === undefined && had !== undefined) done.removed++;
         return false;
