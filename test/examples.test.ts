@@ -80,6 +80,14 @@ describe('examples', () => {
     expect(program.said()).toBe("{ name: 'Ada', visits: 1 }\n");
   });
 
+  test('walk: what is reachable, and a sweep of the rest', async () => {
+    const program = start('walk.ts');
+    expect(await program.ended).toBe(0);
+    const keys = ['news', 'about', 'home'];
+    const walked = keys.map((key) => `reachable: ${key}\n`).join('');
+    expect(program.said()).toBe(`${walked}{ swept: 1, kept: 3 }\n`);
+  });
+
   test('dedupe-buffer: the newest of each key, in order', async () => {
     const program = start('dedupe-buffer.ts');
     expect(await program.ended).toBe(0);

@@ -57,7 +57,7 @@ const RULES: OptionRules = {
  * anything answers. Cycles end. It is no picture of one moment: each entry is given with the very
  * value whose links are followed, as it was when it was read.
  *
- * Memory: the keys met so far, and entries of at most three times `concurrency` x `batchKeys`.
+ * Memory: the keys met so far, and entries of at most four times `concurrency` x `batchKeys`.
  *
  * Errors: `data-missing`, naming a key that something points to and the store does not have;
  * `invalid-argument` where the walker throws or gives what are no keys, naming the entry that it
