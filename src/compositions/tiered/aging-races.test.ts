@@ -100,8 +100,8 @@ class Runner {
   readonly #back: Recorded;
   readonly #plan: FaultPlan;
   readonly #ages: Ages;
-  /** Of each key the newest revision that this store was told to have written. */
-  readonly #own = new Map<string, number>();
+  /** Of each key the newest revision that somebody knows of: written by this store, or given by a fresh read. */
+  readonly #known = new Map<string, number>();
   #count = 0;
 
   constructor(
@@ -146,13 +146,13 @@ class Runner {
           entryOf(store.blocking.getEntry(key)),
         ]);
       case 'set':
-        return this.#wrote(key, (await store.set(key, value)).rev);
+        return this.#knows(key, (await store.set(key, value)).rev);
       case 'brief set':
-        return this.#wrote(key, (await store.set(key, value, { ttlMs: ms })).rev);
+        return this.#knows(key, (await store.set(key, value, { ttlMs: ms })).rev);
       case 'delete':
-        return this.#wrote(key, (await store.batch([{ type: 'delete', key }])).rev);
+        return this.#knows(key, (await store.batch([{ type: 'delete', key }])).rev);
       case 'blocking set':
-        return this.#wrote(key, store.blocking.set(key, value).rev);
+        return this.#knows(key, store.blocking.set(key, value).rev);
       case 'others set':
         return void others.set(key, value);
       case 'others brief set':
@@ -170,8 +170,8 @@ class Runner {
     }
   }
 
-  #wrote(key: string, rev = 0): void {
-    this.#own.set(key, Math.max(rev, this.#own.get(key) ?? 0));
+  #knows(key: string, rev = 0): void {
+    this.#known.set(key, Math.max(rev, this.#known.get(key) ?? 0));
   }
 
   async #read(
@@ -180,7 +180,7 @@ class Runner {
     read: () => Promise<(readonly [value: unknown, stale: boolean])[]>,
   ): Promise<void> {
     const beganMs = this.#env.now();
-    const own = keys.map((key) => this.#own.get(key) ?? 0);
+    const known = keys.map((key) => this.#known.get(key) ?? 0);
     const given = await read();
     keys.forEach((key, i) => {
       const [value, stale] = given[i] as (typeof given)[number];
@@ -190,10 +190,11 @@ class Runner {
       const possible = this.#back.statesOf(key).filter(
         ({ rev, fromMs, untilMs }) =>
           // Both ends count: what happens in one moment may happen in either order.
-          rev >= (own[i] as number) && fromMs <= this.#env.now() && untilMs >= beganMs - ageMs,
+          rev >= (known[i] as number) && fromMs <= this.#env.now() && untilMs >= beganMs - ageMs,
       );
       expect(possible.map((state) => state.value)).toContain(value);
       if (value === undefined) return;
+      if (usualMs === 0) this.#knows(key, possible.find((state) => state.value === value)?.rev);
       const [end] = this.#back
         .statesOf(key)
         .filter((state, at, all) => state.value === undefined && all[at - 1]?.value === value);

@@ -232,6 +232,23 @@ describe('staleWhileRevalidateMs', () => {
     }
   });
 
+  it('serves no copy while a write is under way, although a refresh is too', async () => {
+    const { env, store, backPlan } = world({ ttlMs: 100, staleWhileRevalidateMs: 1_000 });
+    await store.set('k', 'old');
+    await env.advance(100);
+    backPlan.hangNext('read', { applied: true });
+    expect(await store.get('k')).toBe('old');
+    backPlan.hangNext('commit', { applied: true });
+    const writing = store.set('k', 'new');
+    await settled();
+    // It is in the back already.
+    expect(await store.get('k')).toBe('new');
+    expect(store.blocking.get('k')).toBe('new');
+    backPlan.release();
+    await writing;
+    expect(await store.get('k')).toBe('new');
+  });
+
   it('does not serve a copy any more that could not be replaced', async () => {
     const { env, store, inFront, inBack, frontPlan } = world({
       ttlMs: 100,

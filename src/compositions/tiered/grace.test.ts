@@ -77,6 +77,16 @@ describe('graceMs', () => {
     expect(await reading).toBe('unavailable');
   });
 
+  it('is not longer than it is, not even when it ends during the wait', async () => {
+    const { env, store, backPlan } = world({ ...options, graceMs: 100 });
+    await store.set('k', 1);
+    await env.advance(1_050);
+    backPlan.hangNext('read', FOR_EVER);
+    const reading = codeOf(store.get('k'));
+    await env.advance(200);
+    expect(await reading).toBe('unavailable');
+  });
+
   it('fails for several keys when one of them is not known', async () => {
     const { env, store, backPlan } = world(options);
     await store.setMany([

@@ -47,8 +47,10 @@ export class Loads<V> {
 
   /** Reads a key from the back, once for all who ask meanwhile, and keeps a copy where that is safe. */
   one(key: string, call: Call, isOld = false): Awaitable<Entry<V> | undefined> {
-    const joined = this.#join(key, call);
-    if (joined !== undefined) return joined;
+    return this.#join(key, call) ?? this.#read(key, call, isOld);
+  }
+
+  #read(key: string, call: Call, isOld: boolean): Awaitable<Entry<V> | undefined> {
     const why = whyOf(call, isOld);
     const since = momentOf(this.#setup.env);
     const answer = this.#askForAll(call, key, (part) => this.#back.readOne(key, part));
@@ -118,15 +120,32 @@ export class Loads<V> {
     if (call.fresh) return this.#joinRenewal(state, call);
     const running = state.load;
     if (running === undefined) return undefined;
-    if (state.writers === 0)
+    if (state.writers === 0) {
       // What was asked for so long ago would be given out older than a copy may be.
-      return this.#setup.freshness?.isOver(state.loadSinceMs) === true ? undefined : running;
+      if (this.#setup.freshness?.isOver(state.loadSinceMs) === true) return undefined;
+      return heard(running.then((entry) => this.#unlessEnded(state, entry, call)));
+    }
     const begin = async (): Promise<Entry<V> | undefined> => {
       state.nextLoad = undefined;
       if (state.load === running) state.load = undefined;
       return this.one(key, call);
     };
     state.nextLoad ??= heard(running.then(begin, begin));
+    return state.nextLoad;
+  }
+
+  /** What was read before somebody joined may have ended before that: then they read it again, together. */
+  #unlessEnded(
+    state: CopyState<V>,
+    entry: Entry<V> | undefined,
+    call: Call,
+  ): Awaitable<Entry<V> | undefined> {
+    if (entry?.expiresAt === undefined || entry.expiresAt > this.#setup.env.now()) return entry;
+    const begin = (): Awaitable<Entry<V> | undefined> => {
+      state.nextLoad = undefined;
+      return this.#read(state.key, call, true);
+    };
+    state.nextLoad ??= heard(Promise.resolve().then(begin));
     return state.nextLoad;
   }
 

@@ -40,6 +40,25 @@ describe('single flight', () => {
     expect(backPlan.calls('read')).toBe(1);
   });
 
+  it('gives nobody what had ended before it was asked for', async () => {
+    for (const write of ['through', 'front-only'] as const) {
+      const { env, store, inBack, backPlan } = world({ write });
+      await inBack.set('k', 'brief', { ttlMs: 50 });
+      backPlan.hangNext('read', { applied: true });
+      const early = store.get('k');
+      await env.advance(50);
+      await inBack.set('k', 'next');
+      backPlan.delay('read', 10);
+      const gets = Array.from({ length: 100 }, () => store.get('k'));
+      const before = backPlan.calls('read');
+      backPlan.release();
+      await env.advance(20);
+      await early;
+      expect(new Set(await Promise.all(gets))).toEqual(new Set(['next']));
+      if (write === 'through') expect(backPlan.calls('read')).toBe(before + 1);
+    }
+  });
+
   it('one caller that gives up does not end it for the others', async () => {
     const { env, store, inBack, backPlan } = world();
     await inBack.set('k', 1);

@@ -129,12 +129,21 @@ export class Overlay<V> {
   }
 
   /** Reads keys from the back, each once for all who ask meanwhile, and keeps copies of them. */
-  #load(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
+  #load(
+    keys: readonly string[],
+    call: Call,
+    joins = !this.#back.blocking && !call.fresh,
+  ): Awaitable<readonly (Entry<V> | undefined)[]> {
     const { env, loads, link } = this.#setup;
     // What is on its way may have begun before what a fresh read asks for was written.
-    if (!this.#back.blocking && !call.fresh && keys.some((key) => loads.has(key)))
+    if (joins && keys.some((key) => loads.has(key)))
       return Promise.all(
-        keys.map((key) => loads.get(key) ?? chain(this.#load([key], call), ([entry]) => entry)),
+        keys.map((key) => {
+          const running = loads.get(key);
+          return running === undefined
+            ? chain(this.#load([key], call), ([entry]) => entry)
+            : this.#joined(running, key, call);
+        }),
       );
     // No single caller's end ends it.
     const { operation, key: named, timeoutMs, fresh } = call;
@@ -155,6 +164,22 @@ export class Overlay<V> {
       loads.set(key, load);
     });
     return loading;
+  }
+
+  /** What was read before somebody joined may have ended before that: then it is read again. */
+  #joined(
+    running: Promise<Entry<V> | undefined>,
+    key: string,
+    call: Call,
+  ): Promise<Entry<V> | undefined> {
+    const joined = running.then((entry) => {
+      const { expiresAt = Number.POSITIVE_INFINITY } = entry ?? {};
+      if (expiresAt > this.#setup.env.now()) return entry;
+      return chain(this.#load([key], call, false), ([again]) => again);
+    });
+    // Who asked hears of a failure, unless another one has told it first.
+    joined.catch(() => {});
+    return joined;
   }
 
   /** Puts copies into the front; gives the entries as they stand there then. */
