@@ -1,6 +1,8 @@
 export {
   type BackConflict,
   type BreakerOptions,
+  type CopyingOptions,
+  copyKeys,
   type Pending,
   type TieredEvent,
   type TieredOptions,
@@ -8,6 +10,11 @@ export {
   type TieredStore,
   type TieredStoreWithBlocking,
   tiered,
+  type WarmOptions,
+  type WarmProgress,
+  type WarmStrategy,
+  warm,
+  warmReachable,
 } from './compositions/tiered/index.ts';
 export { type MemoryOptions, memory } from './drivers/memory/index.ts';
 export {

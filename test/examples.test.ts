@@ -97,6 +97,14 @@ describe('examples', () => {
     ]);
   });
 
+  test('warming', async () => {
+    const program = start('warming.ts');
+    expect(await program.ended).toBe(0);
+    expect(program.said()).toBe(
+      "{ copied: 1, skipped: 1, removed: 0 } { title: 'More news' }\n{ copied: 1, skipped: 0, removed: 0, missing: 1 }\n",
+    );
+  });
+
   test('replication: a copy follows, and goes on after a restart', async () => {
     const PORT = String(await freePort());
     const SERVER = `ws://127.0.0.1:${PORT}`;

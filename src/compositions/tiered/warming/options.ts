@@ -22,7 +22,7 @@ export interface WarmProgress {
 export interface CopyingOptions extends CallOptions {
   /** Keys of a batch; default 256. */
   readonly batchKeys?: number;
-  /** Batches under way at once; default 4. As many entries as both allow are in memory. */
+  /** Batches under way at once; default 4. At most as many entries of either store as both allow are in memory. */
   readonly concurrency?: number;
   /** Called after each batch, in the order of the keys. What it throws ends the warming. */
   readonly onProgress?: (progress: WarmProgress) => void;
