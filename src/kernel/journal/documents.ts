@@ -165,17 +165,29 @@ function readHead(bytes: Uint8Array): { readonly head: Head; readonly end: numbe
   if (crc32(bytes.subarray(4)) !== view.getUint32(0)) throw damaged('its checksum does not match');
   checkFormat(bytes[4]);
   const end = HEAD_AT + view.getUint32(5);
+  let head: Partial<Head> | null;
   try {
-    return { head: JSON.parse(decoder.decode(bytes.subarray(HEAD_AT, end))) as Head, end };
+    head = JSON.parse(decoder.decode(bytes.subarray(HEAD_AT, end))) as Partial<Head> | null;
   } catch (cause) {
     throw damaged('its head is no JSON', cause);
   }
+  if (
+    head === null ||
+    typeof head !== 'object' ||
+    !isObject(head.body) ||
+    !Array.isArray(head.sizes ?? [])
+  )
+    throw damaged('its head is not what a journal writes');
+  return { head: head as Head, end };
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }
 
 function unpackPlain<V>(stored: unknown): Unpacked<V> {
   const { format, body, values } = (stored ?? {}) as Partial<PlainDocument>;
-  if (!Array.isArray(values) || typeof body !== 'object')
-    throw damaged('it is not what a journal writes');
+  if (!Array.isArray(values) || !isObject(body)) throw damaged('it is not what a journal writes');
   checkFormat(format);
   return { body, values };
 }

@@ -78,6 +78,8 @@ export function readRecord<V>(
   if (written !== seq) throw damaged(`the record ${seq} calls itself ${written}`);
   if (typeof id !== 'string' || typeof epoch !== 'string')
     throw damaged(`the record ${seq} has no name`);
+  if (writes !== undefined && !(Array.isArray(writes) && writes.every(isWrite)))
+    throw damaged(`the record ${seq} holds something else than writes`);
   return {
     seq,
     id,
@@ -87,6 +89,10 @@ export function readRecord<V>(
     dropped: writes === undefined,
     parts: parts.length,
   };
+}
+
+function isWrite(head: Partial<JournalWriteHead> | null): boolean {
+  return typeof head?.key === 'string' && (head.type === 'set' || head.type === 'delete');
 }
 
 /** Values apart from what is known of their writes. */

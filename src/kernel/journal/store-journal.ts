@@ -135,7 +135,7 @@ class StoreJournal<V> implements Journal<V> {
     return this.#session.letters.count;
   }
 
-  open(call: Call): Promise<readonly JournalRecord<V>[]> {
+  async open(call: Call): Promise<readonly JournalRecord<V>[]> {
     if (this.#phase !== 'new') {
       const code = this.#phase === 'closed' ? 'closed' : 'conflict';
       throw failure(code, call.operation, `the journal is ${this.#phase}`);
