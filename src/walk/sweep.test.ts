@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { memory } from '../drivers/memory/index.ts';
-import { prefixed, type StoreWithBlocking } from '../index.ts';
+import {
+  type Capabilities,
+  defineStore,
+  prefixed,
+  type Store,
+  type StoreWithBlocking,
+} from '../index.ts';
+import { primitivesOf } from '../store/index.ts';
 import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../testing/index.ts';
 import {
   fromKeySet,
@@ -293,44 +300,80 @@ describe('a sweep in trouble', () => {
   });
 });
 
-describe('touch', () => {
-  it('makes entries new, and tells which exist', async () => {
-    const { env, store } = await graph({});
-    store.blocking.set('a', ['x'], { meta: { n: 1 }, ttlMs: 10 * HOUR_MS });
-    store.blocking.set('b', [], { immutable: true });
-    await env.advance(2 * HOUR_MS);
-    const before = await store.getEntries(['a', 'b']);
-    expect(await touch(store, ['a', 'b', 'a', 'gone'])).toEqual(new Set(['a', 'b']));
-    const after = await store.getEntries(['a', 'b']);
-    for (const key of ['a', 'b']) {
-      const { version, rev, modifiedAt, ...rest } = before.get(key) as NonNullable<unknown> & {
-        version: string;
-        rev: number;
-        modifiedAt: number;
-      };
-      expect(after.get(key)).toMatchObject(rest);
-      expect(after.get(key)?.version).not.toBe(version);
-      expect(after.get(key)?.rev).toBeGreaterThan(rev);
-      expect(after.get(key)?.modifiedAt).toBe(modifiedAt + 2 * HOUR_MS);
-    }
-    expect(await sweep(store, [], links, { olderThanMs: HOUR_MS })).toMatchObject({ tooYoung: 2 });
+describe('a sweep of a store that can do less', () => {
+  /** The same store with other capabilities, and without a feed where it is to have none. */
+  function lesser(
+    store: StoreWithBlocking<Node>,
+    capabilities: Partial<Capabilities>,
+  ): Store<Node> {
+    const { feed, blocking: _, ...inner } = primitivesOf(store);
+    const fewer = { ...inner.capabilities, blocking: false, ...capabilities };
+    return defineStore<Node>({
+      ...inner,
+      capabilities: fewer,
+      ...(fewer.feed && feed !== undefined && { feed }),
+    });
+  }
+
+  it('removes key by key where batches are not atomic', async () => {
+    const { store } = await graph(torn);
+    const plan = new FaultPlan().failNext('commit', 'conflict');
+    const single = lesser(faulty(store, plan), { atomic: 'key' });
+    const done = await sweep(single, ['root'], links, { olderThanMs: 0 });
+    expect(done).toMatchObject({ swept: 2, changed: 1 });
+    expect(keysOf(store)).toEqual(['a', 'b', 'c', 'root', 'x']);
   });
 
-  it('tries again when another writer comes in between', async () => {
-    const { env, store } = await graph({ a: [], b: [] });
-    const plan = new FaultPlan().hangNext('commit');
-    const touching = touch(faulty(store, plan), ['a', 'b']);
-    while (plan.hanging === 0) await env.advance(0);
-    store.blocking.set('a', ['new']);
-    store.blocking.delete('b');
-    plan.release();
-    expect(await touching).toEqual(new Set(['a']));
-    expect(store.blocking.get('a')).toEqual(['new']);
+  it('reads roots again where there is no feed', async () => {
+    const { env, store } = await graph({ root: [], x: ['y'], y: [], z: [] });
+    let asked = 0;
+    const roots = () => {
+      if (asked++ === 1) store.blocking.set('root', ['x']);
+      return ['root'];
+    };
+    await sweep(lesser(store, { feed: false }), roots, links, { olderThanMs: 0 });
+    expect(keysOf(store)).toEqual(['root', 'x', 'y']);
+    await env.advance(1);
+    await expect(
+      sweep(lesser(store, { feed: false }), ['root'], links, { olderThan: await store.cursor() }),
+    ).rejects.toMatchObject({ code: 'cursor-expired' });
   });
 
-  it('refuses what is no key', async () => {
-    const { store } = await graph({});
-    await expect(touch(store, [''])).rejects.toMatchObject({ code: 'invalid-argument' });
-    await expect(touch(store, 'abc')).rejects.toMatchObject({ code: 'invalid-argument' });
+  it('refuses a store without conditional deletes, except for a dry run', async () => {
+    const { store } = await graph(torn);
+    const blind = lesser(store, { conditional: 'set' });
+    const sweeping = sweep(blind, ['root'], links, { olderThanMs: 0 });
+    await expect(sweeping).rejects.toMatchObject({ code: 'unsupported' });
+    await expect(touch(blind, ['a'])).rejects.toMatchObject({ code: 'unsupported' });
+    const dry = await sweep(blind, ['root'], links, { olderThanMs: 0, dryRun: true });
+    expect(dry).toMatchObject({ swept: 3 });
+  });
+
+  it('does not touch immutable entries where batches are not atomic', async () => {
+    const { store } = await graph({ a: [] });
+    await store.set('b', [], { immutable: true });
+    const single = lesser(store, { atomic: 'key' });
+    expect(await touch(single, ['a'])).toEqual(new Set(['a']));
+    await expect(touch(single, ['b'])).rejects.toMatchObject({ code: 'unsupported', key: 'b' });
+  });
+
+  it('gives up when new roots come faster than they are read', async () => {
+    const { store } = await graph({ root: [], x: [] });
+    let asked = 0;
+    const roots = () => {
+      // Old as it is, it has to be read, and there is always one more.
+      store.blocking.set(`late${asked}`, []);
+      return ['root', `late${asked++}`];
+    };
+    const busy = lesser(store, {});
+    const options = { olderThanMs: 0, onMissing: () => {} };
+    const ended = await sweep(busy, roots, links, options);
+    expect(ended).toMatchObject({ swept: 1 });
+    asked = 0;
+    const nowhere = () => ['root', `nowhere${asked++}`];
+    await expect(sweep(busy, nowhere, links, options)).rejects.toMatchObject({
+      code: 'overloaded',
+      retryable: true,
+    });
   });
 });

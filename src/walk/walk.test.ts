@@ -229,6 +229,32 @@ describe('a walk that meets trouble', () => {
     expect(await stuck).toMatchObject({ code: 'timeout', key: 'r' });
   });
 
+  it('fails as the store does when that is closed', async () => {
+    const store = graph(tree);
+    await store.close();
+    expect(await failureOf(walk(store, ['root'], links))).toMatchObject({ code: 'closed' });
+  });
+
+  it('leaves nothing behind when it is left half way', async () => {
+    const env = simulatedEnv();
+    const store = memory<Node>({ env });
+    for (const [key, node] of Object.entries(tree)) store.blocking.set(key, node);
+    const plan = new FaultPlan();
+    const before = env.pendingTimers;
+    for (const order of ['roots-first', 'roots-last'] as const) {
+      plan.hangNext('read', { after: 1 });
+      const steps = walk(faulty(store, plan), ['root', 'orphan'], links, { order, batchKeys: 1 })[
+        Symbol.asyncIterator
+      ]();
+      const first = steps.next();
+      while (plan.hanging === 0) await env.advance(0);
+      await steps.return?.();
+      await first;
+      expect(env.pendingTimers).toBe(before);
+      plan.heal();
+    }
+  });
+
   it('passes on what a read fails with', async () => {
     const plan = new FaultPlan().failNext('read', 'unavailable', { after: 1 });
     const store = faulty(graph(tree), plan);
