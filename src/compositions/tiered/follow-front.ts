@@ -18,8 +18,11 @@ export interface FollowFrontSetup<V> {
   readonly copies: FrontCopies<V>;
   readonly front: Door<V>;
   readonly pace: Pace;
-  /** The front is to hold every entry, not those alone that it has already. */
-  readonly everything: boolean;
+  /**
+   * Reads keys from the back into the front. Present where the front is to hold every entry, not those
+   * alone that it has already, because it is read alone. Never fails.
+   */
+  readonly load: ((keys: readonly string[]) => Awaitable<unknown>) | undefined;
   /** The copy of an entry; a delete where the front cannot hold one. */
   copyOf(entry: Entry<V>): Write<V>;
 }
@@ -73,8 +76,20 @@ export class FollowFront<V> {
     }
   }
 
+  /** Brings keys back into a front that is read alone which are looked up in the back because their copies are in doubt. */
+  async settle(): Promise<void> {
+    const { copies, load } = this.#setup;
+    if (load === undefined || copies.fenced === 0) return;
+    const keys: string[] = [];
+    for (const { key, fenced, writers } of copies.states.all()) {
+      if (fenced && writers === 0) keys.push(key);
+      if (keys.length === SLICE_CHANGES) break;
+    }
+    await load(keys);
+  }
+
   #meetSlice(all: readonly Change<V>[]): Awaitable<unknown> {
-    const { copies, front } = this.#setup;
+    const { copies, front, load } = this.#setup;
     const changes = new Map<string, Change<V>>();
     for (const change of all) if (change.key >= FIRST_USER_KEY) changes.set(change.key, change);
     if (changes.size === 0) return undefined;
@@ -96,19 +111,24 @@ export class FollowFront<V> {
           if (this.#leaves(state, comes)) return false;
           return comes || this.#isDue(found[i], changes.get(key) as Change<V>);
         });
-        return due.length === 0 ? undefined : this.#bring(due, changes);
+        const brought = due.length === 0 ? undefined : this.#bring(due, changes);
+        if (load === undefined) return brought;
+        // A change says nothing of what has become of the key since: it may have been deleted, and read.
+        const news = keys.filter(
+          (key, i) => found[i] === undefined && changes.get(key)?.type === 'set',
+        );
+        return news.length === 0 ? brought : chain(brought, () => load(news));
       },
     );
   }
 
   /** Whether others see to it that the front gets nothing wrong: a write at its end, a read of a fenced key. */
   #leaves(state: CopyState<V> | undefined, comes: boolean): boolean {
-    if (state === undefined || this.#setup.everything) return false;
-    return state.fenced || (state.writers > 0 && !comes);
+    return state !== undefined && !comes && (state.fenced || state.writers > 0);
   }
 
   #bring(keys: readonly string[], changes: ReadonlyMap<string, Change<V>>): Awaitable<unknown> {
-    const { copies, everything } = this.#setup;
+    const { copies, load } = this.#setup;
     const states = keys.map((key) => {
       const state = copies.states.open(key);
       // Keeps it from being forgotten, and the key from being served meanwhile.
@@ -118,7 +138,7 @@ export class FollowFront<V> {
     const steps = (): Step<V>[] =>
       states.map((state) => {
         const change = changes.get(state.key) as Change<V>;
-        const refreshes = change.type === 'set' && (everything || state.writers === 0);
+        const refreshes = change.type === 'set' && (load !== undefined || state.writers === 0);
         const write = refreshes ? this.#setup.copyOf(change) : removal<V>(state.key);
         return { state, write, doubtful: state.fenced };
       });
@@ -148,7 +168,7 @@ export class FollowFront<V> {
   }
 
   #isDue(copy: Entry<V> | undefined, change: Change<V>): boolean {
-    if (copy === undefined) return this.#setup.everything && change.type === 'set';
+    if (copy === undefined) return false;
     const stamp = copy.origin;
     if (stamp === undefined) return true;
     if (change.type === 'set' && stamp.version === change.version) return false;

@@ -229,8 +229,11 @@ describe('a front that follows', () => {
     ]);
     await alone.store.set('d', 3);
     await settled();
+    const reads = alone.backPlan.calls('read');
     expect(await Array.fromAsync(alone.store.keys())).toEqual(['b', 'c', 'd']);
-    expect(alone.backPlan.calls('read')).toBe(0);
+    expect(await alone.store.get('c')).toBe(2);
+    expect(await alone.store.get('a')).toBeUndefined();
+    expect(alone.backPlan.calls('read')).toBe(reads);
   });
 
   it('works through layers and through another tiered store', async () => {

@@ -156,6 +156,7 @@ export class Follower<V> {
       this.#busy = false;
       this.#lag.current(askedMs);
       this.#arrived(at);
+      await this.#front.settle();
       await this.#keepNowAndThen();
       if (!this.#closed) await this.#wait(at);
     } else {
@@ -169,7 +170,7 @@ export class Follower<V> {
   }
 
   async #begin(): Promise<void> {
-    const { copies, feed, everything } = this.#setup;
+    const { copies, feed, load } = this.#setup;
     const kept = this.#trustsKept ? await this.#readKept() : undefined;
     const askedMs = this.#env.monotonicMs();
     const { storeId, head } = await this.#bounded((call) => feed.state(call));
@@ -187,7 +188,7 @@ export class Follower<V> {
     if (kept !== undefined) this.#tellLost(cursorExpired('follow', kept.head, OTHER_HISTORY));
     if (!(await copies.restart())) return;
     // What is written meanwhile comes again, after that head: also deletes, which a read from nothing leaves out.
-    if (everything) await this.#read(undefined);
+    if (load !== undefined) await this.#read(undefined);
     if (this.#closed) return;
     this.#lag.passed(head.rev);
     this.#arrived(head);
@@ -309,9 +310,9 @@ export class Follower<V> {
 
   /** Removes copies that are not served because they may be wrong. */
   async #letGoOfDoubtful(): Promise<void> {
-    const { copies, front, everything } = this.#setup;
+    const { copies, front, load } = this.#setup;
     // Nobody would bring back what is taken out.
-    if (everything) return;
+    if (load !== undefined) return;
     const fenced = [...copies.states.all()].filter((state) => state.fenced);
     for (let at = 0; at < fenced.length; at += REMOVALS) {
       const states = fenced.slice(at, at + REMOVALS);

@@ -24,6 +24,8 @@ export interface FrontCopiesSetup<V> {
   readonly timeoutMs: number;
   readonly maxFenced: number;
   readonly onError: (error: unknown) => void;
+  /** Nobody brings back what is taken out: the front is not filled by reads. */
+  readonly alone?: boolean;
   /** Absent where nothing is remembered of keys that do not exist. */
   readonly misses?: KnownMisses | undefined;
 }
@@ -48,13 +50,23 @@ export class FrontCopies<V> {
   readonly #timeoutMs: number;
   readonly #onError: (error: unknown) => void;
   readonly #trust: FrontTrust<V>;
+  readonly #alone: boolean;
   #closed = false;
 
-  constructor({ env, front, timeoutMs, maxFenced, onError, misses }: FrontCopiesSetup<V>) {
+  constructor({
+    env,
+    front,
+    timeoutMs,
+    maxFenced,
+    onError,
+    alone = false,
+    misses,
+  }: FrontCopiesSetup<V>) {
     this.states = new CopyStates(misses);
     this.#env = env;
     this.#timeoutMs = timeoutMs;
     this.#onError = onError;
+    this.#alone = alone;
     const { underWay } = this;
     const lift = (): void => this.#lift();
     this.#trust = new FrontTrust({ env, front, timeoutMs, maxFenced, onError, underWay, lift });
@@ -190,7 +202,7 @@ export class FrontCopies<V> {
         const doubtful = steps.filter(({ vacant }) => late || !vacant || !appliedNothing(error));
         for (const { state } of doubtful) this.#trust.fence(state);
         if (late) this.#trust.missed();
-        if (late || last || doubtful.length === 0) return false;
+        if (late || last || this.#alone || doubtful.length === 0) return false;
         // What the front does not take, it can perhaps at least let go of.
         const removals = doubtful.map(({ state }) => ({ state, write: removal<V>(state.key) }));
         return chain(this.#write(door, removals, true), () => false);

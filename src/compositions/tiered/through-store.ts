@@ -40,7 +40,7 @@ export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
   const doors = openDoors(parts);
   const through: Through<V> = new Through(setup, doors.front, doors.back);
   const blocking = doors.blocking && new Through(setup, doors.blocking.front, doors.blocking.back);
-  const follower = followerOf(parts, setup, doors.front);
+  const follower = followerOf(parts, setup, doors);
   const feed = back.feed && link.feed(back.feed);
   const peek = peekOf(parts, setup);
   const primitives: Primitives<V> = {
@@ -51,11 +51,11 @@ export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
     readOne: (key, call) => traffic.run(call, () => through.readOne(key, call)),
     readMany: (keys, call) => traffic.run(call, () => through.readMany(keys, call)),
     scan: (range, call) =>
-      frontOnly
+      frontOnly && copies.open
         ? settledPages(front.scan(range, call), through, call)
         : link.pages(back.scan(range, call), call),
     scanKeys: (range, call) => {
-      if (!frontOnly) return link.pages(back.scanKeys(range, call), call);
+      if (!frontOnly || !copies.open) return link.pages(back.scanKeys(range, call), call);
       // Without its entry it cannot be told whether a key is still to be shown.
       return setup.freshness === undefined
         ? front.scanKeys(range, call)
@@ -103,6 +103,7 @@ function setupOf<V>(
       // A front that is never filled again is not emptied.
       maxFenced: frontOnly ? Number.POSITIVE_INFINITY : parts.maxFenced,
       onError: parts.onFrontError,
+      alone: frontOnly,
       misses: negativeTtlMs === undefined ? undefined : new KnownMisses(env, negativeTtlMs),
     }),
     link: new BackLink({ env, back, bounds: backBounds, breaker, onEvent }),
@@ -197,7 +198,7 @@ async function* keysOf<V>(
 
 function blockingPrimitives<V>(
   { env, front, back }: TieredParts<V>,
-  { link, frontOnly, freshness }: ThroughSetup<V>,
+  { copies, link, frontOnly, freshness }: ThroughSetup<V>,
   through: Through<V>,
 ): BlockingPrimitives<V> {
   const one = front.blocking as BlockingPrimitives<V>;
@@ -209,7 +210,7 @@ function blockingPrimitives<V>(
     if (refusal !== undefined) throw refusal;
   };
   function* scan(range: KeyRange): Generator<Entry<V>> {
-    if (frontOnly)
+    if (frontOnly && copies.open)
       for (const entry of one.scan(range)) yield* atHand(through.settle([entry], call('list')));
     else {
       refuse('list');
@@ -220,8 +221,9 @@ function blockingPrimitives<V>(
     readOne: (key) => atHand(through.readOne(key, call('get', key))),
     scan,
     *scanKeys(range) {
-      if (frontOnly && freshness !== undefined) for (const { key } of scan(range)) yield key;
-      else if (frontOnly) yield* one.scanKeys(range);
+      if (frontOnly && copies.open && freshness !== undefined)
+        for (const { key } of scan(range)) yield key;
+      else if (frontOnly && copies.open) yield* one.scanKeys(range);
       else {
         refuse('keys');
         yield* two.scanKeys(range);

@@ -165,7 +165,7 @@ export class Through<V> {
     answers: readonly (Entry<V> | undefined)[] | undefined,
     found: Map<string, Entry<V> | undefined>,
   ): ReadonlyMap<string, Entry<V>> {
-    const { frontOnly, refresh } = this.#setup;
+    const { refresh } = this.#setup;
     const old = new Map<string, Entry<V>>();
     const due: string[] = [];
     keys.forEach((key, i) => {
@@ -174,7 +174,7 @@ export class Through<V> {
       if (copy !== undefined && (worth === 'fresh' || worth === 'refresh')) {
         if (worth === 'refresh') due.push(key);
         found.set(key, fromCopy(copy));
-      } else if (frontOnly) found.set(key, copy && this.#alone(copy));
+      } else if (this.#isAbsent(key)) found.set(key, copy && this.#alone(copy));
       else if (copy !== undefined) old.set(key, copy);
     });
     if (due.length > 0) refresh(due);
@@ -308,8 +308,14 @@ export class Through<V> {
     return toCopy(head, write.value, source, times);
   }
 
+  /** Whether a miss of the front says that there is no such key: in a front that is read alone, unless it has failed to answer. */
+  #isAbsent(key: string): boolean {
+    const { frontOnly, copies } = this.#setup;
+    return frontOnly && copies.serves(key);
+  }
+
   #missed(key: string, call: Call): Awaitable<Entry<V> | undefined> {
-    return this.#setup.frontOnly ? undefined : this.#loads.one(key, call);
+    return this.#isAbsent(key) ? undefined : this.#loads.one(key, call);
   }
 }
 
