@@ -3,34 +3,29 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { lateStore } from '../../../../test/support/late-store.ts';
 import { codeOf } from '../../../../test/support/tiered-world.ts';
+import { counts, keysOf, NOTHING, warmWorld } from '../../../../test/support/warm-world.ts';
 import { memory } from '../../../drivers/memory/index.ts';
 import { Call } from '../../../store/call.ts';
 import type { StrataError } from '../../../store/errors.ts';
 import { primitivesOf } from '../../../store/internals.ts';
 import type { Store } from '../../../store/store.ts';
-import { FaultPlan, faulty, simulatedEnv } from '../../../testing/index.ts';
+import { simulatedEnv } from '../../../testing/index.ts';
 import { settled } from '../../../testing/settled.ts';
 import { type TieredEvent, type TieredOptions, tiered } from '../index.ts';
 import { copyKeys, warm } from './index.ts';
 import type { WarmProgress } from './options.ts';
 
-const NOTHING = { copied: 0, skipped: 0, removed: 0, missing: 0 };
-
 function world(options: Partial<TieredOptions<unknown>> = {}) {
-  const env = simulatedEnv();
-  const [inFront, inBack] = [memory<unknown>({ env }), memory<unknown>({ env })];
-  const [frontPlan, backPlan] = [new FaultPlan(), new FaultPlan()];
-  const [front, back] = [faulty(inFront, frontPlan), faulty(inBack, backPlan)];
+  const parts = warmWorld();
+  const { front, back } = parts;
   const events: TieredEvent[] = [];
   const onEvent = (event: TieredEvent): void => void events.push(event);
   const store = tiered({ front, back, onEvent, ...options });
-  return { env, inFront, inBack, frontPlan, backPlan, front, back, store, events };
+  return { ...parts, store, events };
 }
 
 const pairs = (count: number, value?: string) =>
   Array.from({ length: count }, (_, i) => [`k${i}`, value ?? i] as [string, unknown]);
-const keysOf = (store: Store<unknown>): Promise<string[]> => Array.fromAsync(store.keys());
-const without = ({ after: _, ...counts }: WarmProgress): Omit<WarmProgress, 'after'> => counts;
 
 describe('warming a store at work', () => {
   it('fills the front as its reads would, in any form', async () => {
@@ -43,7 +38,7 @@ describe('warming a store at work', () => {
     for (const form of Object.values(forms)) {
       const one = world();
       await one.inBack.setMany(pairs(3));
-      expect(without(await form(one))).toEqual({ ...NOTHING, copied: 3 });
+      expect(counts(await form(one))).toEqual({ ...NOTHING, copied: 3 });
       const reads = one.backPlan.calls('read');
       for (let i = 0; i < 3; i++)
         expect(await one.store.getEntry(`k${i}`)).toEqual(await one.inBack.getEntry(`k${i}`));
@@ -60,10 +55,10 @@ describe('warming a store at work', () => {
       await inBack.delete('k1');
       await inBack.set('more', 1);
       expect(await store.get('k0')).toBe(0);
-      expect(without(await store.warm())).toEqual({ ...NOTHING, copied: 1, skipped: 3 });
+      expect(counts(await store.warm())).toEqual({ ...NOTHING, copied: 1, skipped: 3 });
       expect(await store.get('k0')).toBe(0);
       const mirrored = await store.warm({ strategy: 'mirror' });
-      expect(without(mirrored)).toEqual({ copied: 1, skipped: 3, removed: 1, missing: 0 });
+      expect(counts(mirrored)).toEqual({ copied: 1, skipped: 3, removed: 1, missing: 0 });
       expect(await keysOf(inFront)).toEqual(await keysOf(inBack));
       expect(await store.get('k0')).toBe('new');
       expect(await store.get('k1')).toBeUndefined();
@@ -80,7 +75,7 @@ describe('warming a store at work', () => {
     expect(backPlan.calls('read')).toBe(reads);
     await env.advance(200);
     // Kept for an outage, but no longer fresh.
-    expect(without(await store.warm({ strategy: 'mirror' }))).toEqual({ ...NOTHING, copied: 2 });
+    expect(counts(await store.warm({ strategy: 'mirror' }))).toEqual({ ...NOTHING, copied: 2 });
     await env.advance(900);
     const after = backPlan.calls('read');
     expect(await store.get('k0')).toBe(0);
@@ -223,7 +218,7 @@ describe('warming an overlay', () => {
       await store.set('k0', 'own');
       await store.delete('k1');
       await store.set('own', 1);
-      expect(without(await store.warm({ strategy }))).toEqual({
+      expect(counts(await store.warm({ strategy }))).toEqual({
         ...NOTHING,
         copied: 3,
         skipped: strategy === 'mirror' ? 3 : 2,
@@ -250,7 +245,7 @@ describe('warming an overlay', () => {
     await primitivesOf(store).commit([{ type: 'set', key: 'replica', value: 1, origin }], call);
     expect(await store.get('k0')).toBe(0);
     const mirrored = await store.warm({ strategy: 'mirror' });
-    expect(without(mirrored)).toEqual({ copied: 1, removed: 1, skipped: 2, missing: 0 });
+    expect(counts(mirrored)).toEqual({ copied: 1, removed: 1, skipped: 2, missing: 0 });
     expect(await store.get('k0')).toBe('new');
     expect(await store.get('replica')).toBe(1);
     expect(await keysOf(store)).toEqual(['k0', 'k2', 'replica']);
@@ -271,7 +266,7 @@ describe('warming an overlay', () => {
         await write(store);
         const own = await store.getEntry('k0');
         backPlan.release();
-        expect(without(await warming)).toEqual({ ...NOTHING, copied: 1, skipped: 1 });
+        expect(counts(await warming)).toEqual({ ...NOTHING, copied: 1, skipped: 1 });
         expect(await store.getEntry('k0')).toEqual(own);
       }
   });
@@ -337,4 +332,28 @@ describe('warmOnOpen', () => {
     await settled();
     expect(events).toHaveLength(1);
   });
+});
+
+it('beside pending writes, these are read first and reach the back', async () => {
+  const { env, inBack, inFront, backPlan, store } = world({
+    write: 'behind',
+    journal: 'volatile',
+  });
+  await inBack.setMany(pairs(4));
+  backPlan.failNext('commit', 'unavailable', { times: Number.POSITIVE_INFINITY });
+  await store.set('k0', 'pending');
+  await store.delete('k1');
+  for (const strategy of ['fill-missing', 'mirror'] as const) {
+    await store.warm({ strategy });
+    expect(await store.get('k0')).toBe('pending');
+    expect(await store.get('k1')).toBeUndefined();
+    expect(await store.get('k2')).toBe(2);
+  }
+  expect(await inFront.get('k3')).toBe(3);
+  backPlan.heal();
+  const flushed = store.flush();
+  await env.advance(60_000);
+  await flushed;
+  expect(await inBack.get('k0')).toBe('pending');
+  expect(await inBack.has('k1')).toBe(false);
 });

@@ -2,28 +2,17 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { codeOf } from '../../../../test/support/tiered-world.ts';
-import { memory } from '../../../drivers/memory/index.ts';
+import { keysOf, NOTHING, warmWorld } from '../../../../test/support/warm-world.ts';
 import type { StrataError } from '../../../store/errors.ts';
 import type { Store } from '../../../store/store.ts';
-import { FaultPlan, faulty, simulatedEnv } from '../../../testing/index.ts';
 import { settled } from '../../../testing/settled.ts';
 import { fromKeySet, type Walker } from '../../../walk/index.ts';
 import { tiered } from '../index.ts';
 import { warmReachable } from './index.ts';
+import type { WarmProgress } from './options.ts';
 
 type Node = readonly string[];
 const links: Walker<Node> = (_, value) => value;
-const NOTHING = { copied: 0, skipped: 0, removed: 0, missing: 0 };
-
-function world() {
-  const env = simulatedEnv();
-  const [inFront, inBack] = [memory<Node>({ env }), memory<Node>({ env })];
-  const [frontPlan, backPlan] = [new FaultPlan(), new FaultPlan()];
-  const [front, back] = [faulty(inFront, frontPlan), faulty(inBack, backPlan)];
-  return { env, inFront, inBack, frontPlan, backPlan, front, back };
-}
-
-const keysOf = (store: Store<Node>): Promise<string[]> => Array.fromAsync(store.keys());
 
 /** Notes when the front holds something that points to what it does not hold; gives that at its end. */
 async function watchWhole(front: Store<Node>, back: Store<Node>): Promise<() => Promise<string[]>> {
@@ -62,7 +51,7 @@ describe('what is reachable', () => {
         fc.array(node, { minLength: 1, maxLength: 12 }),
         fc.integer({ min: 1, max: 4 }),
         async (nodes, batchKeys) => {
-          const { inFront, inBack } = world();
+          const { inFront, inBack } = warmWorld<Node>();
           // Links go forward only: no cycles, which no order could satisfy.
           for (const [i, all] of nodes.entries())
             await inBack.set(
@@ -93,7 +82,7 @@ describe('what is reachable', () => {
   });
 
   it('ends in cycles, and may have many roots given in any way', async () => {
-    const { inFront, inBack } = world();
+    const { inFront, inBack } = warmWorld<Node>();
     await inBack.setMany([
       ['a', ['b']],
       ['b', ['a', 'c']],
@@ -108,7 +97,7 @@ describe('what is reachable', () => {
   });
 
   it('may be told by the roots alone', async () => {
-    const { inFront, inBack } = world();
+    const { inFront, inBack } = warmWorld<Node>();
     await inBack.setMany([
       ['index', ['a', 'b']],
       ['a', ['never asked']],
@@ -121,7 +110,7 @@ describe('what is reachable', () => {
 
   it('is copied as it changes: a root only in a version whose links were followed', async () => {
     for (const live of [false, true]) {
-      const { inFront, inBack, front, back, backPlan } = world();
+      const { inFront, inBack, front, back, backPlan } = warmWorld<Node>();
       const store = live ? tiered({ front, back }) : undefined;
       await inBack.setMany([
         ['root', ['a']],
@@ -149,7 +138,7 @@ describe('what is reachable', () => {
   });
 
   it('is left out where it keeps changing', async () => {
-    const { inFront, inBack } = world();
+    const { inFront, inBack } = warmWorld<Node>();
     await inBack.setMany([
       ['root', ['a']],
       ['a', []],
@@ -167,7 +156,7 @@ describe('what is reachable', () => {
 
 describe('a walk that cannot go on', () => {
   it('tells how far it came', async () => {
-    const { inFront, inBack, backPlan, back } = world();
+    const { inFront, inBack, backPlan, back } = warmWorld<Node>();
     const nodes = Array.from({ length: 40 }, (_, i) => [`n${i}`, i < 39 ? [`n${i + 1}`] : []]);
     await inBack.setMany(nodes as [string, Node][]);
     backPlan.failNext('read', 'unavailable', { after: 45 });
@@ -176,14 +165,14 @@ describe('a walk that cannot go on', () => {
       (failed) => failed,
     )) as StrataError;
     expect(error).toMatchObject({ code: 'unavailable', operation: 'warmReachable' });
-    const { copied } = error.details?.progress as { copied: number };
+    const { copied } = (error.details as { progress: WarmProgress }).progress;
     expect((await keysOf(inFront)).length).toBe(copied);
     const rest = await warmReachable(inFront, back, ['n0'], links, options);
     expect(rest.copied + copied).toBe(40);
   });
 
   it('ends by its signal and its timeout', async () => {
-    const { env, inFront, inBack, backPlan, back } = world();
+    const { env, inFront, inBack, backPlan, back } = warmWorld<Node>();
     await inBack.set('root', []);
     const aborting = new AbortController();
     backPlan.hangNext('read', { times: 2 });
@@ -202,7 +191,7 @@ describe('a walk that cannot go on', () => {
   });
 
   it('says what is wrong with the walker or the roots', async () => {
-    const { inFront, inBack } = world();
+    const { inFront, inBack } = warmWorld<Node>();
     await inBack.set('root', []);
     const walkers = [undefined, 5, () => 5, () => ['']] as never[];
     for (const walker of walkers)

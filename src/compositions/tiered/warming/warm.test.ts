@@ -3,48 +3,28 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { lateStore } from '../../../../test/support/late-store.ts';
 import { codeOf } from '../../../../test/support/tiered-world.ts';
-import { lru } from '../../../drivers/lru/index.ts';
+import { counts, fill, keysOf, NOTHING, warmWorld } from '../../../../test/support/warm-world.ts';
 import { memory } from '../../../drivers/memory/index.ts';
 import { Call } from '../../../store/call.ts';
 import { defineStore } from '../../../store/define-store.ts';
-import type { StrataError } from '../../../store/errors.ts';
 import { primitivesOf } from '../../../store/internals.ts';
 import type { Primitives } from '../../../store/primitives.ts';
 import type { Store } from '../../../store/store.ts';
-import { FaultPlan, faulty, simulatedEnv } from '../../../testing/index.ts';
+import { simulatedEnv } from '../../../testing/index.ts';
 import { settled } from '../../../testing/settled.ts';
 import { tiered } from '../index.ts';
 import { copyKeys, warm } from './index.ts';
 import type { WarmOptions, WarmProgress } from './options.ts';
 
-const NOTHING = { copied: 0, skipped: 0, removed: 0, missing: 0 };
-
-function world() {
-  const env = simulatedEnv();
-  const [inFront, inBack] = [memory<unknown>({ env }), memory<unknown>({ env })];
-  const [frontPlan, backPlan] = [new FaultPlan(), new FaultPlan()];
-  const [front, back] = [faulty(inFront, frontPlan), faulty(inBack, backPlan)];
-  return { env, inFront, inBack, frontPlan, backPlan, front, back };
-}
-
-async function fill(store: Store<unknown>, count: number, prefix = 'k'): Promise<string[]> {
-  const keys = Array.from({ length: count }, (_, i) => prefix + String(i).padStart(6, '0'));
-  await store.setMany(keys.map((key, i) => [key, i]));
-  return keys;
-}
-
-const keysOf = (store: Store<unknown>): Promise<string[]> => Array.fromAsync(store.keys());
-const without = ({ after: _, ...counts }: WarmProgress): Omit<WarmProgress, 'after'> => counts;
-
 describe('A8: what warming is known to get wrong', () => {
   it('A8: metadata, times, expiry, immutability and versions come along', async () => {
-    const { env, inFront, inBack } = world();
+    const { env, inFront, inBack } = warmWorld();
     await inBack.set('plain', 1);
     await env.advance(5_000);
     await inBack.set('described', 2, { meta: { type: 'note' }, ttlMs: 60_000 });
     await inBack.set('fixed', 3, { immutable: true });
     await env.advance(5_000);
-    expect(without(await warm(inFront, inBack))).toEqual({ ...NOTHING, copied: 3 });
+    expect(counts(await warm(inFront, inBack))).toEqual({ ...NOTHING, copied: 3 });
     const store = tiered({ front: inFront, back: inBack });
     for (const key of ['plain', 'described', 'fixed']) {
       const entry = await inBack.getEntry(key);
@@ -60,37 +40,37 @@ describe('A8: what warming is known to get wrong', () => {
   });
 
   it('A8: keys that do not exist are counted as missing, never as copied', async () => {
-    const { inFront, inBack } = world();
+    const { inFront, inBack } = warmWorld();
     await fill(inBack, 2);
     const progress = await copyKeys(inBack, inFront, ['k000000', 'none', 'k000001', 'neither']);
     expect(progress).toEqual({ ...NOTHING, copied: 2, missing: 2 });
     expect(await keysOf(inFront)).toEqual(['k000000', 'k000001']);
     const chosen = await warm(inFront, inBack, { strategy: () => ['k000000', 'none'] });
-    expect(without(chosen)).toEqual({ ...NOTHING, skipped: 1, missing: 1 });
+    expect(counts(chosen)).toEqual({ ...NOTHING, skipped: 1, missing: 1 });
   });
 
   it('A8: mirror removes what the back does not have, and refreshes what differs', async () => {
-    const { inFront, inBack } = world();
+    const { inFront, inBack } = warmWorld();
     await fill(inBack, 4);
     await warm(inFront, inBack);
     await inBack.delete('k000000');
     const { version } = await inBack.set('k000001', 'new');
     await inFront.set('own', 1);
     const progress = await warm(inFront, inBack, { strategy: 'mirror' });
-    expect(without(progress)).toEqual({ copied: 1, skipped: 2, removed: 2, missing: 0 });
+    expect(counts(progress)).toEqual({ copied: 1, skipped: 2, removed: 2, missing: 0 });
     expect(await keysOf(inFront)).toEqual(await keysOf(inBack));
     expect(await inFront.getEntry('k000001')).toMatchObject({ value: 'new', origin: { version } });
   });
 
   it('A8: fill-missing adds, and replaces and removes nothing', async () => {
-    const { inFront, inBack } = world();
+    const { inFront, inBack } = warmWorld();
     await fill(inBack, 3);
     await warm(inFront, inBack);
     await inBack.set('k000001', 'new');
     await inBack.delete('k000002');
     await inBack.set('more', 1);
     const before = await inFront.getEntry('k000001');
-    expect(without(await warm(inFront, inBack))).toEqual({ ...NOTHING, copied: 1, skipped: 2 });
+    expect(counts(await warm(inFront, inBack))).toEqual({ ...NOTHING, copied: 1, skipped: 2 });
     expect(await inFront.getEntry('k000001')).toEqual(before);
     expect(await keysOf(inFront)).toEqual(['k000000', 'k000001', 'k000002', 'more']);
   });
@@ -136,7 +116,7 @@ describe('a copy', () => {
   });
 
   it('is not made where the front could not let it expire', async () => {
-    const { env, inBack } = world();
+    const { env, inBack } = warmWorld();
     const kept = memory<unknown>({ env });
     const front = defineStore({
       ...(primitivesOf(kept) as Primitives<unknown>),
@@ -147,14 +127,14 @@ describe('a copy', () => {
     await inBack.set('brief', 2, { ttlMs: 10 });
     await inBack.set('briefer', 2, { ttlMs: 10 });
     const progress = await warm(front, inBack, { strategy: 'mirror' });
-    expect(without(progress)).toEqual({ ...NOTHING, skipped: 1, removed: 1 });
+    expect(counts(progress)).toEqual({ ...NOTHING, skipped: 1, removed: 1 });
     expect(await keysOf(front)).toEqual([]);
   });
 });
 
 describe('a function as strategy', () => {
   it('sees the keys of both and chooses; what differs is replaced', async () => {
-    const { inFront, inBack } = world();
+    const { inFront, inBack } = warmWorld();
     await fill(inBack, 4);
     await warm(inFront, inBack, { strategy: () => ['k000000', 'k000001'] });
     await inBack.set('k000000', 'new');
@@ -178,7 +158,7 @@ describe('a function as strategy', () => {
   });
 
   it('that fails, or gives what are no keys, ends the warming', async () => {
-    const { inFront, inBack } = world();
+    const { inFront, inBack } = warmWorld();
     await fill(inBack, 1);
     for (const strategy of [() => [''], () => [5], () => 5, () => undefined] as never[])
       await expect(warm(inFront, inBack, { strategy })).rejects.toThrow();
@@ -195,7 +175,7 @@ describe('a function as strategy', () => {
 
 describe('what is asked for', () => {
   it('may be a prefix', async () => {
-    const { inFront, inBack } = world();
+    const { inFront, inBack } = warmWorld();
     await fill(inBack, 3, 'a:');
     await fill(inBack, 3, 'b:');
     await inFront.set('c', 'own');
@@ -204,7 +184,7 @@ describe('what is asked for', () => {
   });
 
   it('is checked before anything is done', async () => {
-    const { inFront, inBack } = world();
+    const { inFront, inBack } = warmWorld();
     await inBack.set('k', 1);
     const wrong: unknown[] = [5, { strategy: 'some' }, { batchKeys: 0 }, { concurrency: 1.5 }];
     wrong.push({ prefix: 5 }, { after: '' }, { prefix: '\u0000' }, { after: '\ud800' }, { all: 1 });
@@ -232,7 +212,7 @@ describe('what is asked for', () => {
 describe('a writer of the front beside it', () => {
   it('wins, whenever it writes', async () => {
     for (const after of [0, 1, 2]) {
-      const { inFront, inBack, frontPlan, front } = world();
+      const { inFront, inBack, frontPlan, front } = warmWorld();
       await fill(inBack, 6);
       await warm(inFront, inBack, { strategy: () => ['k000004', 'k000005'] });
       await inBack.setMany([
@@ -255,7 +235,7 @@ describe('a writer of the front beside it', () => {
   });
 
   it('wins also when it never stops', async () => {
-    const { inFront, inBack, front } = world();
+    const { inFront, inBack, front } = warmWorld();
     const keys = await fill(inBack, 3);
     const primitives = primitivesOf(front);
     const restless = defineStore({
@@ -267,7 +247,7 @@ describe('a writer of the front beside it', () => {
       },
     } as Primitives<unknown>);
     const progress = await warm(restless, inBack, { strategy: 'mirror' });
-    expect(without(progress)).toEqual({ ...NOTHING, copied: 2, skipped: 1 });
+    expect(counts(progress)).toEqual({ ...NOTHING, copied: 2, skipped: 1 });
     expect(await inFront.getMany(keys)).toEqual(
       new Map<string, unknown>([
         ['k000000', 0],
@@ -299,7 +279,7 @@ it('after mirror the front has what the back has, whatever both held', async () 
       size,
       fc.boolean(),
       async (first, then, batchKeys, concurrency, late) => {
-        const { env, inFront, inBack } = world();
+        const { env, inFront, inBack } = warmWorld();
         const write = async (to: Store<unknown>, writes: typeof first): Promise<void> => {
           for (const { key, value, own: _, ttlMs, ...options } of writes)
             await to
@@ -334,211 +314,11 @@ it('after mirror the front has what the back has, whatever both held', async () 
           expect(await store.getEntry(key)).toEqual(entry);
         }
         await store.close();
-        expect(without(told.at(-1) ?? done)).toEqual(without(done));
+        expect(counts(told.at(-1) ?? done)).toEqual(counts(done));
         const again = await warm(inFront, inBack, options);
-        expect(without(again)).toEqual({ ...NOTHING, skipped: (await keysOf(inBack)).length });
+        expect(counts(again)).toEqual({ ...NOTHING, skipped: (await keysOf(inBack)).length });
       },
     ),
     { numRuns: 150 },
   );
-});
-
-describe('a warming that is ended', () => {
-  it('by its signal tells how far it came, and goes on from there', async () => {
-    const { inFront, inBack } = world();
-    const keys = await fill(inBack, 1_000);
-    const told: WarmProgress[] = [];
-    const aborting = new AbortController();
-    const options = { batchKeys: 50, concurrency: 3 };
-    const warming = warm(inFront, lateStore(inBack), {
-      ...options,
-      signal: aborting.signal,
-      onProgress: (progress) => {
-        told.push(progress);
-        if (told.length === 5) aborting.abort();
-      },
-    });
-    const error = (await warming.catch((failed) => failed)) as StrataError;
-    expect(error).toMatchObject({ code: 'aborted', operation: 'warm' });
-    const progress = error.details?.progress as WarmProgress;
-    expect(progress.after).toBe('k000249');
-    expect(progress.copied).toBeGreaterThanOrEqual(250);
-    const there = await keysOf(inFront);
-    expect(there.length).toBe(progress.copied);
-    expect(there.slice(0, 250)).toEqual(keys.slice(0, 250));
-    await settled();
-    expect(await keysOf(inFront)).toEqual(there);
-    const rest = await warm(inFront, inBack, { ...options, after: progress.after as string });
-    expect(rest.copied + there.length).toBe(1_000);
-    expect(await keysOf(inFront)).toEqual(keys);
-  });
-
-  it('by its signal before it begins does nothing', async () => {
-    const { inFront, inBack, backPlan, back } = world();
-    await fill(inBack, 3);
-    const signal = AbortSignal.abort();
-    expect(await codeOf(warm(inFront, back, { signal }))).toBe('aborted');
-    expect(await codeOf(copyKeys(back, inFront, ['k000000'], { signal }))).toBe('aborted');
-    expect(backPlan.calls('scan') + backPlan.calls('read')).toBe(0);
-    expect(await keysOf(inFront)).toEqual([]);
-  });
-
-  it('by its timeout lets go of everything', async () => {
-    const { env, inFront, inBack, backPlan, back } = world();
-    await fill(inBack, 10);
-    backPlan.hangNext('read', { after: 1 });
-    const warming = codeOf(warm(inFront, back, { batchKeys: 2, timeoutMs: 300 }));
-    await env.advance(300);
-    expect(await warming).toBe('timeout');
-    backPlan.release();
-    await settled();
-    expect(env.pendingTimers).toBe(0);
-  });
-
-  it('by a part that hangs takes no longer than a call of that part', async () => {
-    for (const what of ['scan', 'read', 'commit'] as const) {
-      const { env, inBack, inFront, frontPlan, backPlan, front, back } = world();
-      await fill(inBack, 10);
-      (what === 'commit' ? frontPlan : backPlan).hangNext(what);
-      const warming = codeOf(warm(front, back));
-      await env.advance(5_000);
-      expect(await warming).toBe(what === 'commit' ? 'timeout' : 'timeout');
-      frontPlan.release();
-      backPlan.release();
-      await settled();
-      expect(env.pendingTimers).toBe(0);
-      expect(await keysOf(inFront)).toEqual([]);
-    }
-  });
-
-  it('by a back that fails midway keeps what it has, and can go on', async () => {
-    for (const strategy of ['fill-missing', 'mirror'] as const) {
-      const { inFront, inBack, backPlan, back } = world();
-      const keys = await fill(inBack, 100);
-      await inFront.set('k000050x', 'extra');
-      backPlan.failNext('read', 'unavailable', { after: 4 });
-      const options = { strategy, batchKeys: 10, concurrency: 2 } as const;
-      const error = (await warm(inFront, back, options).catch((failed) => failed)) as StrataError;
-      expect(error).toMatchObject({ code: 'unavailable', retryable: true, operation: 'warm' });
-      const progress = error.details?.progress as WarmProgress;
-      expect(progress.after).toBe('k000039');
-      const there = (await keysOf(inFront)).filter((key) => key !== 'k000050x');
-      expect(progress.copied).toBe(there.length);
-      const rest = await warm(inFront, back, { ...options, after: 'k000039' });
-      expect(progress.removed + rest.removed).toBe(strategy === 'mirror' ? 1 : 0);
-      const extra = strategy === 'mirror' ? [] : ['k000050x'];
-      expect(new Set(await keysOf(inFront))).toEqual(new Set([...keys, ...extra]));
-    }
-  });
-
-  it('by what onProgress throws', async () => {
-    const { inFront, inBack } = world();
-    await fill(inBack, 10);
-    const onProgress = (): void => {
-      throw new Error('enough');
-    };
-    await expect(warm(inFront, inBack, { batchKeys: 2, onProgress })).rejects.toThrow('enough');
-  });
-
-  it('by a front that does not take copies', async () => {
-    const { inBack, frontPlan, front } = world();
-    await fill(inBack, 10);
-    frontPlan.failNext('commit', 'no-space');
-    expect(await codeOf(warm(front, inBack))).toBe('no-space');
-  });
-});
-
-describe('keys to copy', () => {
-  it('may come one by one, for ever, until the signal', async () => {
-    const { inFront, inBack } = world();
-    const keys = await fill(inBack, 20);
-    const aborting = new AbortController();
-    async function* endless(): AsyncGenerator<string> {
-      yield* keys;
-      await new Promise(() => {});
-    }
-    const copying = codeOf(
-      copyKeys(inBack, inFront, endless(), { batchKeys: 10, signal: aborting.signal }),
-    );
-    await settled();
-    aborting.abort();
-    expect(await copying).toBe('aborted');
-    expect((await keysOf(inFront)).length).toBeGreaterThanOrEqual(10);
-  });
-
-  it('replace what differs and leave what is current', async () => {
-    const { inFront, inBack } = world();
-    const keys = await fill(inBack, 3);
-    await copyKeys(inBack, inFront, keys);
-    await inBack.set('k000001', 'new');
-    await inFront.set('k000002', 'own');
-    expect(await copyKeys(inBack, inFront, new Set(keys))).toEqual({
-      ...NOTHING,
-      copied: 2,
-      skipped: 1,
-    });
-    expect(await inFront.getMany(keys)).toEqual(await inBack.getMany(keys));
-  });
-});
-
-describe('many keys', () => {
-  it('100,000 are copied holding no more than the batches allow', async () => {
-    const { inFront, inBack } = world();
-    const keys = await fill(inBack, 100_000);
-    const [front, back] = [primitivesOf(inFront), primitivesOf(inBack)];
-    let held = 0;
-    let most = 0;
-    let listed = 0;
-    let furthest = 0;
-    let done = 0;
-    const counted = defineStore({
-      ...back,
-      async readMany(asked, call) {
-        held += asked.length;
-        most = Math.max(most, held);
-        await undefined;
-        return back.readMany(asked, call);
-      },
-      async *scanKeys(range, call) {
-        for await (const page of back.scanKeys(range, call)) {
-          listed += page.length;
-          furthest = Math.max(furthest, listed - done);
-          yield page;
-        }
-      },
-    } as Primitives<unknown>);
-    const taking = defineStore({
-      ...front,
-      async commit(writes, call) {
-        await undefined;
-        held -= writes.length;
-        done += writes.length;
-        return front.commit(writes, call);
-      },
-    } as Primitives<unknown>);
-    const progress = await warm(taking, counted, { batchKeys: 100, concurrency: 4 });
-    expect(progress.copied).toBe(100_000);
-    expect(most).toBeLessThanOrEqual(400);
-    expect(furthest).toBeLessThanOrEqual(1_500);
-    expect((await keysOf(inFront)).length).toBe(keys.length);
-  }, 60_000);
-
-  it('into a front that evicts leave it full', async () => {
-    const { env, inBack } = world();
-    await fill(inBack, 1_000);
-    const front = memory<unknown>({ env, evict: lru({ maxEntries: 100 }) });
-    expect((await warm(front, inBack, { concurrency: 1 })).copied).toBe(1_000);
-    expect((await keysOf(front)).length).toBe(100);
-  });
-
-  it('that are there already are passed over with their progress', async () => {
-    const { inFront, inBack } = world();
-    await fill(inBack, 2_000);
-    await warm(inFront, inBack);
-    const told: WarmProgress[] = [];
-    await warm(inFront, inBack, { batchKeys: 10, onProgress: (one) => told.push(one) });
-    expect(told.length).toBe(4);
-    expect(told[0]).toEqual({ ...NOTHING, skipped: 640, after: 'k000639' });
-    expect(told.at(-1)?.skipped).toBe(2_000);
-  });
 });
