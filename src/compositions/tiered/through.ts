@@ -43,10 +43,15 @@ export class Through<V> {
     const { copies } = this.#setup;
     if (call.fresh || !copies.serves(key)) return this.#loads.one(key, call);
     if (copies.states.misses?.has(key) === true) return undefined;
-    return chain(
-      copies.asked([key], () => this.#front.readOne(key, call)),
-      (copy) => (copy === undefined ? this.#missed(key, call) : this.#served(copy, call)),
+    const asked = copies.asked([key], () =>
+      chain(this.#front.readOne(key, call), (copy) => ({ copy })),
     );
+    return chain(asked, (answer) => {
+      // A front that does not answer does not say that there is no such key.
+      if (answer === undefined) return this.#loads.one(key, call);
+      const { copy } = answer;
+      return copy === undefined ? this.#missed(key, call) : this.#served(copy, call);
+    });
   }
 
   readMany(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
@@ -168,8 +173,9 @@ export class Through<V> {
     const { refresh } = this.#setup;
     const old = new Map<string, Entry<V>>();
     const due: string[] = [];
+    if (answers === undefined) return old;
     keys.forEach((key, i) => {
-      const copy = answers?.[i];
+      const copy = answers[i];
       const worth = copy === undefined ? 'none' : this.#worthOf(copy);
       if (copy !== undefined && (worth === 'fresh' || worth === 'refresh')) {
         if (worth === 'refresh') due.push(key);
