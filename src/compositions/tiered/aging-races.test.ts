@@ -241,6 +241,7 @@ async function race({ late, options }: Setup, s: fc.Scheduler, steps: Step[]): P
   const runner = new Runner(env, store, back, plans.back, ages);
   const wrong: unknown[] = [];
   let last: Promise<unknown> = Promise.resolve();
+  let left = steps.length;
   for (const one of steps) {
     const begin = one.follows ? last : s.schedule(Promise.resolve(), `begin ${one.kind}`);
     // Planned faults fail calls; what they then may not do is checked.
@@ -248,9 +249,13 @@ async function race({ late, options }: Setup, s: fc.Scheduler, steps: Step[]): P
       .then(() => runner.do(one))
       .catch((error: { code?: unknown }) => {
         if (error.code === undefined || error.constructor.name !== 'StrataError') wrong.push(error);
-      });
+      })
+      .then(() => left--);
   }
-  await s.waitIdle();
+  while (left > 0) {
+    await s.waitIdle();
+    await env.advance(1);
+  }
   plans.back.heal();
   for (let i = 0; i < 200 && (i < 5 || store.status().back.state === 'away'); i++) {
     await env.advance(50);
