@@ -62,7 +62,7 @@ export interface DeadLetter<V> {
  *   then everything else fails with `unavailable`.
  * - When another process has taken the journal over, nothing more can be written by this one, not
  *   even by a commit already sent. It is told once (`onLost`), and every later call fails with
- *   `conflict`.
+ *   `conflict`; where the store fails for good, with its code.
  * - `append`, `drop`, `bury` and `forgetDeadLetters` settle when their outcome is sure, and do not
  *   wait for the end of the call to do so: when the store leaves the outcome open, the journal finds
  *   out, for as long as that takes. So bound the wait of callers elsewhere. Until it has found out,
@@ -87,13 +87,15 @@ export interface Journal<V> {
   /**
    * Takes ownership, and gives the records that were acknowledged and not dropped, in order; one that
    * was neither acknowledged nor refused may be among them. After a crash of the last owner it waits
-   * until that has been silent for `leaseMs`, which is not bounded by the call unless its own
-   * deadline is.
-   * Errors: `conflict`, naming the owner, while another holds the journal.
+   * until that has been silent for `leaseMs`, as long as the call lasts. A try that failed may be
+   * repeated.
+   * Errors: `conflict`, naming the owner, while another holds the journal; `invalid-argument` where
+   * the records were written with another codec.
    */
   open(call: Call): Promise<readonly JournalRecord<V>[]>;
   /**
-   * Keeps commits, one record each, all of them or none, and removes the records `drop` with them.
+   * Keeps commits, one record each, all of them or none, and removes the records `drop` with them:
+   * records that are needed no longer, whatever becomes of these commits.
    * Appends may overlap; their records are in the order of the calls. `seq`s of failed appends are
    * left out.
    * Errors: `invalid-argument` for a value that cannot be kept, before anything is written.
@@ -115,7 +117,11 @@ export interface Journal<V> {
   close(): Promise<void>;
 }
 
-/** The synchronous half of a journal. `operation` names the public call in errors. */
+/**
+ * The synchronous half of a journal. It cannot wait until an outcome is sure: what fails with
+ * `unknown-outcome` is taken back as soon as that can be done, and other writes wait for that.
+ * `operation` names the public call in errors.
+ */
 export interface BlockingJournal<V> {
   append(
     commits: readonly (readonly JournalWrite<V>[])[],
