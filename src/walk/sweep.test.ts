@@ -213,6 +213,27 @@ describe('a sweep among writers', () => {
     expect(keysOf(store)).toEqual(['c', 'd', 'other', 'root']);
   });
 
+  it('leaves what is moved on while it catches up with a move', async () => {
+    const { store } = await graph({ root: [], other: ['e'], third: [], e: ['f'], f: [], x: [] });
+    let shown = 0;
+    const walker: Walker<Node> = async function* (key, value) {
+      if (key === 'root') {
+        shown++;
+        // As the marks are made, and as the feed tells of that first move: e is read after the second.
+        const [to, from, link] = shown === 1 ? ['root', 'other', 'e'] : ['third', 'e', 'f'];
+        if (shown <= 2)
+          await store.batch([
+            { type: 'set', key: to, value: [link] },
+            { type: 'set', key: from, value: [] },
+          ]);
+      }
+      yield* value;
+    };
+    const options = { olderThanMs: 0, batchKeys: 1, concurrency: 1 };
+    await sweep(store, ['root', 'third', 'other'], walker, options);
+    expect(keysOf(store)).toEqual(['e', 'f', 'other', 'root', 'third']);
+  });
+
   it('leaves what a root reaches that was not there when it began', async () => {
     const { store } = await graph({ root: [], late: ['x'], x: ['y'], y: [], z: [] });
     let asked = 0;

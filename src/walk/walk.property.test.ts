@@ -140,4 +140,22 @@ describe('walk over random graphs', () => {
     // Entries let go of on the way down are read once more on the way up.
     expect(read).toBeLessThan(3 * given.length);
   });
+
+  it('holds no more of a path than it may: the rest is read again on the way back', async () => {
+    const LENGTH = 1_000;
+    const store = memory<Node>({ env: simulatedEnv() });
+    for (let at = 0; at < LENGTH; at++)
+      store.blocking.set(`c${at}`, at + 1 < LENGTH ? [`c${at + 1}`] : []);
+    let shown = 0;
+    const counting: Walker<Node> = (_, value) => {
+      shown++;
+      return value;
+    };
+    const options = { order: 'roots-last', concurrency: 2, batchKeys: 8 } as const;
+    const given = await Array.fromAsync(walk(store, ['c0'], counting, options));
+    expect(given.map((entry) => entry.key)).toEqual(
+      Array.from({ length: LENGTH }, (_, at) => `c${LENGTH - 1 - at}`),
+    );
+    expect(shown).toBe(2 * LENGTH - 2 * 8);
+  });
 });
