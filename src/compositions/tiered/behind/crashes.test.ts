@@ -126,7 +126,8 @@ class Run {
     const read = (keys: readonly string[], look: () => Promise<unknown[]>) =>
       after(keys, async () => {
         const values = await look();
-        if (this.#process === mine) keys.forEach((one, i) => this.#check(one, values[i]));
+        if (this.#process !== mine) return;
+        for (const [i, one] of keys.entries()) this.#check(one, values[i]);
       });
     switch (kind) {
       case 'set':
