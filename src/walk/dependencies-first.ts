@@ -114,10 +114,14 @@ class DependenciesFirst<V> {
   /** What is likely to be read next, in the likely order. */
   *#likely(): Generator<Link> {
     const end = Math.max(0, this.#path.length - 1 - LOOK_BACK_FRAMES);
+    let goingBack = true;
     for (let at = this.#path.length - 2; at >= end; at--) {
       const frame = this.#path[at] as Frame<V>;
-      if (frame.visited === undefined) yield frame;
-      else yield* this.#unseen(frame, frame.visited);
+      if (frame.visited !== undefined) {
+        goingBack = false;
+        yield* this.#unseen(frame, frame.visited);
+      } else if (goingBack) yield frame;
+      else break; // Let go of on the way down: not due before all that is held is done.
     }
     for (let at = this.#nextRoot; at < this.#roots.length; at++) {
       const root = this.#roots[at] as Link;
