@@ -134,9 +134,10 @@ export class MemoryEngine<V> implements Feed<V> {
 
   #apply(planned: Planned<V>, logged: MemoryCommit<V>, nowMs: number): void {
     const { key, replaces } = planned;
-    // The plan has looked it up already; of an expired node it knows the place alone.
+    // The plan has looked it up already; of an expired node it knows the place alone, and a
+    // tombstone may have been forgotten meanwhile for a delete of the same commit.
     const former =
-      replaces === undefined || replaces instanceof Node
+      replaces === undefined || (replaces instanceof Node && replaces.linked)
         ? (replaces as Node<V> | undefined)
         : this.#index.get(key);
     const node =

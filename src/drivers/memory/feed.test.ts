@@ -142,6 +142,55 @@ describe('the change index of memory', () => {
     await store.close();
   });
 
+  it('brings back nothing when a batch writes a key whose delete it made the store forget', async () => {
+    const store = memory<string>({ tombstoneBytes: 110, logBytes: 0 });
+    const { blocking } = store;
+    blocking.set('again', 'old');
+    blocking.delete('again');
+    blocking.setMany([
+      ['moved', 'old'],
+      ['left', 'old'],
+      ['doomed', 'old'],
+    ]);
+    // Its first write is one delete too many to remember, and the oldest is that of its last key.
+    blocking.batch([
+      { type: 'delete', key: 'doomed' },
+      { type: 'set', key: 'moved', value: 'new' },
+      { type: 'set', key: 'again', value: 'new' },
+    ]);
+    blocking.delete('moved');
+    for await (const { writes } of store.watch({ after: 'start' })) {
+      expect(writes.map(({ key }) => key)).toEqual(['left', 'again']);
+      break;
+    }
+    await store.close();
+  });
+
+  it('gives the state of the head after any batches, however few deletes it remembers', async () => {
+    const write = fc.record({
+      type: fc.constantFrom('set' as const, 'set' as const, 'delete' as const),
+      key: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
+    });
+    const batch = fc.uniqueArray(write, { selector: ({ key }) => key, minLength: 1 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(batch, { maxLength: 12 }), async (batches) => {
+        const store = memory<number>({ tombstoneBytes: 200, logBytes: 0 });
+        for (const [value, writes] of batches.entries())
+          store.blocking.batch(
+            writes.map(({ type, key }) => (type === 'set' ? { type, key, value } : { type, key })),
+          );
+        const state: State = new Map();
+        for await (const { changes } of feedOf(store).read(
+          undefined,
+          Call.background(env, 'watch'),
+        ))
+          apply(state, changes);
+        expect(living(state)).toEqual([...store.blocking.list()]);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('holds no timer once nothing will expire', () => {
     const own = simulatedEnv();
     const store = memory({ env: own });
