@@ -20,7 +20,7 @@ export interface LiveSetup<V> {
    * is written meanwhile is not overwritten. Resolves when the front has its copies.
    */
   renew(keys: readonly string[], call: Call): Awaitable<unknown>;
-  /** Whether the front is kept from being asked for the key. */
+  /** Whether the front is kept from being asked for the key, and nobody is about to change that. */
   isFenced(key: string): boolean;
   /** Whether a copy is young enough to be served. */
   isFresh(copy: Entry<V>): boolean;

@@ -357,3 +357,34 @@ it('beside pending writes, these are read first and reach the back', async () =>
   expect(await inBack.get('k0')).toBe('pending');
   expect(await inBack.has('k1')).toBe(false);
 });
+
+it('beside a write that hangs, goes on with the other keys', async () => {
+  for (const read of ['front-first', 'front-only'] as const) {
+    const { inBack, inFront, backPlan, store } = world({ read });
+    await inBack.setMany(pairs(3));
+    backPlan.hangNext('commit', { applied: true });
+    const writing = store.set('k0', 'new');
+    await settled();
+    expect(await store.warm()).toMatchObject({ copied: 2, skipped: 1 });
+    backPlan.release();
+    await writing;
+    expect(await store.get('k0')).toBe('new');
+    expect(await inFront.get('k0')).toBe('new');
+  }
+});
+
+it('of a front that follows its back begins with its opening, and is followed on', async () => {
+  const { env, inBack, front, back } = world();
+  await inBack.setMany(pairs(3));
+  const events: TieredEvent[] = [];
+  const onEvent = (event: TieredEvent): void => void events.push(event);
+  const store = tiered({ front, back, follow: true, warmOnOpen: true, onEvent });
+  while (!events.some(({ type }) => type === 'warmed')) await env.advance(10);
+  expect(events).toContainEqual(
+    expect.objectContaining({ progress: expect.objectContaining({ copied: 3 }) }),
+  );
+  await inBack.set('k0', 'changed');
+  await env.advance(1_000);
+  expect(await store.get('k0')).toBe('changed');
+  await store.close();
+});

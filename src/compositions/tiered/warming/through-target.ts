@@ -18,7 +18,11 @@ export function throughTarget<V>(
     readFront: (keys, call) => doors.front.readMany(keys, call),
     readBack: (keys, call) => link.ask(call, (part) => doors.back.readMany(keys, part)),
     renew: (keys, call) => loads.many(keys, call),
-    isFenced: (key) => !copies.whole || copies.states.get(key)?.fenced === true,
+    // A key that is being written is brought up to date by its write.
+    isFenced: (key) => {
+      const state = copies.states.get(key);
+      return !copies.whole || (state?.fenced === true && state.writers === 0);
+    },
     isFresh: (copy) => freshness === undefined || freshness.worthOf(copy) === 'fresh',
     frontTakesExpiry,
   });
