@@ -131,10 +131,12 @@ export class Ownership {
       cause,
       retryable: false,
     });
+    // After the end of the journal it is nobody's concern.
+    const owned = this.life.ended === undefined;
     this.#timer?.cancel();
     this.life.end('closed');
     this.#leave();
-    this.#options.onLost(this.#lost);
+    if (owned) this.#options.onLost(this.#lost);
     return this.#lost;
   }
 

@@ -100,6 +100,24 @@ describe('an append of unknown outcome', () => {
     expect(env.pendingTimers).toBe(0);
   });
 
+  it('that hangs beyond the end of the journal cannot come after the next owner', async () => {
+    const env = simulatedEnv();
+    const inner = memory<unknown>({ env });
+    const plan = new FaultPlan();
+    const { journal, told } = journalOn(primitivesOf(faulty(inner, plan)), env);
+    await journal.open(callOf(env));
+    plan.hangNext('commit');
+    const code = codeOf((async () => journal.append([[set('a', 1)]], [], callOf(env)))());
+    await given(env, journal.close());
+    const next = journalOn(primitivesOf(inner), env).journal;
+    expect(await given(env, next.open(callOf(env)))).toEqual([]);
+    plan.release();
+    expect(await code).not.toBe('no error');
+    expect(told.lost).toEqual([]);
+    await next.close();
+    expect(await reopened(primitivesOf(inner), env)).toEqual([]);
+  });
+
   it('loses the journal when its store fails for good', async () => {
     const { env, journal, told, mortal, store, call } = await world();
     mortal.fates = ['lost', 'refused'];
