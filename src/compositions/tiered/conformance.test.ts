@@ -28,6 +28,15 @@ const kind = (
   late: front === late || back === late,
 });
 
+/** For one who writes alone, copies of any age are true. */
+const AGING = {
+  ttlMs: 20,
+  staleWhileRevalidateMs: 1_000,
+  graceMs: 5_000,
+  negativeTtlMs: 5_000,
+  populate: 'await',
+} as const;
+
 const kinds: Record<string, Kind> = {
   'memory over memory': kind(mem, mem),
   'memory over a late store': kind(mem, late),
@@ -41,6 +50,10 @@ const kinds: Record<string, Kind> = {
   },
   'written around': kind(mem, mem, { write: 'around' }),
   'written around, late': kind(late, late, { write: 'around' }),
+  'of copies that age': kind(mem, mem, { ttlMs: 5_000 }),
+  'of copies that age and are kept, late': kind(late, late, AGING),
+  'of copies that age and are kept': kind(mem, mem, AGING),
+  'written around, of copies that age': kind(mem, late, { write: 'around', ...AGING }),
   'written to the front': kind(mem, mem, { write: 'front-only' }),
   'written to the front, late': kind(late, late, { write: 'front-only' }),
   'read from the front': kind(mem, mem, { read: 'front-only' }),
