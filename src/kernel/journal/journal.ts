@@ -35,7 +35,7 @@ export interface JournalDelete extends JournalStamp {
 export interface JournalRecord<V> {
   /** Grows from record to record; there may be gaps. Within one epoch never used for anything else. */
   readonly seq: number;
-  /** Unpredictable; names the commit in cursors. */
+  /** Names the commit in cursors; no other commit ever has it. */
   readonly id: string;
   /** That of the journal when the record was written: `seq` is to be compared within one epoch only. */
   readonly epoch: string;

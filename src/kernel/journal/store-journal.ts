@@ -5,7 +5,7 @@ import type { Codec } from '../../store/codec.ts';
 import type { Env } from '../../store/env.ts';
 import { failure, isStrataError, type StrataError } from '../../store/errors.ts';
 import type { Primitives, Write } from '../../store/primitives.ts';
-import { randomId } from '../../store/version.ts';
+import { WriteIds } from '../../store/version.ts';
 import { chain } from '../awaitable.ts';
 import { DeadLetters } from './dead-letters.ts';
 import type {
@@ -85,6 +85,8 @@ class StoreJournal<V> implements Journal<V> {
   readonly #options: StoreJournalOptions<V>;
   readonly #keys: JournalKeys;
   readonly #store: JournalStore<V>;
+  /** Names of the commits. */
+  readonly #ids: WriteIds;
   #phase: Phase = 'new';
   #opening: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
@@ -106,6 +108,7 @@ class StoreJournal<V> implements Journal<V> {
     this.#options = options;
     this.#keys = new JournalKeys(name);
     this.#store = new JournalStore(store, codec);
+    this.#ids = new WriteIds(options.env);
     this.durability = store.capabilities.durability;
     this.#session = this.#newSession();
     if (this.#store.primitives.blocking !== undefined)
@@ -267,11 +270,10 @@ class StoreJournal<V> implements Journal<V> {
     operation: string,
   ): Appending<V> {
     this.#checkOpen(operation);
-    const { env } = this.#options;
     const epoch = this.#epoch;
     const first = this.#givenSeq + 1;
     const drafts = commits.map((writes, i) => {
-      const name = { seq: first + i, id: randomId(env), epoch };
+      const name = { seq: first + i, id: this.#ids.text(this.#ids.next()), epoch };
       return draftRecord(this.#store, this.#keys, operation, name, writes);
     });
     // Only now, because a value may have been refused.
@@ -286,10 +288,15 @@ class StoreJournal<V> implements Journal<V> {
 
   #proof(drafts: readonly Draft<V>[]): Proof {
     const keys = drafts.flatMap((draft) => draft.keys);
-    const removals = keys.map((key): Write<unknown> => ({ type: 'delete', key }));
-    // The names before it went with it.
-    const names = drafts.slice(-1).map(({ record }) => nameWrite(this.#store, this.#keys, record));
-    return { key: keys[0] ?? '', undo: [...removals, ...names] };
+    return {
+      key: keys[0] ?? '',
+      undo: () => {
+        const removals = keys.map((key): Write<unknown> => ({ type: 'delete', key }));
+        // The names before it went with it.
+        const [last] = drafts.slice(-1);
+        return last ? [...removals, nameWrite(this.#store, this.#keys, last.record)] : removals;
+      },
+    };
   }
 
   #appended({ drafts, drop, names }: Appending<V>): readonly JournalRecord<V>[] {

@@ -13,7 +13,7 @@ export interface Proof {
   /** It creates this key, which nobody else does: there it is seen later whether it was applied. */
   readonly key: string;
   /** What takes it back. */
-  readonly undo: readonly Write<unknown>[];
+  undo(): readonly Write<unknown>[];
 }
 
 /** A commit of which the store did not say whether it was applied. */
@@ -202,7 +202,7 @@ export class SureCommits {
       bounded(env, DEFAULT_TIMEOUT_MS, async (call) => {
         if ((await store.read(proof.key, call)) === undefined) return false;
         if (!undo) return true;
-        await store.commit([ownership.assertion(), ...proof.undo], call);
+        await store.commit([ownership.assertion(), ...proof.undo()], call);
         return false;
       }),
     );

@@ -1,7 +1,7 @@
 import type { Call } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
 import type { StrataError } from '../../store/errors.ts';
-import { randomId } from '../../store/version.ts';
+import { randomId, WriteIds } from '../../store/version.ts';
 import { approximateBytes } from './approximate-bytes.ts';
 import type {
   BlockingJournal,
@@ -28,10 +28,12 @@ class VolatileJournal<V> implements Journal<V> {
   lastSeq = 0;
   lastId = '';
   readonly #env: Env;
+  readonly #ids: WriteIds;
   readonly #letters = new Map<string, DeadLetter<V>>();
 
   constructor(env: Env) {
     this.#env = env;
+    this.#ids = new WriteIds(env);
     this.storeId = randomId(env);
     this.epoch = randomId(env);
     this.blocking = { append: (commits) => this.append(commits), drop: () => {} };
@@ -47,7 +49,7 @@ class VolatileJournal<V> implements Journal<V> {
 
   append(commits: readonly (readonly JournalWrite<V>[])[]): readonly JournalRecord<V>[] {
     return commits.map((writes) => {
-      this.lastId = randomId(this.#env);
+      this.lastId = this.#ids.text(this.#ids.next());
       this.lastSeq++;
       const { epoch, lastSeq: seq, lastId: id } = this;
       return { seq, id, epoch, writes, bytes: approximateBytes(writes) };
