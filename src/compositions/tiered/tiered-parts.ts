@@ -1,3 +1,4 @@
+import { attempt } from '../../kernel/awaitable.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
 import { Call, DEFAULT_TIMEOUT_MS } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
@@ -81,9 +82,11 @@ function partsOf<V>({ front, back, journal }: TieredOptions<V>): Store<unknown>[
 
 /** What a listener throws is its own affair. */
 function heard(tell: () => void): void {
-  try {
-    tell();
-  } catch {}
+  attempt(
+    tell,
+    () => undefined,
+    () => undefined,
+  );
 }
 
 /** The doors of both halves; the blocking ones where both parts have them. */
