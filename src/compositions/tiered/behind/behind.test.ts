@@ -1,0 +1,511 @@
+/** Writes that are acknowledged before the back has them, one promise at a time, in simulated time. */
+import { describe, expect, it } from 'vitest';
+import { BehindWorld, LEASE_MS } from '../../../../test/support/behind-world.ts';
+import { given } from '../../../../test/support/journal-world.ts';
+import { codeOf } from '../../../../test/support/tiered-world.ts';
+import { memory } from '../../../drivers/memory/index.ts';
+import { Call } from '../../../store/call.ts';
+import { defineStore, primitivesOf, type Store, StrataError } from '../../../store/index.ts';
+import { FaultPlan, faulty, simulatedEnv } from '../../../testing/index.ts';
+import type { TieredEvent } from '../events.ts';
+import { tiered } from '../index.ts';
+import type { TieredOptions } from '../options.ts';
+
+type Options = Partial<TieredOptions<unknown>>;
+const keysOf = (store: Store<unknown>) => Array.fromAsync(store.keys());
+const kindsOf = (events: readonly TieredEvent[]) => events.map(({ type }) => type);
+
+/** A world with one process, and a back that takes nothing until it is told to. */
+async function begin(options: Options = {}) {
+  const world = new BehindWorld(options);
+  const one = world.start();
+  await given(world.env, one.store.has('opened'));
+  const give = <T>(promise: Promise<T>): Promise<T> => given(world.env, promise);
+  const stall = (): void => {
+    one.plans.back.failNext('commit', 'unavailable', { times: 1_000 });
+  };
+  return { world, ...one, give, stall, env: world.env, back: world.back };
+}
+
+describe('A4: pending writes', () => {
+  it('end in the back as the last of ten writes at once says', async () => {
+    const { store, give, back } = await begin();
+    const writing = Array.from({ length: 10 }, (_, n) => store.set('k', n));
+    const heads = await give(Promise.all(writing));
+    expect(heads.map(({ rev }) => rev)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    await give(store.flush());
+    expect(await back.get('k')).toBe(9);
+  });
+
+  it('are seen by every read before the back has them', async () => {
+    const { store, give, back, stall } = await begin();
+    await back.set('old', 1);
+    await back.set('gone', 1);
+    stall();
+    await give(store.set('new', 2));
+    expect(await give(store.delete('gone'))).toBe(true);
+    expect(await give(keysOf(store))).toEqual(['new', 'old']);
+    expect(await give(store.get('gone'))).toBeUndefined();
+    expect([...(await give(store.getMany(['new', 'gone', 'old'])))]).toEqual([
+      ['new', 2],
+      ['old', 1],
+    ]);
+    expect(await give(store.getOrSet('new', () => 3))).toBe(2);
+    expect(store.pending()).toMatchObject({ keys: 2, deadLetters: 0 });
+    expect(await keysOf(back)).toEqual(['gone', 'old']);
+  });
+
+  it('do not vanish when the back fails, and deletes do not come back', async () => {
+    const { store, give, back, plans, env, events } = await begin();
+    await give(store.set('k', 1));
+    await give(store.flush());
+    plans.back.failNext('commit', 'unavailable', { times: 5 });
+    plans.back.failNext('commit', 'unknown-outcome', { applied: true });
+    await give(store.delete('k'));
+    await give(store.set('l', 2));
+    expect(await give(store.get('k'))).toBeUndefined();
+    await env.advance(2_000);
+    expect(await keysOf(back)).toEqual(['l']);
+    expect(await give(keysOf(store))).toEqual(['l']);
+    expect(kindsOf(events)).toContain('flush-failed');
+    expect(store.pending()).toEqual({ keys: 0, bytes: 0, deadLetters: 0 });
+  });
+
+  it('are flushed after a restart, and deletes of a dead process stay deletes', async () => {
+    const { world, store, give, stall, kill, back, env } = await begin();
+    await give(
+      store.setMany([
+        ['a', 1],
+        ['b', 1],
+      ]),
+    );
+    await give(store.flush());
+    stall();
+    await give(store.delete('a'));
+    await give(store.set('b', 2));
+    kill();
+    const next = world.start();
+    await env.advance(LEASE_MS * 2);
+    expect(await give(next.store.get('b'))).toBe(2);
+    expect(await give(next.store.get('a'))).toBeUndefined();
+    expect(next.events[0]).toMatchObject({ type: 'recovered', keys: 2 });
+    await give(next.store.flush());
+    expect(await keysOf(back)).toEqual(['b']);
+  });
+});
+
+describe('versions', () => {
+  it('are the same before and after the flush, and good for conditions', async () => {
+    const { store, give } = await begin();
+    const head = await give(store.set('k', 1, { meta: { m: 1 } }));
+    const before = await give(store.getEntry('k'));
+    await give(store.flush());
+    expect(await give(store.getEntry('k'))).toEqual(before);
+    expect(await give(store.getEntry('k', { fresh: true }))).toEqual(before);
+    expect(await give(Array.fromAsync(store.list()))).toEqual([before]);
+    await give(store.set('k', 2, { if: { version: head.version } }));
+    expect(await codeOf(give(store.set('k', 3, { if: { version: head.version } })))).toBe(
+      'conflict',
+    );
+  });
+
+  it('hold for writes with an origin of their own, which they keep', async () => {
+    const { store, give, back, env } = await begin();
+    const origin = { store: 'source', epoch: 'e', rev: 7, version: 'v7' };
+    const call = Call.background(env, 'test');
+    const write = { type: 'set', key: 'k', value: 1, origin } as const;
+    await give(Promise.resolve(primitivesOf(store as Store<unknown>).commit([write], call)));
+    const before = await give(store.getEntry('k'));
+    expect(before).toMatchObject({ origin, rev: 1 });
+    await give(store.flush());
+    expect(await give(store.getEntry('k', { fresh: true }))).toEqual(before);
+    expect((await back.getEntry('k'))?.origin).toEqual(origin);
+    // An update of somebody else keeps the metadata, and with it nothing of ours.
+    await back.update('k', () => 2);
+    const after = await give(store.getEntry('k', { fresh: true }));
+    expect(after).toMatchObject({ value: 2 });
+    expect(after?.version).not.toBe(before?.version);
+    expect(after?.rev).toBeUndefined();
+  });
+
+  it('show no revision for what others wrote into the back', async () => {
+    const { store, give, back } = await begin();
+    const { version } = await back.set('k', 1);
+    expect(await give(store.getEntry('k'))).toMatchObject({ version, value: 1 });
+    expect((await give(store.getEntry('k')))?.rev).toBeUndefined();
+    await give(store.set('k', 2, { if: { version } }));
+    await give(store.flush());
+    expect(await back.get('k')).toBe(2);
+  });
+});
+
+describe('what the back refuses for good', () => {
+  it('is a dead letter, and the others of its window go on together', async () => {
+    const { store, give, back, events } = await begin();
+    await back.set('fixed', 'theirs', { immutable: true });
+    await give(
+      store.setMany([
+        ['a', 1],
+        ['fixed', 'ours'],
+        ['b', 2],
+      ]),
+    );
+    await give(store.flush());
+    expect(store.pending()).toMatchObject({ keys: 0, deadLetters: 1 });
+    expect(events.find(({ type }) => type === 'dead-letter')).toMatchObject({ key: 'fixed' });
+    expect(await give(store.get('fixed'))).toBe('theirs');
+    expect([...(await back.getMany(['a', 'b', 'fixed']))]).toEqual([
+      ['a', 1],
+      ['b', 2],
+      ['fixed', 'theirs'],
+    ]);
+  });
+
+  it('is no dead letter where it is the very value that stands there', async () => {
+    const { store, give, back } = await begin();
+    await back.set('fixed', 'same', { immutable: true });
+    await give(store.set('fixed', 'same', { immutable: true }));
+    await give(store.flush());
+    expect(store.pending()).toMatchObject({ keys: 0, deadLetters: 0 });
+  });
+
+  it('is found by dividing the window when the back does not name it', async () => {
+    const world = new BehindWorld();
+    const inner = primitivesOf(world.back);
+    let commits = 0;
+    const picky = defineStore({
+      ...inner,
+      commit: (writes, call) => {
+        commits++;
+        if (writes.some(({ key }) => key === 'k3'))
+          throw new StrataError('invalid-argument', 'commit: no', { operation: 'commit' });
+        return inner.commit(writes, call);
+      },
+    });
+    const events: TieredEvent[] = [];
+    const store = tiered({
+      front: memory({ env: world.env }),
+      back: picky,
+      write: 'behind',
+      journal: world.journal,
+      onEvent: (event) => events.push(event),
+      env: world.env,
+    });
+    const give = <T>(promise: Promise<T>): Promise<T> => given(world.env, promise);
+    await give(store.setMany(Array.from({ length: 8 }, (_, n) => [`k${n}`, n] as const)));
+    await give(store.flush());
+    expect(await keysOf(world.back)).toEqual(['k0', 'k1', 'k2', 'k4', 'k5', 'k6', 'k7']);
+    expect(store.pending()).toMatchObject({ keys: 0, deadLetters: 1 });
+    expect(kindsOf(events)).toContain('dead-letter');
+    expect(commits).toBeLessThan(16);
+  });
+});
+
+describe('changes of others', () => {
+  it('are overwritten by default', async () => {
+    const { store, give, back, stall, plans } = await begin();
+    await give(store.set('k', 1));
+    await give(store.flush());
+    stall();
+    await give(store.set('k', 2));
+    await back.set('k', 'theirs');
+    plans.back.heal();
+    await give(store.flush());
+    expect(await back.get('k')).toBe(2);
+  });
+
+  it.each([
+    ['keep-back' as const, 'theirs', 'back'],
+    [
+      ({ pending, back }: { pending: unknown; back: unknown }) => {
+        const value = (one: unknown) => (one as { value: unknown } | undefined)?.value;
+        return `${value(pending)} and ${value(back)}`;
+      },
+      '2 and theirs',
+      'merged',
+    ],
+  ])('count as the policy says (%#)', async (onConflict, expected, kept) => {
+    const { store, give, back, stall, plans, events } = await begin({ onConflict } as Options);
+    await give(
+      store.setMany([
+        ['k', 1],
+        ['l', 1],
+      ]),
+    );
+    await give(store.flush());
+    const steps = store.watch()[Symbol.asyncIterator]();
+    const held = new Map<string, unknown>([
+      ['k', 1],
+      ['l', 1],
+    ]);
+    stall();
+    await give(store.set('k', 2));
+    await give(store.set('l', 2));
+    await back.set('k', 'theirs');
+    plans.back.heal();
+    await give(store.flush());
+    await give(store.flush());
+    expect(events).toContainEqual({ type: 'back-conflict', key: 'k', kept });
+    expect(await back.get('k')).toBe(expected);
+    expect(await give(store.get('k'))).toBe(expected);
+    expect(await back.get('l')).toBe(2);
+    // Who follows the feed arrives at the same.
+    const head = await store.cursor();
+    for (let cursor = ''; cursor !== head; ) {
+      const { value: commit } = await give(steps.next());
+      cursor = commit?.cursor ?? '';
+      for (const write of commit?.writes ?? [])
+        held.set(write.key, write.type === 'set' ? write.value : undefined);
+    }
+    expect(Object.fromEntries(held)).toEqual({ k: expected, l: 2 });
+    await steps.return?.();
+  });
+
+  it('are no conflict where they are its own, also after a restart', async () => {
+    const { world, store, give, kill, env, stall, plans } = await begin({
+      onConflict: 'keep-back',
+    });
+    await give(store.set('k', 1));
+    plans.back.failNext('commit', 'unknown-outcome', { applied: true });
+    stall();
+    await give(store.set('k', 2));
+    await give(store.set('k', 3));
+    kill();
+    const next = world.start();
+    await env.advance(LEASE_MS * 2);
+    await give(next.store.flush());
+    expect(await world.back.get('k')).toBe(3);
+    expect(kindsOf(next.events)).not.toContain('back-conflict');
+  });
+});
+
+describe('bounds', () => {
+  it('make writers wait, in order, until there is room', async () => {
+    const { store, give, stall, plans, env, back } = await begin({ maxPending: { keys: 2 } });
+    stall();
+    await give(
+      store.setMany([
+        ['a', 1],
+        ['b', 1],
+      ]),
+    );
+    const done: string[] = [];
+    const writing = ['c', 'd', 'e'].map((key) =>
+      store.set(key, 1, { timeoutMs: 60_000 }).then(() => done.push(key)),
+    );
+    const brief = codeOf(store.set('f', 1, { timeoutMs: 50 }));
+    await env.advance(100);
+    expect(done).toEqual([]);
+    expect(await brief).toBe('timeout');
+    plans.back.heal();
+    await give(Promise.all(writing));
+    expect(done).toEqual(['c', 'd', 'e']);
+    await give(store.flush());
+    expect(await keysOf(back)).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  it('refuse where that is wanted', async () => {
+    const { store, give, stall } = await begin({ maxPending: { keys: 1 }, whenFull: 'reject' });
+    stall();
+    await give(store.set('a', 1));
+    await give(store.set('a', 2));
+    const refused = await give(store.set('b', 1).catch((error) => error));
+    expect(refused).toMatchObject({ code: 'overloaded', retryable: true });
+  });
+
+  it('hold in bytes, and a key that is written over and over takes no more than its newest', async () => {
+    const { store, give, stall } = await begin({ maxPending: { bytes: 4_000 } });
+    stall();
+    for (let n = 0; n < 300; n++) await give(store.set('hot', `value ${n}`));
+    expect(store.pending().keys).toBe(1);
+    expect(store.pending().bytes).toBeLessThan(2_000);
+    const large = store.set('large', 'x'.repeat(5_000), { timeoutMs: 30 });
+    expect(await codeOf(give(large))).toBe('no error');
+    expect(await codeOf(give(store.set('more', 1, { timeoutMs: 30 })))).toBe('timeout');
+  });
+});
+
+describe('a back that loses its history', () => {
+  it('is told, and gets everything that comes after', async () => {
+    const { store, give, back, events } = await begin();
+    await give(store.set('a', 1));
+    await give(store.flush());
+    const fences: string[] = [];
+    const inner = primitivesOf(back);
+    const call = Call.background(inner.env, 'test');
+    const range = { reverse: false, limit: Number.POSITIVE_INFINITY };
+    for await (const page of inner.scanKeys(range, call)) fences.push(...page);
+    await inner.commit(
+      fences.map((key) => ({ type: 'delete', key })),
+      call,
+    );
+    await give(store.set('b', 2));
+    await give(store.flush());
+    expect(kindsOf(events)).toContain('back-rewound');
+    expect(await keysOf(back)).toEqual(['b']);
+  });
+});
+
+describe('closing', () => {
+  it('brings what is pending to the back, within its time', async () => {
+    const { store, give, back, stall, plans, env } = await begin();
+    await give(store.set('a', 1));
+    stall();
+    await give(store.set('b', 1));
+    const closing = store.close({ drainMs: 1_000 });
+    await env.advance(500);
+    plans.back.heal();
+    expect(await give(closing)).toMatchObject({ keys: 0 });
+    expect(await keysOf(back)).toEqual(['a', 'b']);
+    expect(env.pendingTimers).toBe(0);
+  });
+
+  it('tells what it leaves in the journal for the next opening', async () => {
+    const { store, give, back, stall, env, world } = await begin();
+    stall();
+    await give(
+      store.setMany([
+        ['a', 1],
+        ['b', 1],
+      ]),
+    );
+    const left = await give(store.close({ drainMs: 0 }));
+    expect(left).toMatchObject({ keys: 2 });
+    expect(left.bytes).toBeGreaterThan(0);
+    expect(env.pendingTimers).toBe(0);
+    const next = world.start();
+    await given(env, next.store.flush());
+    expect(await keysOf(back)).toEqual(['a', 'b']);
+  });
+});
+
+describe('a journal', () => {
+  it('that another process takes over ends writing, and not reading', async () => {
+    const { world, store, give, env, events, parts } = await begin();
+    await give(store.set('k', 1));
+    await give(store.flush());
+    // The process stands still for longer than its lease.
+    parts.journal.dead = true;
+    const other = world.start();
+    await env.advance(LEASE_MS * 4);
+    await given(env, other.store.set('k', 2));
+    parts.journal.dead = false;
+    await env.advance(LEASE_MS * 4);
+    expect(await codeOf(give(store.set('k', 3)))).not.toBe('no error');
+    expect(await given(env, other.store.get('k'))).toBe(2);
+    expect(await give(store.get('k', { fresh: true }))).toBeDefined();
+    await given(env, other.store.flush());
+    expect(await world.back.get('k')).toBe(2);
+    expect(kindsOf(events)).toContain('journal-lost');
+  });
+
+  it('is asked for where the front cannot keep one', () => {
+    const env = simulatedEnv();
+    const [front, back] = [memory({ env }), memory({ env })];
+    const refusal = (options: object): string => {
+      try {
+        tiered({ front, back, write: 'behind', ...options } as TieredOptions<unknown>);
+        return 'none';
+      } catch (error) {
+        const { code, message } = error as { code: string; message: string };
+        return `${code} ${message}`;
+      }
+    };
+    expect(refusal({})).toMatch(/^invalid-argument .*lmdb or sqlite.*'volatile'/);
+    expect(refusal({ journal: 'front' })).toMatch(/^invalid-argument .*durability/);
+    expect(refusal({ journal: memory() })).toMatch(/^invalid-argument .*durability/);
+    expect(refusal({ journal: back })).toMatch(/^invalid-argument .*another store than the back/);
+    expect(refusal({ journal: 'volatile' })).toBe('none');
+  });
+});
+
+describe('the feed', () => {
+  it('goes on from the head across a restart, and says so where it cannot', async () => {
+    const { world, store, give, stall, env } = await begin();
+    await give(store.set('a', 1));
+    const early = await store.cursor();
+    await give(store.set('b', 1));
+    await give(store.flush());
+    stall();
+    await give(store.set('c', 1));
+    const head = await store.cursor();
+    await give(store.close({ drainMs: 0 }));
+    const next = world.start();
+    await given(env, next.store.set('d', 1));
+    const steps = next.store.watch({ after: head })[Symbol.asyncIterator]();
+    const { value } = await given(env, steps.next());
+    expect(value?.writes.map(({ key }: { key: string }) => key)).toEqual(['d']);
+    await steps.return?.();
+    const late = next.store.watch({ after: early })[Symbol.asyncIterator]();
+    expect(await codeOf(given(env, late.next()))).toBe('cursor-expired');
+  });
+
+  it('begins with what others wrote into the back, too', async () => {
+    const { store, give, back } = await begin();
+    await back.set('theirs', 1);
+    const steps = store.watch({ after: 'start' })[Symbol.asyncIterator]();
+    const { value: first } = await give(steps.next());
+    expect(first).toMatchObject({ from: 0, to: 1, writes: [{ key: 'theirs', rev: 1 }] });
+    await give(store.set('ours', 2));
+    const { value: second } = await give(steps.next());
+    expect(second).toMatchObject({ from: 1, writes: [{ key: 'ours', value: 2 }] });
+    await steps.return?.();
+  });
+});
+
+describe('a back without atomic batches', () => {
+  it('gets the writes one by one, in order', async () => {
+    const env = simulatedEnv();
+    const inner = primitivesOf(memory<unknown>({ env }));
+    const taken: string[] = [];
+    const back = defineStore({
+      ...inner,
+      capabilities: Object.freeze({ ...inner.capabilities, atomic: 'key' as const }),
+      commit: (writes, call) => {
+        taken.push(writes.map(({ key }) => key).join());
+        return inner.commit(writes, call);
+      },
+    });
+    const store = tiered({
+      front: memory<unknown>({ env }),
+      back,
+      write: 'behind',
+      journal: 'volatile',
+      env,
+    });
+    await given(
+      env,
+      store.setMany([
+        ['b', 1],
+        ['a', 1],
+      ]),
+    );
+    await given(env, store.set('c', 1));
+    await given(env, store.flush());
+    expect(taken).toEqual(['b', 'a', 'c']);
+    expect(store.capabilities).toMatchObject({ atomic: 'batch', durability: 'memory' });
+  });
+});
+
+describe('the blocking view', () => {
+  it('refuses where it would have to wait', async () => {
+    const env = simulatedEnv();
+    const store = tiered({
+      front: memory<unknown>({ env }),
+      back: faulty(memory<unknown>({ env }), new FaultPlan()),
+      write: 'behind',
+      journal: 'volatile',
+      maxPending: { keys: 1 },
+      env,
+    });
+    expect(() => store.blocking.set('a', 1)).toThrow(
+      expect.objectContaining({ code: 'unavailable' }),
+    );
+    await store.has('a');
+    store.blocking.set('a', 1);
+    expect(() => store.blocking.set('b', 1)).toThrow(
+      expect.objectContaining({ code: 'overloaded' }),
+    );
+    expect([...store.blocking.keys()]).toEqual(['a']);
+  });
+});
