@@ -8,7 +8,7 @@ import {
 import { memory } from '../../src/drivers/memory/index.ts';
 import { defineStore, primitivesOf, type Store } from '../../src/store/index.ts';
 import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../../src/testing/index.ts';
-import { Mortal } from './journal-world.ts';
+import { given, Mortal } from './journal-world.ts';
 
 export const LEASE_MS = 200;
 
@@ -73,4 +73,30 @@ export class BehindWorld {
     };
     return { store, parts, plans, events, kill };
   }
+}
+
+export const keysOf = (store: Store<unknown>): Promise<string[]> => Array.fromAsync(store.keys());
+export const kindsOf = (events: readonly TieredEvent[]): string[] => events.map(({ type }) => type);
+
+export interface Begun extends Process {
+  readonly world: BehindWorld;
+  readonly env: SimulatedEnv;
+  /** The back itself, without faults. */
+  readonly back: Store<unknown>;
+  /** What a promise gives, letting time pass for as long as it needs. */
+  give<T>(promise: Promise<T>): Promise<T>;
+  /** The back takes nothing from now on, until the plan is healed. */
+  stall(): void;
+}
+
+/** A world with one process. */
+export async function begin(options: Partial<TieredOptions<unknown>> = {}): Promise<Begun> {
+  const world = new BehindWorld(options);
+  const one = world.start();
+  await given(world.env, one.store.has('opened'));
+  const give = <T>(promise: Promise<T>): Promise<T> => given(world.env, promise);
+  const stall = (): void => {
+    one.plans.back.failNext('commit', 'unavailable', { times: 1_000 });
+  };
+  return { world, ...one, give, stall, env: world.env, back: world.back };
 }

@@ -1,30 +1,25 @@
-import type { Journal, JournalRecord, JournalWrite } from '../../../kernel/journal/journal.ts';
+import type { Journal, JournalRecord } from '../../../kernel/journal/journal.ts';
 import { Call } from '../../../store/call.ts';
 import type { Durability } from '../../../store/capabilities.ts';
 import type { Entry } from '../../../store/entry.ts';
 import type { Env, Timer } from '../../../store/env.ts';
-import { isStrataError, StrataError } from '../../../store/errors.ts';
-import type { CommitOutcome, Position, Write } from '../../../store/primitives.ts';
+import { StrataError } from '../../../store/errors.ts';
+import type { CommitOutcome, Write } from '../../../store/primitives.ts';
 import { WriteIds } from '../../../store/version.ts';
 import type { Pending, TieredEvent } from '../events.ts';
-import type { BackConflict } from '../options.ts';
-import { type Base, baseOf, encodeBase } from './base.ts';
+import { BackWins, type ConflictPolicy } from './back-wins.ts';
+import type { Base } from './base.ts';
 import type { BehindFeed } from './behind-feed.ts';
 import type { FlushRules } from './flush-plan.ts';
 import { Flusher } from './flusher.ts';
-import { changeOf, type PendingWrite, PendingWrites, pendingOf } from './pending-writes.ts';
+import { type PendingWrite, PendingWrites, pendingOf } from './pending-writes.ts';
+import { baseFor, lastRun, notOpened, pastOf, positionOf } from './recovery.ts';
 import { Sequencer } from './sequencer.ts';
 import { fromBack, isOwn } from './stamps.ts';
 import { type ViewSource, Views } from './views.ts';
 
 /** What the journal need not keep any longer is dropped with the next append, or after so long. */
 const IDLE_MS = 200;
-
-/** What happens where somebody else changed a key. */
-export type ConflictPolicy<V> =
-  | 'overwrite'
-  | 'keep-back'
-  | ((conflict: BackConflict<V>) => V | undefined);
 
 export interface BehindSetup<V> {
   readonly env: Env;
@@ -200,9 +195,9 @@ export class Behind<V> {
     const { env, journal, feed, onEvent } = this.#setup;
     const records = await journal.open(Call.background(env, 'open'));
     const { epoch, lastSeq, lastId } = journal;
-    feed.begin(journal.storeId, baseFor(records, { epoch, rev: lastSeq, id: lastId }));
+    feed.begin(journal.storeId, baseFor(records, positionOf(epoch, lastSeq, lastId)));
     this.#sequencer = this.#newSequencer();
-    this.#flusher = this.#newFlusher();
+    this.#flusher = this.#newFlusher(this.#sequencer);
     for (const record of records) this.#recover(record);
     for (const record of lastRun(records, lastSeq)) feed.add(pastOf(record, epoch));
     const { size: keys, bytes } = this.pending;
@@ -239,8 +234,9 @@ export class Behind<V> {
     });
   }
 
-  #newFlusher(): Flusher<V> {
+  #newFlusher(sequencer: Sequencer<V>): Flusher<V> {
     const setup = this.#setup;
+    const backWins = this.#newBackWins(sequencer);
     const { env, journal, fenced, conditional } = setup;
     const rules: FlushRules = {
       storeId: journal.storeId,
@@ -262,8 +258,28 @@ export class Behind<V> {
       onEvent: setup.onEvent,
       settle: (write, base) => this.#settle(write, base),
       onFlushed: () => this.#flushed(),
-      bury: (write, now, cause) => this.#bury(write, now, cause),
-      resolve: (write, now) => this.#resolve(write, now),
+      bury: (write, now, cause) => backWins.bury(write, now, cause),
+      resolve: (write, now) => backWins.resolve(write, now),
+    });
+  }
+
+  #newBackWins(sequencer: Sequencer<V>): BackWins<V> {
+    const { env, journal, feed, onConflict, give, own, uncopy, onEvent } = this.#setup;
+    return new BackWins<V>({
+      env,
+      ids: this.#ids,
+      journal,
+      feed,
+      pending: this.pending,
+      sequencer,
+      onConflict,
+      shown: (entry) => this.shown(entry),
+      give,
+      own,
+      uncopy,
+      settle: (write, base) => this.#settle(write, base),
+      onFlushed: () => this.#flushed(),
+      onEvent,
     });
   }
 
@@ -297,154 +313,4 @@ export class Behind<V> {
       { background: true },
     );
   }
-
-  async #bury(
-    write: PendingWrite<V>,
-    now: Entry<V> | undefined,
-    cause: StrataError,
-  ): Promise<void> {
-    const { env, journal, onEvent } = this.#setup;
-    await ofJournal(async () => journal.bury(write.write, cause, Call.background(env, 'flush')));
-    await this.#adopt(write, now);
-    onEvent({ type: 'dead-letter', key: write.key, cause });
-  }
-
-  async #resolve(write: PendingWrite<V>, now: Entry<V> | undefined): Promise<'send' | 'settled'> {
-    const { onConflict, onEvent } = this.#setup;
-    const { key } = write;
-    if (onConflict === 'overwrite') return 'send';
-    if (onConflict === 'keep-back') {
-      await this.#adopt(write, now);
-      onEvent({ type: 'back-conflict', key, kept: 'back' });
-      return 'settled';
-    }
-    const settled = await this.#merge(write, now, onConflict);
-    onEvent({ type: 'back-conflict', key, kept: 'merged' });
-    return settled;
-  }
-
-  /** What stands in the back counts instead of a pending write: told as a commit, and written nowhere. */
-  async #adopt(write: PendingWrite<V>, now: Entry<V> | undefined): Promise<void> {
-    const { env, journal, feed, uncopy } = this.#setup;
-    const { key } = write;
-    const base = baseOf(now, now !== undefined && isOwn(now, journal.storeId));
-    const stands = (): JournalWrite<V>[] | undefined => {
-      // A newer write of the key is compared with the back in its turn.
-      if (this.pending.get(key) !== write) return undefined;
-      const known = encodeBase(base);
-      const stamp = known === undefined ? {} : { base: known };
-      if (now === undefined) {
-        const version = this.#ids.text(this.#ids.next());
-        return [{ type: 'delete', key, version, modifiedAt: env.now(), ...stamp }];
-      }
-      const { rev: _, stale: __, ...entry } = this.shown(now);
-      return [{ type: 'set', ...entry, ...stamp }];
-    };
-    const done = (record: JournalRecord<V> | undefined): void => {
-      if (record !== undefined) {
-        this.pending.add(record.seq, [], record.bytes);
-        feed.add(pastOf(record, journal.epoch));
-      }
-      uncopy(key);
-      this.#settle(write, write.base);
-      this.#flushed();
-    };
-    await ofJournal(async () => this.#sequencer?.record(stands, done));
-  }
-
-  /** Asks the application what is to be written. */
-  async #merge(
-    write: PendingWrite<V>,
-    now: Entry<V> | undefined,
-    merge: (conflict: BackConflict<V>) => V | undefined,
-  ): Promise<'send' | 'settled'> {
-    const { journal, give, own, env } = this.#setup;
-    const { key, entry } = write;
-    const before = write.base;
-    const value = merge({
-      key,
-      pending: entry && give(entry),
-      back: now && give(this.shown(now)),
-    });
-    write.base = baseOf(now, now !== undefined && isOwn(now, journal.storeId));
-    if (value === undefined && entry === undefined) return 'send';
-    const condition = entry === undefined ? 'absent' : { version: entry.version };
-    const merged: Write<V> =
-      value === undefined
-        ? { type: 'delete', key, if: condition }
-        : { ...keptOf(entry ?? now), type: 'set', key, value: own(value), if: condition };
-    try {
-      const call = Call.background(env, 'flush');
-      await ofJournal(async () => this.#sequencer?.commit([merged], call), 'conflict');
-    } catch (error) {
-      if (!isStrataError(error, 'conflict')) throw error;
-      // It was written anew meanwhile, on what was pending: that one is merged in its turn.
-      write.base = before;
-      const newer = this.pending.get(key);
-      if (newer !== undefined) newer.base = before;
-    }
-    this.#settle(write, write.base);
-    return 'settled';
-  }
-}
-
-/** What an entry keeps when its value is replaced. */
-function keptOf<V>(entry: Entry<V> | undefined): Pick<Entry<V>, 'expiresAt' | 'meta'> {
-  const { expiresAt, meta } = entry ?? {};
-  return { ...(expiresAt !== undefined && { expiresAt }), ...(meta !== undefined && { meta }) };
-}
-
-/** A failure of the journal says nothing of what is being flushed: it is tried again later. */
-async function ofJournal(work: () => Promise<unknown>, but?: 'conflict'): Promise<void> {
-  try {
-    await work();
-  } catch (cause) {
-    if (but !== undefined && isStrataError(cause, but)) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StrataError('unavailable', `flush: the journal fails: ${why}`, {
-      operation: 'flush',
-      cause,
-    });
-  }
-}
-
-function notOpened({ operation, key }: Call, cause: unknown): StrataError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const code = isStrataError(cause) ? cause.code : 'unavailable';
-  // Held by another process: no condition of the caller's has failed.
-  return new StrataError(
-    code === 'conflict' ? 'unavailable' : code,
-    `${operation}: the journal cannot be opened: ${why}`,
-    { operation, key, cause, ...(code === 'conflict' && { retryable: true }) },
-  );
-}
-
-function pastOf<V>({ seq, id, writes }: JournalRecord<V>, epoch: string) {
-  return {
-    changes: writes.map((write) => changeOf(write, seq)),
-    end: { epoch, rev: seq, id },
-  };
-}
-
-/** The records at the end of a journal between which nothing is missing. */
-function lastRun<V>(records: readonly JournalRecord<V>[], lastSeq: number): JournalRecord<V>[] {
-  const run: JournalRecord<V>[] = [];
-  let wanted = lastSeq;
-  for (const record of records.toReversed()) {
-    if (record.seq !== wanted) break;
-    run.unshift(record);
-    wanted--;
-  }
-  // Of the commit before the first of them the name is not known, unless it is the very first.
-  return run[0]?.seq === 1 ? run : run.slice(1);
-}
-
-/** Where the history begins that is still known. */
-function baseFor<V>(records: readonly JournalRecord<V>[], head: Position): Position {
-  const run = lastRun(records, head.rev);
-  const [first] = run;
-  if (first === undefined) return head;
-  if (first.seq === 1) return { epoch: head.epoch, rev: 0, id: '' };
-  const before = records.find(({ seq }) => seq === first.seq - 1) as JournalRecord<V>;
-  return { epoch: head.epoch, rev: before.seq, id: before.id };
 }

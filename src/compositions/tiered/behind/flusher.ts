@@ -1,56 +1,22 @@
 import { Call } from '../../../store/call.ts';
 import type { Entry, EntryHead } from '../../../store/entry.ts';
-import type { Env, Timer } from '../../../store/env.ts';
-import { isStrataError, StrataError } from '../../../store/errors.ts';
+import type { Timer } from '../../../store/env.ts';
+import type { StrataError } from '../../../store/errors.ts';
 import { changeBytes } from '../../../store/feed/commit-log.ts';
 import type { CommitOutcome, Write } from '../../../store/primitives.ts';
 import { randomId } from '../../../store/version.ts';
-import type { TieredEvent } from '../events.ts';
 import { type Base, OWN, versionOf } from './base.ts';
 import { type Fence, fenceKey, fenceWrite, readFence } from './fence.ts';
-import {
-  backWrite,
-  type FlushRules,
-  flushTimeoutMs,
-  judge,
-  needsLook,
-  type Verdict,
-} from './flush-plan.ts';
-import type { PendingWrite, PendingWrites } from './pending-writes.ts';
+import { asFailure, isPermanent, mayBeApplied } from './flush-failures.ts';
+import { backWrite, flushTimeoutMs, judge, needsLook, type Verdict } from './flush-plan.ts';
+import { FlushWaits } from './flush-waits.ts';
+import type { FlusherSetup } from './flusher-setup.ts';
+import type { PendingWrite } from './pending-writes.ts';
 
 /** So many keys are compared with the back in one read. */
 const LOOK_KEYS = 1_000;
 /** A window that meets conflict upon conflict of conditions pauses from this try on. */
 const PATIENCE = 8;
-
-export interface FlusherSetup<V> {
-  readonly env: Env;
-  readonly pending: PendingWrites<V>;
-  readonly rules: FlushRules;
-  /** The epoch of the journal. */
-  readonly epoch: string;
-  /** Whether the back takes a window as one commit, on condition. */
-  readonly fenced: boolean;
-  /** What the fence holds beside its metadata. */
-  readonly fenceValue: V;
-  readonly retry: { readonly minMs: number; readonly maxMs: number };
-  readonly timeoutMs: number;
-  /** Calls that ask for more than this are waited for longer. */
-  readonly usualMs: number;
-  /** Through the machinery of the copies. */
-  commit(writes: readonly Write<V>[], call: Call): Promise<CommitOutcome>;
-  /** Past all copies. */
-  look(keys: readonly string[], call: Call): Promise<readonly (Entry<V> | undefined)[]>;
-  onEvent(event: TieredEvent): void;
-  /** A write is in the back, or superseded. */
-  settle(write: PendingWrite<V>, base: Base): void;
-  /** A window is in the back. */
-  onFlushed(): void;
-  /** A write that can never be in the back: sees to it that it is pending no longer. */
-  bury(write: PendingWrite<V>, now: Entry<V> | undefined, cause: StrataError): Promise<void>;
-  /** A write that met a change of somebody else: sees to it that it is settled, or to be sent. */
-  resolve(write: PendingWrite<V>, now: Entry<V> | undefined): Promise<'send' | 'settled'>;
-}
 
 /** One write as it is sent. */
 interface Sending<V> {
@@ -60,12 +26,6 @@ interface Sending<V> {
 
 /** What is done after a failed try. */
 type Next = 'again' | 'divide' | 'without';
-
-/** Somebody waits until everything up to a commit is settled. */
-interface Flush {
-  readonly upTo: number;
-  readonly done: PromiseWithResolvers<void>;
-}
 
 /**
  * Brings pending writes to the back: everything pending at one moment is a window, which the back
@@ -86,7 +46,7 @@ export class Flusher<V> {
   #stopped = false;
   #pause: { readonly timer: Timer; readonly go: () => void } | undefined;
   #call: Call | undefined;
-  readonly #flushes = new Set<Flush>();
+  readonly #waits = new FlushWaits();
 
   constructor(setup: FlusherSetup<V>) {
     this.#setup = setup;
@@ -113,12 +73,11 @@ export class Flusher<V> {
 
   /** Waits until everything up to a commit is in the back, or is a dead letter. */
   flush(upTo: number): { readonly done: Promise<void>; cancel(): void } {
-    const flush: Flush = { upTo, done: Promise.withResolvers() };
-    this.#flushes.add(flush);
-    this.#tellFlushes();
+    const wait = this.#waits.add(upTo);
+    this.#tellWaits();
     this.hurry();
     this.kick();
-    return { done: flush.done.promise, cancel: () => this.#flushes.delete(flush) };
+    return wait;
   }
 
   /** Ends what is under way; resolves when nothing more is done. */
@@ -176,7 +135,7 @@ export class Flusher<V> {
     const tookMs = this.#setup.env.monotonicMs() - startedMs;
     this.#setup.onEvent({ type: 'flushed', keys, tookMs });
     this.#setup.onFlushed();
-    this.#tellFlushes();
+    this.#tellWaits();
   }
 
   /** Sends the first of what is left; gives how many the back has taken. */
@@ -187,7 +146,7 @@ export class Flusher<V> {
     const sending = await this.#prepare(chunk);
     if (this.#stopped) return 0;
     if (sending.length === 0) {
-      this.#tellFlushes();
+      this.#tellWaits();
       return 0;
     }
     const writes = sending.map(({ write }) => write);
@@ -281,7 +240,7 @@ export class Flusher<V> {
     if (fence.epoch === epoch) this.#confirmed = fence.seq;
     for (const write of contained) settle(write, OWN);
     if (contained.length > 0) this.#setup.onFlushed();
-    this.#tellFlushes();
+    this.#tellWaits();
     return contained.length > 0;
   }
 
@@ -371,7 +330,7 @@ export class Flusher<V> {
     if (fault === undefined) return 'divide';
     const [now] = await this.#look([fault.key]);
     await this.#setup.bury(fault, now, failure);
-    this.#tellFlushes();
+    this.#tellWaits();
     return 'without';
   }
 
@@ -407,41 +366,8 @@ export class Flusher<V> {
     });
   }
 
-  #tellFlushes(): void {
-    const oldest = this.#setup.pending.oldest?.rev ?? Number.POSITIVE_INFINITY;
-    for (const flush of this.#flushes) {
-      if (oldest <= flush.upTo) continue;
-      this.#flushes.delete(flush);
-      flush.done.resolve();
-    }
-  }
-}
-
-/** Whether a commit that failed may be in the back all the same. */
-function mayBeApplied(error: unknown): boolean {
-  return !isStrataError(error) || error.code === 'unknown-outcome';
-}
-
-function asFailure(error: unknown): StrataError {
-  if (isStrataError(error)) return error;
-  const why = error instanceof Error ? error.message : String(error);
-  return new StrataError('unknown-outcome', `flush: ${why}`, { operation: 'flush', cause: error });
-}
-
-/**
- * Whether trying again is in vain. What concerns the back as a whole, such as a full disk or lost
- * rights, is for its operator to mend: the writes wait for that.
- */
-function isPermanent({ code, key }: StrataError): boolean {
-  switch (code) {
-    case 'invalid-argument':
-    case 'unsupported':
-    case 'conflict':
-      return true;
-    case 'denied':
-      return key !== undefined;
-    default:
-      return false;
+  #tellWaits(): void {
+    this.#waits.tell(this.#setup.pending.oldest?.rev);
   }
 }
 

@@ -1,62 +1,18 @@
 import { attempt } from '../../../kernel/awaitable.ts';
-import type { Journal, JournalRecord, JournalWrite } from '../../../kernel/journal/journal.ts';
+import type { JournalRecord, JournalWrite } from '../../../kernel/journal/journal.ts';
 import { Call } from '../../../store/call.ts';
-import type { Env } from '../../../store/env.ts';
 import { isStrataError, StrataError } from '../../../store/errors.ts';
 import { changeBytes } from '../../../store/feed/commit-log.ts';
 import type { CommitOutcome, Write } from '../../../store/primitives.ts';
-import type { WriteIds } from '../../../store/version.ts';
-import type { PendingWrites } from './pending-writes.ts';
 import { type Met, PlannedCommit } from './planned-commit.ts';
-import { type KeyLook, needsOf, type Views } from './views.ts';
+import type { SequencerSetup } from './sequencer-setup.ts';
+import { type KeyLook, needsOf } from './views.ts';
+import { Group, notKept, type Waiting } from './waiting-commits.ts';
 
 /** Most commits that the journal is given at once. */
 const MAX_GROUP = 512;
 /** Most bytes, by estimate; a single commit may have more. */
 const MAX_GROUP_BYTES = 4 * 1024 * 1024;
-
-export interface SequencerSetup<V> {
-  readonly env: Env;
-  readonly ids: WriteIds;
-  readonly journal: Journal<V>;
-  readonly pending: PendingWrites<V>;
-  readonly views: Views<V>;
-  readonly maxKeys: number;
-  readonly maxBytes: number;
-  /** Whether a commit waits while too much is pending. */
-  readonly blocks: boolean;
-  /** Whether the versions of the back matter, for conflicts. */
-  readonly tracksBase: boolean;
-  /** The journal has commits. */
-  onAppended(record: JournalRecord<V>): void;
-  /** What waits cannot be taken before something has reached the back, and the journal has forgotten it. */
-  onFull(): void;
-}
-
-/** A commit on its way. */
-interface Waiting<V> {
-  readonly writes: readonly Write<V>[];
-  readonly call: Call;
-  readonly looks: ReadonlyMap<string, KeyLook<V>>;
-  /** About how many bytes the journal will need. */
-  readonly bytes: number;
-  readonly done: PromiseWithResolvers<CommitOutcome>;
-  forget: () => void;
-  reading: boolean;
-  /** Its values may be what the journal does not take: by itself it harms nobody else. */
-  alone: boolean;
-}
-
-/** Commits decided together, in order, and what they leave under their keys. */
-class Group<V> {
-  readonly members: { readonly waiting: Waiting<V>; readonly commit: PlannedCommit<V> }[] = [];
-  /** Those that change nothing, and hang on what others change. */
-  readonly idle: { readonly waiting: Waiting<V>; readonly commit: PlannedCommit<V> }[] = [];
-  readonly left = new Map<string, Met<V>>();
-  bytes = 0;
-  /** Keys that were not pending before. */
-  newKeys = 0;
-}
 
 /**
  * Brings commits into one order. What each commit sees is looked up while others go on; it is then
@@ -114,7 +70,7 @@ export class Sequencer<V> {
       [record] = blocking.append([commit.writes], drop, operation);
     } catch (error) {
       pending.giveBack(drop);
-      throw failed(operation, error);
+      throw notKept(operation, error);
     }
     pending.forget(drop);
     const { seq } = record as JournalRecord<V>;
@@ -401,7 +357,7 @@ export class Sequencer<V> {
   #notAppended(group: Group<V>, error: unknown): void {
     const all = [...group.members, ...group.idle].map(({ waiting }) => waiting);
     if (!isStrataError(error, 'invalid-argument') || all.length === 1) {
-      for (const waiting of all) this.#fail(waiting, failed(waiting.call.operation, error));
+      for (const waiting of all) this.#fail(waiting, notKept(waiting.call.operation, error));
       return;
     }
     // One of them has a value that the journal does not take: each is tried by itself.
@@ -433,23 +389,4 @@ export class Sequencer<V> {
     const { pending } = this.#setup;
     return `${pending.size} keys (${pending.bytes} bytes) are pending already, and the back does not take them fast enough`;
   }
-}
-
-/** What a failure of the journal is for a caller whose commit it does not have. */
-function failed(operation: string, cause: unknown): StrataError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const code = isStrataError(cause) ? cause.code : 'unavailable';
-  // Not a failed condition of the caller's: the journal belongs to another process now.
-  if (code === 'conflict')
-    return new StrataError('unavailable', `${operation}: the journal is lost: ${why}`, {
-      operation,
-      cause,
-      retryable: false,
-    });
-  const key = isStrataError(cause) ? cause.key : undefined;
-  return new StrataError(code, `${operation}: the journal does not take it: ${why}`, {
-    operation,
-    key,
-    cause,
-  });
 }

@@ -1,0 +1,158 @@
+import type { Journal, JournalRecord, JournalWrite } from '../../../kernel/journal/journal.ts';
+import { Call } from '../../../store/call.ts';
+import type { Entry } from '../../../store/entry.ts';
+import type { Env } from '../../../store/env.ts';
+import { isStrataError, StrataError } from '../../../store/errors.ts';
+import type { Write } from '../../../store/primitives.ts';
+import type { WriteIds } from '../../../store/version.ts';
+import type { TieredEvent } from '../events.ts';
+import type { BackConflict } from '../options.ts';
+import { type Base, baseOf, encodeBase } from './base.ts';
+import type { BehindFeed } from './behind-feed.ts';
+import type { PendingWrite, PendingWrites } from './pending-writes.ts';
+import { pastOf } from './recovery.ts';
+import type { Sequencer } from './sequencer.ts';
+import { isOwn } from './stamps.ts';
+
+/** What happens where somebody else changed a key. */
+export type ConflictPolicy<V> =
+  | 'overwrite'
+  | 'keep-back'
+  | ((conflict: BackConflict<V>) => V | undefined);
+
+export interface BackWinsSetup<V> {
+  readonly env: Env;
+  readonly ids: WriteIds;
+  readonly journal: Journal<V>;
+  readonly feed: BehindFeed<V>;
+  readonly pending: PendingWrites<V>;
+  readonly sequencer: Sequencer<V>;
+  readonly onConflict: ConflictPolicy<V>;
+  shown(entry: Entry<V>): Entry<V>;
+  give(entry: Entry<V>): Entry<V>;
+  own(value: V): V;
+  uncopy(key: string): void;
+  settle(write: PendingWrite<V>, base: Base): void;
+  onFlushed(): void;
+  onEvent(event: TieredEvent): void;
+}
+
+/**
+ * Pending writes that the back does not get as they are: it refuses them, or holds what somebody else
+ * wrote. What counts instead is told as a commit of this store, so that who follows it knows.
+ */
+export class BackWins<V> {
+  readonly #setup: BackWinsSetup<V>;
+
+  constructor(setup: BackWinsSetup<V>) {
+    this.#setup = setup;
+  }
+
+  /** Keeps a write among the dead letters, and lets the back's entry count instead. */
+  async bury(write: PendingWrite<V>, now: Entry<V> | undefined, cause: StrataError): Promise<void> {
+    const { env, journal, onEvent } = this.#setup;
+    await ofJournal(async () => journal.bury(write.write, cause, Call.background(env, 'flush')));
+    await this.#adopt(write, now);
+    onEvent({ type: 'dead-letter', key: write.key, cause });
+  }
+
+  /** Does with a write that met a change of somebody else what the policy says. */
+  async resolve(write: PendingWrite<V>, now: Entry<V> | undefined): Promise<'send' | 'settled'> {
+    const { onConflict, onEvent } = this.#setup;
+    const { key } = write;
+    if (onConflict === 'overwrite') return 'send';
+    if (onConflict === 'keep-back') {
+      await this.#adopt(write, now);
+      onEvent({ type: 'back-conflict', key, kept: 'back' });
+      return 'settled';
+    }
+    const settled = await this.#merge(write, now, onConflict);
+    onEvent({ type: 'back-conflict', key, kept: 'merged' });
+    return settled;
+  }
+
+  /** What stands in the back counts instead of a pending write: told as a commit, and written nowhere. */
+  async #adopt(write: PendingWrite<V>, now: Entry<V> | undefined): Promise<void> {
+    const { env, journal, feed, ids, sequencer, pending, shown, uncopy, settle, onFlushed } =
+      this.#setup;
+    const { key } = write;
+    const base = baseOf(now, now !== undefined && isOwn(now, journal.storeId));
+    const stands = (): JournalWrite<V>[] | undefined => {
+      // A newer write of the key is compared with the back in its turn.
+      if (pending.get(key) !== write) return undefined;
+      const known = encodeBase(base);
+      const stamp = known === undefined ? {} : { base: known };
+      if (now === undefined) {
+        const version = ids.text(ids.next());
+        return [{ type: 'delete', key, version, modifiedAt: env.now(), ...stamp }];
+      }
+      const { rev: _, stale: __, ...entry } = shown(now);
+      return [{ type: 'set', ...entry, ...stamp }];
+    };
+    const done = (record: JournalRecord<V> | undefined): void => {
+      if (record !== undefined) {
+        pending.add(record.seq, [], record.bytes);
+        feed.add(pastOf(record, journal.epoch));
+      }
+      uncopy(key);
+      settle(write, write.base);
+      onFlushed();
+    };
+    await ofJournal(async () => sequencer.record(stands, done));
+  }
+
+  /** Asks the application what is to be written. */
+  async #merge(
+    write: PendingWrite<V>,
+    now: Entry<V> | undefined,
+    merge: (conflict: BackConflict<V>) => V | undefined,
+  ): Promise<'send' | 'settled'> {
+    const { journal, give, own, env, shown, sequencer, pending, settle } = this.#setup;
+    const { key, entry } = write;
+    const before = write.base;
+    const value = merge({
+      key,
+      pending: entry && give(entry),
+      back: now && give(shown(now)),
+    });
+    write.base = baseOf(now, now !== undefined && isOwn(now, journal.storeId));
+    if (value === undefined && entry === undefined) return 'send';
+    const condition = entry === undefined ? 'absent' : { version: entry.version };
+    const merged: Write<V> =
+      value === undefined
+        ? { type: 'delete', key, if: condition }
+        : { ...keptOf(entry ?? now), type: 'set', key, value: own(value), if: condition };
+    try {
+      const call = Call.background(env, 'flush');
+      await ofJournal(async () => sequencer.commit([merged], call), 'conflict');
+    } catch (error) {
+      if (!isStrataError(error, 'conflict')) throw error;
+      // It was written anew meanwhile, on what was pending: that one is merged in its turn.
+      write.base = before;
+      const newer = pending.get(key);
+      if (newer !== undefined) newer.base = before;
+    }
+    settle(write, write.base);
+    return 'settled';
+  }
+}
+
+/** What an entry keeps when its value is replaced. */
+function keptOf<V>(entry: Entry<V> | undefined): Pick<Entry<V>, 'expiresAt' | 'meta'> {
+  const { expiresAt, meta } = entry ?? {};
+  return { ...(expiresAt !== undefined && { expiresAt }), ...(meta !== undefined && { meta }) };
+}
+
+/** A failure of the journal says nothing of what is being flushed: it is tried again later. */
+async function ofJournal(work: () => Promise<unknown>, but?: 'conflict'): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    if (but !== undefined && isStrataError(cause, but)) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StrataError('unavailable', `flush: the journal fails: ${why}`, {
+      operation: 'flush',
+      cause,
+    });
+  }
+}

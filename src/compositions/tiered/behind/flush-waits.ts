@@ -1,0 +1,25 @@
+/** Somebody waits until everything up to a commit is settled. */
+interface Wait {
+  readonly upTo: number;
+  readonly done: PromiseWithResolvers<void>;
+}
+
+/** Those who wait until what was pending when they asked is settled. */
+export class FlushWaits {
+  readonly #waits = new Set<Wait>();
+
+  add(upTo: number): { readonly done: Promise<void>; cancel(): void } {
+    const wait: Wait = { upTo, done: Promise.withResolvers() };
+    this.#waits.add(wait);
+    return { done: wait.done.promise, cancel: () => this.#waits.delete(wait) };
+  }
+
+  /** The oldest commit of which something is pending. */
+  tell(oldest: number | undefined): void {
+    for (const wait of this.#waits) {
+      if (oldest !== undefined && oldest <= wait.upTo) continue;
+      this.#waits.delete(wait);
+      wait.done.resolve();
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import type { Call } from '../../../store/call.ts';
+import { isStrataError, StrataError } from '../../../store/errors.ts';
+import type { CommitOutcome, Write } from '../../../store/primitives.ts';
+import type { Met, PlannedCommit } from './planned-commit.ts';
+import type { KeyLook } from './views.ts';
+
+/** A commit on its way. */
+export interface Waiting<V> {
+  readonly writes: readonly Write<V>[];
+  readonly call: Call;
+  readonly looks: ReadonlyMap<string, KeyLook<V>>;
+  /** About how many bytes the journal will need. */
+  readonly bytes: number;
+  readonly done: PromiseWithResolvers<CommitOutcome>;
+  forget: () => void;
+  reading: boolean;
+  /** Its values may be what the journal does not take: by itself it harms nobody else. */
+  alone: boolean;
+}
+
+/** A commit that is decided. */
+interface Decided<V> {
+  readonly waiting: Waiting<V>;
+  readonly commit: PlannedCommit<V>;
+}
+
+/** Commits decided together, in order, and what they leave under their keys. */
+export class Group<V> {
+  readonly members: Decided<V>[] = [];
+  /** Those that change nothing, and hang on what others change. */
+  readonly idle: Decided<V>[] = [];
+  readonly left: Map<string, Met<V>> = new Map();
+  bytes = 0;
+  /** Keys that were not pending before. */
+  newKeys = 0;
+}
+
+/** What a failure of the journal is for a caller whose commit it does not have. */
+export function notKept(operation: string, cause: unknown): StrataError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const code = isStrataError(cause) ? cause.code : 'unavailable';
+  // Not a failed condition of the caller's: the journal belongs to another process now.
+  if (code === 'conflict')
+    return new StrataError('unavailable', `${operation}: the journal is lost: ${why}`, {
+      operation,
+      cause,
+      retryable: false,
+    });
+  const key = isStrataError(cause) ? cause.key : undefined;
+  return new StrataError(code, `${operation}: the journal does not take it: ${why}`, {
+    operation,
+    key,
+    cause,
+  });
+}
