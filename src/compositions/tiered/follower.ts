@@ -18,9 +18,10 @@ const BEAT_MS = 1_000;
 /** The position is written so often at most. */
 const KEEP_EVERY_MS = 1_000;
 const MIN_PAUSE_MS = 50;
-const MAX_PAUSE_MS = 5_000;
+const MAX_PAUSE_MS = 2_000;
 /** So many copies in doubt are removed at once. */
 const REMOVALS = 1_000;
+const LEFT_EPOCHS = 16;
 const OTHER_HISTORY = 'the back is another store, or has another epoch';
 
 export interface FollowerSetup<V> extends Omit<FollowFrontSetup<V>, 'pace'> {
@@ -58,6 +59,8 @@ export class Follower<V> {
   /** The front is served from this revision on. */
   #servesFrom = 0;
   #caughtUp = false;
+  /** Epochs of the back that are over: a feed may still have commits of them in hand. */
+  readonly #left: Set<string> = new Set();
   #trustsKept = true;
   #busy = false;
   #waits = false;
@@ -130,7 +133,8 @@ export class Follower<V> {
         failures = 0;
       } catch (error) {
         if (this.#closed) return;
-        this.#failed(error);
+        // A feed that answers is asked again at once.
+        if (this.#failed(error)) failures = 0;
         if (isStrataError(error, 'closed')) break;
         await this.#rest(
           this.#env.random() * Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** failures++),
@@ -226,19 +230,24 @@ export class Follower<V> {
     this.#bell.ring();
   }
 
-  #failed(error: unknown): void {
+  /** True when the feed has answered that it cannot be continued. */
+  #failed(error: unknown): boolean {
     this.#lag.failed();
     if (this.#state === 'following') this.#state = 'lost';
-    if (!isStrataError(error, 'cursor-expired', 'corrupt', 'data-missing')) return;
-    if (this.#at === undefined) return;
+    if (!isStrataError(error, 'cursor-expired', 'corrupt', 'data-missing')) return false;
+    if (this.#at === undefined) return false;
+    this.#left.add(this.#at.epoch);
+    if (this.#left.size > LEFT_EPOCHS) this.#left.delete([...this.#left][0] as string);
     this.#at = undefined;
     this.#caughtUp = false;
     this.#trustsKept = false;
     this.#tellLost(error);
+    return true;
   }
 
   #tellLost(cause: StrataError): void {
     this.#state = 'lost';
+    this.#bell.ring();
     this.#setup.onEvent({ type: 'feed-lost', cause });
   }
 
@@ -273,7 +282,10 @@ export class Follower<V> {
 
   #isPassed(end: Position): boolean {
     if (this.#closed || !this.#setup.copies.whole) return true;
-    return this.#at?.epoch === end.epoch && this.#at.rev >= end.rev;
+    const at = this.#at;
+    // Before the front is served again it will have been emptied.
+    if (at === undefined) return !this.#trustsKept;
+    return at.epoch === end.epoch ? at.rev >= end.rev : this.#left.has(end.epoch);
   }
 
   async #readKept(): Promise<FeedState | undefined> {
