@@ -54,9 +54,14 @@ export interface TieredOptions<V> {
   readonly graceMs?: number;
   /** How long it is remembered that a key does not exist, in ms; default 0. Of the newest 100,000 such keys. */
   readonly negativeTtlMs?: number;
-  /** The front follows the back's feed: changes that others make in the back are in the front within its lag. Default false. */
+  /**
+   * The front follows the back's feed: changes that others make in the back are in the front within
+   * its lag, and nobody is shown an older state of a key after a newer one. Copies that the front has
+   * are refreshed; one that is read alone becomes a whole copy of the back. A back that is tiered
+   * itself must follow too. Default false.
+   */
   readonly follow?: boolean;
-  /** With `follow`: a copy is not served while the feed lags more than this, in ms; default no limit. */
+  /** With `follow`: a copy is not served while the front may be older than this, in ms; default no limit. The back is asked twice within it. */
   readonly maxLagMs?: number;
   /** Whether a miss waits until its copy stands in the front; default `background`. An overlay always waits. */
   readonly populate?: 'background' | 'await';
