@@ -3,6 +3,7 @@ export {
   type BreakerOptions,
   type CopyingOptions,
   copyKeys,
+  type DeadLetter,
   type Pending,
   type TieredEvent,
   type TieredOptions,

@@ -80,6 +80,14 @@ describe('examples', () => {
     expect(program.said()).toBe("{ name: 'Ada', visits: 1 }\n");
   });
 
+  test('write-behind: seen at once, and in the back after the flush', async () => {
+    for (let run = 0; run < 2; run++) {
+      const program = start('write-behind.ts');
+      expect(await program.ended).toBe(0);
+      expect(program.said()).toBe("{ item: 'tea', count: 2 }\n{ keys: 0, deadLetters: 0 }\n");
+    }
+  });
+
   test('walk: what is reachable, and a sweep of the rest', async () => {
     const program = start('walk.ts');
     expect(await program.ended).toBe(0);

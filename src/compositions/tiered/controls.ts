@@ -1,5 +1,6 @@
 import { Call } from '../../store/call.ts';
-import { failure } from '../../store/errors.ts';
+import { failure, invalidArgument } from '../../store/errors.ts';
+import type { CallOptions } from '../../store/operations.ts';
 import * as is from '../../store/option-rules.ts';
 import { CALL_RULES, checkOptions } from '../../store/options.ts';
 import type { Store } from '../../store/store.ts';
@@ -21,7 +22,13 @@ export function withControls<V>(
 ): TieredStore<V> {
   const pending = (): Pending => behind?.pending() ?? NO_PENDING;
   const closeStore = store.close.bind(store);
-  const controls: Omit<TieredControls, 'close'> & {
+  const boundedCall = (operation: string, options: CallOptions | undefined): Call => {
+    checkOptions(operation, options, CALL_RULES);
+    const call = new Call(primitives.env, operation, undefined, options, primitives.timeoutMs);
+    call.throwIfEnded();
+    return call;
+  };
+  const controls: Omit<TieredControls<V>, 'close'> & {
     close(options?: { readonly drainMs?: number }): Promise<Pending>;
   } = {
     status,
@@ -32,6 +39,16 @@ export function withControls<V>(
       call.throwIfEnded();
       if (behind !== undefined) await call.guard(behind.flush(call));
       return pending();
+    },
+    deadLetters: async (options) => {
+      const call = boundedCall('deadLetters', options);
+      return behind === undefined ? [] : call.guard(behind.deadLetters(call));
+    },
+    forgetDeadLetters: async (ids, options) => {
+      const call = boundedCall('forgetDeadLetters', options);
+      if (typeof ids === 'string' || typeof ids?.[Symbol.iterator] !== 'function')
+        throw invalidArgument('forgetDeadLetters', 'the ids argument', ids, 'an iterable of ids');
+      if (behind !== undefined) await call.guard(behind.forgetDeadLetters([...ids], call));
     },
     warm: async (options) => {
       if (warming === undefined)

@@ -1,4 +1,4 @@
-import type { StrataError } from '../../store/errors.ts';
+import type { StrataError, StrataErrorCode } from '../../store/errors.ts';
 import type { WarmProgress } from './warming/options.ts';
 
 /** What a tiered store tells about itself through `onEvent`. Calls learn of failures by their own errors. */
@@ -53,6 +53,19 @@ export interface Pending {
 }
 
 export const NO_PENDING: Pending = Object.freeze({ keys: 0, bytes: 0, deadLetters: 0 });
+
+/** A write that was acknowledged and that the back refuses for good. */
+export interface DeadLetter<V> {
+  /** Names it in `forgetDeadLetters`. */
+  readonly id: string;
+  readonly type: 'set' | 'delete';
+  readonly key: string;
+  /** What was to be set. */
+  readonly value?: V;
+  readonly cause: { readonly code: StrataErrorCode; readonly message: string };
+  /** When it was refused, in ms since 1970. */
+  readonly at: number;
+}
 
 /** How a tiered store stands. */
 export interface TieredStatus {

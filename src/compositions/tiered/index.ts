@@ -13,7 +13,7 @@ import { tieredParts } from './tiered-parts.ts';
 import type { TieredStore, TieredStoreWithBlocking } from './tiered-store.ts';
 import { warmedWhileOpen } from './warming/while-open.ts';
 
-export type { Pending, TieredEvent, TieredStatus } from './events.ts';
+export type { DeadLetter, Pending, TieredEvent, TieredStatus } from './events.ts';
 export type {
   BackConflict,
   BreakerOptions,

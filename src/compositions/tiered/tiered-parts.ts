@@ -6,7 +6,7 @@ import type { Env } from '../../store/env.ts';
 import { StrataError } from '../../store/errors.ts';
 import type { Primitives, Shape } from '../../store/primitives.ts';
 import type { Store } from '../../store/store.ts';
-import type { Pending, TieredEvent, TieredStatus } from './events.ts';
+import type { DeadLetter, Pending, TieredEvent, TieredStatus } from './events.ts';
 import type { ReadPolicy, TieredOptions, WritePolicy } from './options.ts';
 import { asyncDoor, type BackBounds, blockingDoor, type Door } from './parts.ts';
 import type { WarmTarget } from './warming/target.ts';
@@ -42,6 +42,8 @@ export interface Policy<V> {
   readonly behind?: {
     pending(): Pending;
     flush(call: Call): Promise<void>;
+    deadLetters(call: Call): Promise<readonly DeadLetter<V>[]>;
+    forgetDeadLetters(ids: readonly string[], call: Call): Promise<void>;
     /** Tells, before the primitives are closed, how long the close waits for pending writes. */
     drainWithin(drainMs: number): void;
   };

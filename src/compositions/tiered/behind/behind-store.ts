@@ -74,6 +74,8 @@ export function behindPolicy<V>(given: TieredParts<V>): Policy<V> {
     behind: {
       pending: () => behind.status(),
       flush: (call) => behind.flush(call),
+      deadLetters: (call) => behind.deadLetters(call),
+      forgetDeadLetters: (ids, call) => behind.forgetDeadLetters(ids, call),
       drainWithin: (ms) => {
         drainMs = ms;
       },
@@ -121,8 +123,8 @@ function worldOf<V>(given: TieredParts<V>): World<V> {
     commit: async (writes, call) => through.primitives.commit(writes, call),
     look: async (keys, call) => back.readMany(keys, call),
     uncopy: (key) => uncopy(parts, key),
-    give: (entry) => values.give(entry),
-    own: (value) => values.value(value),
+    give: (entry) => ({ ...entry, value: values.apart(entry.value) }),
+    own: (value) => values.apart(value),
     onEvent: parts.onEvent,
   });
   const world: World<V> = { parts, through, behind, values, feed };

@@ -6,13 +6,13 @@ import type { Env, Timer } from '../../../store/env.ts';
 import { StrataError } from '../../../store/errors.ts';
 import type { CommitOutcome, Write } from '../../../store/primitives.ts';
 import { WriteIds } from '../../../store/version.ts';
-import type { Pending, TieredEvent } from '../events.ts';
+import type { DeadLetter, Pending, TieredEvent } from '../events.ts';
 import { BackWins, type ConflictPolicy } from './back-wins.ts';
 import type { Base } from './base.ts';
 import type { BehindFeed } from './behind-feed.ts';
 import type { FlushRules } from './flush-plan.ts';
 import { Flusher } from './flusher.ts';
-import { type PendingWrite, PendingWrites, pendingOf } from './pending-writes.ts';
+import { entryOf, type PendingWrite, PendingWrites, pendingOf } from './pending-writes.ts';
 import { baseFor, lastRun, notOpened, pastOf, positionOf } from './recovery.ts';
 import { Sequencer } from './sequencer.ts';
 import { fromBack, isOwn } from './stamps.ts';
@@ -41,8 +41,9 @@ export interface BehindSetup<V> {
   look(keys: readonly string[], call: Call): Promise<readonly (Entry<V> | undefined)[]>;
   /** The front's copy of a key is not what the back holds. */
   uncopy(key: string): void;
-  /** A pending value for somebody outside. */
+  /** An entry for the application, past the facade that would copy it. */
   give(entry: Entry<V>): Entry<V>;
+  /** A value of the application's, likewise. */
   own(value: V): V;
   onEvent(event: TieredEvent): void;
 }
@@ -143,6 +144,21 @@ export class Behind<V> {
     } finally {
       flush.cancel();
     }
+  }
+
+  async deadLetters(call: Call): Promise<readonly DeadLetter<V>[]> {
+    await this.opened(call);
+    const letters = await this.#setup.journal.deadLetters(call);
+    return letters.map(({ id, write, cause, at }) => {
+      const { type, key } = write;
+      const value = type === 'set' ? { value: this.#setup.give(entryOf(write, 0)).value } : {};
+      return { id, type, key, ...value, cause, at };
+    });
+  }
+
+  async forgetDeadLetters(ids: readonly string[], call: Call): Promise<void> {
+    await this.opened(call);
+    await this.#setup.journal.forgetDeadLetters(ids, call);
   }
 
   /** The back answers again. */

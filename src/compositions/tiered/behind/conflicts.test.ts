@@ -30,12 +30,19 @@ describe('what the back refuses for good', () => {
     await give(store.flush());
     expect(store.pending()).toMatchObject({ keys: 0, deadLetters: 1 });
     expect(events.find(({ type }) => type === 'dead-letter')).toMatchObject({ key: 'fixed' });
+    const letters = await give(store.deadLetters());
+    expect(letters).toMatchObject([
+      { type: 'set', key: 'fixed', value: 'ours', cause: { code: 'conflict' } },
+    ]);
     expect(await give(store.get('fixed'))).toBe('theirs');
     expect([...(await back.getMany(['a', 'b', 'fixed']))]).toEqual([
       ['a', 1],
       ['b', 2],
       ['fixed', 'theirs'],
     ]);
+    await give(store.forgetDeadLetters(letters.map(({ id }) => id)));
+    expect(await give(store.deadLetters())).toEqual([]);
+    expect(store.pending().deadLetters).toBe(0);
   });
 
   it('is no dead letter where it is the very value that stands there', async () => {
@@ -95,7 +102,7 @@ describe('changes of others', () => {
     ['keep-back' as const, 'theirs', 'back'],
     [
       ({ pending, back }: { pending: unknown; back: unknown }) => {
-        const value = (one: unknown) => (one as { value: unknown } | undefined)?.value;
+        const value = (one: unknown): unknown => (one as { value: unknown } | undefined)?.value;
         return `${value(pending)} and ${value(back)}`;
       },
       '2 and theirs',

@@ -10,12 +10,12 @@ const SAMPLES: readonly unknown[] = [null, '', 0, {}, [], new Uint8Array(0)];
 /** Keeps pending values apart from those of callers, and gives them as the back would. */
 export class Values<V> {
   readonly #codec: Codec<V> | undefined;
-  readonly #guards: boolean;
+  readonly #guard: ((value: V) => V) | undefined;
   readonly #clones: boolean;
 
   constructor(front: Primitives<V>, back: Primitives<V>) {
     this.#codec = back.codec;
-    this.#guards = front.guard !== undefined;
+    this.#guard = front.guard?.bind(front);
     this.#clones = front.codec !== undefined;
   }
 
@@ -37,12 +37,18 @@ export class Values<V> {
 
   /** A pending entry on its way out. */
   give(entry: Entry<V>): Entry<V> {
-    return this.#guards ? entry : { ...entry, value: this.value(entry.value) };
+    return this.#guard !== undefined ? entry : { ...entry, value: this.value(entry.value) };
   }
 
   /** A pending value on its way out. */
   value(value: V): V {
-    return this.#guards ? value : this.#copy(value);
+    return this.#guard !== undefined ? value : this.#copy(value);
+  }
+
+  /** A value of this store and one of the application, either way: as the back would give it, and shared with nobody. */
+  apart(value: V): V {
+    if (this.#codec === undefined && this.#guard !== undefined) return this.#guard(value);
+    return this.#copy(value);
   }
 
   /** A value that says nothing, for an entry that only has metadata. */
@@ -56,7 +62,7 @@ export class Values<V> {
     // A value may come out of the codec of the back as another (a date as text).
     if (this.#codec !== undefined) return this.#codec.decode(this.#codec.encode(value));
     // The facade has copied it.
-    return this.#guards ? value : this.#copy(value);
+    return this.#guard !== undefined ? value : this.#copy(value);
   }
 
   #copy(value: V): V {
