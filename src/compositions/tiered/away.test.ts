@@ -168,6 +168,17 @@ describe('a back that fails', () => {
     }
     await env.advance(1_000);
     expect(types()).toEqual([]);
+    backPlan.heal();
+    // Nor where they do not learn what became of a write.
+    backPlan.hangNext('commit', { ...FOR_EVER, applied: true });
+    for (let i = 0; i < 10; i++) {
+      const controller = new AbortController();
+      const writing = codeOf(store.set(`other${i}`, 1, { signal: controller.signal }));
+      await settled();
+      controller.abort();
+      expect(await writing).toBe('unknown-outcome');
+    }
+    expect(types()).toEqual([]);
     backPlan.release();
   });
 
@@ -269,6 +280,28 @@ describe('a back that fails', () => {
   });
 });
 
+it('a back that a cache behind it speaks for is away all the same', async () => {
+  const env = simulatedEnv();
+  const plan = new FaultPlan();
+  const breaker = { failures: 1, pauseMs: 10, maxPauseMs: 10 };
+  const inner = tiered({
+    front: memory({ env }),
+    back: faulty(memory({ env }), plan),
+    negativeTtlMs: 60_000,
+    breaker: false,
+  });
+  const store = tiered({ front: memory({ env }), back: inner, breaker });
+  for (let outage = 0; outage < 2; outage++) {
+    plan.failNext('read', 'unavailable', FOR_EVER);
+    expect(await codeOf(store.get(`k${outage}`))).toBe('unavailable');
+    await env.advance(1_000);
+    expect(store.status().back.state).toBe('away');
+    plan.heal();
+    await env.advance(100);
+    expect(store.status().back.state).toBe('up');
+  }
+});
+
 describe('a back that hangs', () => {
   const calls: Record<string, (store: ReturnType<typeof watched>['store']) => Promise<unknown>> = {
     get: (store) => store.get('k'),
@@ -309,6 +342,17 @@ describe('a back that hangs', () => {
         backPlan.heal();
       }
     });
+
+  it('bounds the head and every page that a watch asks for', async () => {
+    for (const after of [0, 1]) {
+      const { env, store, backPlan } = watched();
+      await store.set('k', 1);
+      backPlan.hangNext('feed', { ...FOR_EVER, after });
+      const first = codeOf(store.watch({ after: 'start' })[Symbol.asyncIterator]().next());
+      await env.advance(200);
+      expect(await first).toBe('unavailable');
+    }
+  });
 
   it('lets a watch wait for changes as long as it takes', async () => {
     const { env, store, types } = watched();

@@ -103,6 +103,20 @@ describe('ttlMs', () => {
     expect(await store.get('k')).toBe(2);
   });
 
+  it('does not use the fast way where a value alone does not tell its age', async () => {
+    for (const more of [{ staleWhileRevalidateMs: 1_000 }, { graceMs: 1_000 }]) {
+      const env = simulatedEnv();
+      const [front, back] = [memory({ env }), memory({ env })];
+      const store = tiered({ front, back, ttlMs: 100, ...more });
+      await store.set('k', 'old');
+      await back.set('k', 'new');
+      await env.advance(100);
+      await store.get('k');
+      await settled();
+      expect(await store.get('k')).toBe('new');
+    }
+  });
+
   it('asks again for copies of which it is not known how old they are', async () => {
     const env = simulatedEnv();
     const [front, back] = [memory({ env }), memory({ env })];
