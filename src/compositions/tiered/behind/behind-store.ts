@@ -313,8 +313,9 @@ function blockingOf<V>(world: World<V>): BlockingPrimitives<V> | undefined {
   };
 }
 
-function capabilitiesOf<V>({ parts, behind }: World<V>, blocking: boolean): Capabilities {
+function capabilitiesOf<V>({ parts, through, behind }: World<V>, blocking: boolean): Capabilities {
   const { ttl, maxKeyBytes, maxValueBytes } = parts.back.capabilities;
+  const { evicts } = through.primitives.capabilities;
   return Object.freeze({
     durability: behind.durability,
     atomic: 'batch',
@@ -324,6 +325,7 @@ function capabilitiesOf<V>({ parts, behind }: World<V>, blocking: boolean): Capa
     blocking,
     maxKeyBytes,
     ...(maxValueBytes !== undefined && { maxValueBytes }),
+    ...(evicts === true && { evicts }),
   });
 }
 

@@ -234,7 +234,9 @@ describe('a journal', () => {
     await given(env, other.store.set('k', 2));
     parts.journal.dead = false;
     await env.advance(LEASE_MS * 4);
-    expect(await codeOf(give(store.set('k', 3)))).not.toBe('no error');
+    expect(await codeOf(give(store.set('k', 3)))).toBe('unavailable');
+    expect(await codeOf(give(store.set('k', 4)))).toBe('unavailable');
+    expect(await codeOf(give(store.update('k', () => 5)))).toBe('unavailable');
     expect(await given(env, other.store.get('k'))).toBe(2);
     expect(await give(store.get('k', { fresh: true }))).toBeDefined();
     await given(env, other.store.flush());

@@ -17,6 +17,7 @@ import { baseFor, lastRun, notOpened, pastOf, positionOf } from './recovery.ts';
 import { Sequencer } from './sequencer.ts';
 import { fromBack, isOwn } from './stamps.ts';
 import { type ViewSource, Views } from './views.ts';
+import { journalLost } from './waiting-commits.ts';
 
 /** What the journal need not keep any longer is dropped with the next append, or after so long. */
 const IDLE_MS = 200;
@@ -178,7 +179,7 @@ export class Behind<V> {
   /** No more commits are taken. */
   refuse(): void {
     this.#closed = true;
-    this.#sequencer?.close();
+    this.#sequencer?.refuse(closedCall);
   }
 
   /** Flushes for so long, then leaves the rest in the journal. */
@@ -193,7 +194,8 @@ export class Behind<V> {
     if (this.isOpen && drainMs > 0 && this.#lost === undefined)
       await bounded(drainMs, (call) => this.flush(call));
     this.#idle?.cancel();
-    await bounded(patienceMs, async () => this.#flusher?.stop());
+    const closed = new StrataError('closed', 'flush: the store is closed', { operation: 'flush' });
+    await bounded(patienceMs, async () => this.#flusher?.stop(closed));
     if (journal.durability === 'memory' && this.pending.size === 0)
       await bounded(patienceMs, async (call) => this.#flusher?.removeFence(call));
     await bounded(patienceMs, async () => this.#sequencer?.forgetSpent());
@@ -203,8 +205,11 @@ export class Behind<V> {
   /** The journal takes nothing any more; where somebody else has it, that one flushes. */
   lost(cause: StrataError): void {
     this.#lost = cause;
+    this.#sequencer?.refuse(({ operation }) => journalLost(operation, cause));
     this.#setup.onEvent({ type: 'journal-lost', cause });
-    if (cause.code === 'conflict') void this.#flusher?.stop();
+    if (cause.code !== 'conflict') return;
+    const failure = journalLost('flush', cause);
+    void this.#flusher?.stop(failure);
   }
 
   async #open(): Promise<void> {
@@ -218,7 +223,7 @@ export class Behind<V> {
     for (const record of lastRun(records, lastSeq)) feed.add(pastOf(record, epoch));
     const { size: keys, bytes } = this.pending;
     if (keys > 0) onEvent({ type: 'recovered', keys, bytes });
-    if (this.#closed) this.#sequencer.close();
+    if (this.#closed) this.#sequencer.refuse(closedCall);
     else this.#flusher.kick();
   }
 
@@ -245,7 +250,7 @@ export class Behind<V> {
       onFull: () =>
         queueMicrotask(() => {
           this.#flusher?.kick();
-          void this.#sequencer?.forgetSpent();
+          this.#forgetSpent();
         }),
     });
   }
@@ -320,13 +325,25 @@ export class Behind<V> {
       sequencer.wake();
       return;
     }
-    this.#idle ??= this.#setup.env.setTimer(
-      () => {
-        this.#idle = undefined;
-        void sequencer.forgetSpent();
-      },
-      IDLE_MS,
-      { background: true },
-    );
+    this.#forgetLater();
   }
+
+  #forgetLater(): void {
+    if (this.#closed) return;
+    const forget = (): void => {
+      this.#idle = undefined;
+      this.#forgetSpent();
+    };
+    this.#idle ??= this.#setup.env.setTimer(forget, IDLE_MS, { background: true });
+  }
+
+  #forgetSpent(): void {
+    void this.#sequencer?.forgetSpent().then((forgot) => {
+      if (!forgot && this.#lost === undefined) this.#forgetLater();
+    });
+  }
+}
+
+function closedCall({ operation, key }: Call): StrataError {
+  return new StrataError('closed', `${operation}: the store is closed`, { operation, key });
 }

@@ -14,6 +14,15 @@ export class FlushWaits {
     return { done: wait.done.promise, cancel: () => this.#waits.delete(wait) };
   }
 
+  fail(error: Error): void {
+    for (const wait of this.#waits) {
+      this.#waits.delete(wait);
+      // Who waited may have given up by now.
+      wait.done.promise.catch(() => {});
+      wait.done.reject(error);
+    }
+  }
+
   /** The oldest commit of which something is pending. */
   tell(oldest: number | undefined): void {
     for (const wait of this.#waits) {

@@ -43,7 +43,7 @@ export class Flusher<V> {
   /** Windows of which it is not known whether the back has them, by their names. */
   readonly #doubtful = new Map<string, readonly Sending<V>[]>();
   #running: Promise<void> | undefined;
-  #stopped = false;
+  #stopped: StrataError | undefined;
   #pause: { readonly timer: Timer; readonly go: () => void } | undefined;
   #call: Call | undefined;
   readonly #waits = new FlushWaits();
@@ -56,7 +56,12 @@ export class Flusher<V> {
 
   /** There is something to flush. */
   kick(): void {
-    if (this.#running !== undefined || this.#stopped || this.#setup.pending.size === 0) return;
+    if (
+      this.#running !== undefined ||
+      this.#stopped !== undefined ||
+      this.#setup.pending.size === 0
+    )
+      return;
     // Not within the call that wrote: who writes on without a pause makes one window of it.
     this.#running = Promise.resolve()
       .then(() => this.#run())
@@ -75,14 +80,16 @@ export class Flusher<V> {
   flush(upTo: number): { readonly done: Promise<void>; cancel(): void } {
     const wait = this.#waits.add(upTo);
     this.#tellWaits();
+    if (this.#stopped !== undefined) this.#waits.fail(this.#stopped);
     this.hurry();
     this.kick();
     return wait;
   }
 
-  /** Ends what is under way; resolves when nothing more is done. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
+  /** Ends what is under way, and fails those who wait; resolves when nothing more is done. */
+  async stop(failure: StrataError): Promise<void> {
+    this.#stopped ??= failure;
+    this.#waits.fail(failure);
     this.#pause?.go();
     this.#call?.end('closed');
     await this.#running;
@@ -98,7 +105,8 @@ export class Flusher<V> {
 
   async #run(): Promise<void> {
     const { pending } = this.#setup;
-    while (pending.size > 0 && !this.#stopped) await this.#flushWindow(pending.takeWindow());
+    while (pending.size > 0 && this.#stopped === undefined)
+      await this.#flushWindow(pending.takeWindow());
   }
 
   async #flushWindow(window: readonly PendingWrite<V>[]): Promise<void> {
@@ -108,7 +116,7 @@ export class Flusher<V> {
     let tries = 0;
     for (;;) {
       left = left.filter((write) => this.#isPending(write));
-      if (left.length === 0 || this.#stopped) break;
+      if (left.length === 0 || this.#stopped !== undefined) break;
       size = this.#setup.fenced ? Math.min(size, left.length) : 1;
       const startedMs = this.#setup.env.monotonicMs();
       try {
@@ -118,7 +126,7 @@ export class Flusher<V> {
         if (sent > 0) size *= 2;
         tries = 0;
       } catch (error) {
-        if (this.#stopped) break;
+        if (this.#stopped !== undefined) break;
         const next = await this.#failed(left.slice(0, size), asFailure(error), ++tries);
         if (next === 'divide') size = Math.ceil(size / 2);
         if (next !== 'again') tries = 0;
@@ -144,7 +152,7 @@ export class Flusher<V> {
     if (fenced && this.#fence === undefined && (await this.#readFence())) return 0;
     const chunk = left.slice(0, size);
     const sending = await this.#prepare(chunk);
-    if (this.#stopped) return 0;
+    if (this.#stopped !== undefined) return 0;
     if (sending.length === 0) {
       this.#tellWaits();
       return 0;
@@ -260,7 +268,7 @@ export class Flusher<V> {
     for (const pending of chunk) {
       const seen = found.has(pending.key) ? { entry: found.get(pending.key) } : undefined;
       const verdict = await this.#decide(pending, seen);
-      if (verdict === undefined || this.#stopped) continue;
+      if (verdict === undefined || this.#stopped !== undefined) continue;
       const condition = verdict === 'send-if' ? seen : undefined;
       sending.push({ pending, write: backWrite(pending, rules.storeId, condition) });
     }
@@ -355,7 +363,7 @@ export class Flusher<V> {
     const ceilingMs = Math.min(maxMs, minMs * 2 ** Math.min(tries, 30));
     const retryInMs = Math.ceil(minMs + env.random() * (ceilingMs - minMs));
     onEvent({ type: 'flush-failed', tries, retryInMs, cause });
-    if (this.#stopped) return;
+    if (this.#stopped !== undefined) return;
     await new Promise<void>((resolve) => {
       const go = (): void => {
         this.#pause?.timer.cancel();

@@ -22,11 +22,13 @@ const MAX_GROUP_BYTES = 4 * 1024 * 1024;
 export class Sequencer<V> {
   readonly #setup: SequencerSetup<V>;
   readonly #queue = new Set<Waiting<V>>();
-  #appending = false;
+  /** What the journal does; one thing at a time. */
+  #atWork: 'append' | 'drop' | undefined;
   #idling: PromiseWithResolvers<void> | undefined;
   /** Commits of the store's own that wait; they go first. */
   #records = 0;
-  #closed = false;
+  /** What it fails with that is not to be kept any more. */
+  #refusal: ((call: Call) => StrataError) | undefined;
 
   constructor(setup: SequencerSetup<V>) {
     this.#setup = setup;
@@ -34,11 +36,12 @@ export class Sequencer<V> {
 
   /** Whether the journal is at work, or commits wait for it. */
   get isBusy(): boolean {
-    return this.#appending || this.#queue.size > 0;
+    return this.#atWork !== undefined || this.#queue.size > 0;
   }
 
-  commit(writes: readonly Write<V>[], call: Call): Promise<CommitOutcome> {
+  async commit(writes: readonly Write<V>[], call: Call): Promise<CommitOutcome> {
     call.throwIfEnded();
+    if (this.#refusal !== undefined) throw this.#refusal(call);
     const waiting = this.#enqueue(writes, call);
     this.#drain();
     return waiting.done.promise;
@@ -54,7 +57,7 @@ export class Sequencer<V> {
     const refuse = (why: string): StrataError =>
       new StrataError('overloaded', `${operation}: ${why}`, { operation });
     const { blocking } = journal;
-    if (blocking === undefined || this.#appending)
+    if (blocking === undefined || this.#atWork === 'append')
       throw refuse('other writes are on their way to the journal');
     const fresh = new Set(writes.map(({ key }) => key).filter((key) => !pending.get(key)));
     if (this.#overflows(fresh.size, 0)) {
@@ -83,20 +86,25 @@ export class Sequencer<V> {
     this.#drain();
   }
 
-  /** Lets the journal forget what it need not keep, unless that goes with the next append. */
-  async forgetSpent(): Promise<void> {
+  /** Lets the journal forget what it need not keep, unless that goes with the next append; false when it does not. */
+  async forgetSpent(): Promise<boolean> {
     const { pending, journal, env } = this.#setup;
-    if (this.#appending || !pending.hasSpent) return;
+    if (this.#atWork !== undefined || !pending.hasSpent) return true;
     const spent = pending.takeSpent();
-    await this.#alone(async () => {
-      try {
-        await journal.drop(spent, Call.background(env, 'flush'));
-        pending.forget(spent);
-      } catch {
-        // It stays until the next append takes it along. The journal tells what it cannot recover from.
-        pending.giveBack(spent);
-      }
-    });
+    this.#atWork = 'drop';
+    let forgot = true;
+    try {
+      await journal.drop(spent, Call.background(env, 'flush'));
+      pending.forget(spent);
+    } catch {
+      // It stays until the next append takes it along. The journal tells what it cannot recover from.
+      pending.giveBack(spent);
+      forgot = false;
+    }
+    this.#rest();
+    // What waits for room is not to ask for it again and again.
+    if (forgot) this.#drain();
+    return forgot;
   }
 
   /**
@@ -109,9 +117,10 @@ export class Sequencer<V> {
   ): Promise<void> {
     const { journal, env, pending } = this.#setup;
     this.#records++;
-    while (this.#appending) await this.#untilIdle();
+    while (this.#atWork !== undefined) await this.#untilIdle();
     this.#records--;
-    await this.#alone(async () => {
+    this.#atWork = 'append';
+    try {
       const writes = decide();
       if (writes === undefined) {
         done(undefined);
@@ -127,15 +136,8 @@ export class Sequencer<V> {
       }
       pending.forget(drop);
       done(records[0]);
-    });
-  }
-
-  async #alone(work: () => Promise<void>): Promise<void> {
-    this.#appending = true;
-    try {
-      await work();
     } finally {
-      this.#idle();
+      this.#rest();
       this.#drain();
     }
   }
@@ -145,23 +147,16 @@ export class Sequencer<V> {
     return this.#idling.promise;
   }
 
-  #idle(): void {
-    this.#appending = false;
+  #rest(): void {
+    this.#atWork = undefined;
     this.#idling?.resolve();
     this.#idling = undefined;
   }
 
-  /** Takes no more; what waits fails with `closed`. */
-  close(): void {
-    this.#closed = true;
-    for (const waiting of this.#queue) {
-      const { operation, key } = waiting.call;
-      const error = new StrataError('closed', `${operation}: the store is closed`, {
-        operation,
-        key,
-      });
-      this.#fail(waiting, error);
-    }
+  /** Takes no more; what waits fails. */
+  refuse(refusal: (call: Call) => StrataError): void {
+    this.#refusal ??= refusal;
+    for (const waiting of this.#queue) this.#fail(waiting, refusal(waiting.call));
   }
 
   #enqueue(writes: readonly Write<V>[], call: Call): Waiting<V> {
@@ -198,12 +193,16 @@ export class Sequencer<V> {
     waiting.forget();
     waiting.done.reject(error);
     // Whoever waited behind it may go on.
-    if (wasWaiting && !this.#closed) queueMicrotask(() => this.#drain());
+    if (wasWaiting) queueMicrotask(() => this.#drain());
+  }
+
+  get #mayAppend(): boolean {
+    return this.#atWork === undefined && this.#records === 0 && this.#refusal === undefined;
   }
 
   /** Decides what can be decided and hands it to the journal. */
   #drain(): void {
-    while (!this.#appending && this.#records === 0 && !this.#closed && this.#queue.size > 0) {
+    while (this.#mayAppend && this.#queue.size > 0) {
       const group = this.#gather();
       if (group.members.length === 0) return;
       this.#append(group);
@@ -320,18 +319,18 @@ export class Sequencer<V> {
     const { journal, pending, env } = this.#setup;
     for (const { waiting } of group.members) waiting.call.markSent();
     const drop = pending.takeSpent();
-    this.#appending = true;
+    this.#atWork = 'append';
     const commits = group.members.map(({ commit }) => commit.writes);
     const operation = group.members[0]?.waiting.call.operation ?? 'batch';
     const settled = attempt(
       () => journal.append(commits, drop, Call.background(env, operation)),
       (records) => {
-        this.#idle();
+        this.#rest();
         pending.forget(drop);
         this.#acknowledge(group, records);
       },
       (error) => {
-        this.#idle();
+        this.#rest();
         pending.giveBack(drop);
         this.#notAppended(group, error);
       },

@@ -40,16 +40,21 @@ export function notKept(operation: string, cause: unknown): StrataError {
   const why = cause instanceof Error ? cause.message : String(cause);
   const code = isStrataError(cause) ? cause.code : 'unavailable';
   // Not a failed condition of the caller's: the journal belongs to another process now.
-  if (code === 'conflict')
-    return new StrataError('unavailable', `${operation}: the journal is lost: ${why}`, {
-      operation,
-      cause,
-      retryable: false,
-    });
+  if (code === 'conflict') return journalLost(operation, cause);
   const key = isStrataError(cause) ? cause.key : undefined;
   return new StrataError(code, `${operation}: the journal does not take it: ${why}`, {
     operation,
     key,
     cause,
+  });
+}
+
+/** Nothing is kept any more. */
+export function journalLost(operation: string, cause: unknown): StrataError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new StrataError('unavailable', `${operation}: the journal is lost: ${why}`, {
+    operation,
+    cause,
+    retryable: false,
   });
 }
