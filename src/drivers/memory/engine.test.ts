@@ -2,8 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Call } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
+import { isStrataError } from '../../store/errors.ts';
 import { primitivesOf } from '../../store/internals.ts';
+import type { BatchWrite } from '../../store/operations.ts';
 import { systemEnv } from '../../store/system-env.ts';
+import { simulatedEnv } from '../../testing/index.ts';
 import { memory } from './index.ts';
 
 function steppedEnv(): Env & { nowMs: number } {
@@ -133,3 +136,90 @@ describe('a reader paused within a commit', () => {
     await store.close();
   });
 });
+
+describe('a batch of sets alone', () => {
+  const set = fc
+    .record({
+      key: fc.constantFrom('a', 'b', 'c', 'd'),
+      value: fc.nat(2),
+      wanted: fc.constantFrom('absent' as const, undefined, undefined, undefined),
+      immutable: fc.constantFrom(true as const, undefined, undefined),
+      ttlMs: fc.constantFrom(1, 1_000, undefined, undefined, undefined),
+    })
+    .map(
+      ({ key, value, wanted, immutable, ttlMs }): BatchWrite<number> => ({
+        type: 'set',
+        key,
+        value,
+        ...(wanted && { if: wanted }),
+        ...(immutable && { immutable }),
+        ...(ttlMs && { ttlMs }),
+      }),
+    );
+
+  it('does what it does beside a delete of nothing, which takes the long way', async () => {
+    const once = fc.uniqueArray(set, { selector: ({ key }) => key, minLength: 1 });
+    const repeated = fc.array(set, { minLength: 1, maxLength: 5 });
+    const batches = fc.array(fc.oneof(once, once, once, repeated), { maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(batches, async (all) => {
+        const worlds = [7, 7]
+          .map((seed) => simulatedEnv(seed))
+          .map((own) => ({ own, store: memory<number>({ env: own }) }));
+        for (const writes of all) {
+          const results = worlds.map(({ own, store }, world) => {
+            const nothing = { type: 'delete' as const, key: 'never there' };
+            try {
+              const { rev, results: done } = store.blocking.batch(
+                world ? [nothing, ...writes] : writes,
+              );
+              return { rev, done: done.slice(world).map(told) };
+            } catch (error) {
+              if (!isStrataError(error)) throw error;
+              return { code: error.code, key: error.key };
+            } finally {
+              own.advanceSync(400);
+            }
+          });
+          expect(results[0]).toEqual(results[1]);
+        }
+        const states = worlds.map(({ store }) => [...store.blocking.list()].map(withoutVersion));
+        expect(states[0]).toEqual(states[1]);
+        const feeds = await Promise.all(
+          worlds.map(async ({ own, store }) => {
+            const { feed } = primitivesOf(store);
+            const pages = feed?.read(undefined, Call.background(own, 'watch')) ?? [];
+            const changes = (await Array.fromAsync(pages)).flatMap((page) => page.changes);
+            return changes.map(withoutVersion);
+          }),
+        );
+        expect(feeds[0]).toEqual(feeds[1]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('changes nothing when the last of its conditions is lost', () => {
+    const store = memory<number>();
+    store.blocking.set('z', 1);
+    const before = store.blocking.cursor();
+    expect(() =>
+      store.blocking.batch([
+        { type: 'set', key: 'a', value: 2 },
+        { type: 'set', key: 'z', value: 2, if: 'absent' },
+      ]),
+    ).toThrow(expect.objectContaining({ code: 'conflict', key: 'z' }));
+    expect([...store.blocking.keys()]).toEqual(['z']);
+    expect(store.blocking.cursor()).toBe(before);
+  });
+});
+
+/** Versions differ: a batch that fails uses some up, or none. */
+function withoutVersion<T extends object>(one: T): Omit<T, 'version'> {
+  const { version: _, ...rest } = one as T & { readonly version?: string };
+  return rest;
+}
+
+function told<T extends { readonly entry?: object }>(result: T): object {
+  return { ...result, ...(result.entry && { entry: withoutVersion(result.entry) }) };
+}

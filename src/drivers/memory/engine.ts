@@ -6,7 +6,14 @@ import { StrataError } from '../../store/errors.ts';
 import { CommitLog } from '../../store/feed/commit-log.ts';
 import { checkPosition, cursorExpired } from '../../store/feed/cursor.ts';
 import { Doorbell } from '../../store/feed/doorbell.ts';
-import { type Planned, planCommit, type Standing } from '../../store/feed/plan.ts';
+import {
+  checkCondition,
+  DistinctKeys,
+  headOf,
+  type Planned,
+  planCommit,
+  type Standing,
+} from '../../store/feed/plan.ts';
 import type { KeyRange } from '../../store/keys.ts';
 import type {
   CommitOutcome,
@@ -14,7 +21,9 @@ import type {
   FeedPage,
   FeedState,
   Position,
+  SetWrite,
   Write,
+  WriteOutcome,
 } from '../../store/primitives.ts';
 import { randomId, WriteIds } from '../../store/version.ts';
 import { ChangeIndex, Node } from './change-index.ts';
@@ -105,6 +114,9 @@ export class MemoryEngine<V> implements Feed<V> {
 
   commit(operation: string, writes: readonly Write<V>[]): CommitOutcome {
     const nowMs = this.#env.now();
+    const replaced = this.#replacedBySets(operation, writes, nowMs);
+    if (replaced !== undefined)
+      return this.#commitSets(writes as readonly SetWrite<V>[], replaced, nowMs);
     const plan = planCommit<V>({
       operation,
       writes,
@@ -120,6 +132,56 @@ export class MemoryEngine<V> implements Feed<V> {
     this.#log.add(logged);
     this.#bell.ring();
     return { rev: plan.rev, outcomes: plan.outcomes };
+  }
+
+  /**
+   * What a batch replaces where it is nothing but sets, each of another key: it needs no more plan
+   * than that. `undefined` for any other. Errors: `conflict`.
+   */
+  #replacedBySets(
+    operation: string,
+    writes: readonly Write<V>[],
+    nowMs: number,
+  ): (Node<V> | undefined)[] | undefined {
+    const keys = new DistinctKeys();
+    const replaced: (Node<V> | undefined)[] = [];
+    for (let at = 0; at < writes.length; at++) {
+      const write = writes[at] as Write<V>;
+      if (write.type !== 'set' || !keys.add(write.key, writes, at)) return undefined;
+      const former = this.#index.get(write.key);
+      const live = former?.isExpired(nowMs) ? undefined : former?.live;
+      // Whether that is a repeat or a mistake is for the plan to say.
+      if (live?.immutable === true && write.origin === undefined) return undefined;
+      if (write.if !== undefined) checkCondition(operation, write, live);
+      replaced.push(former);
+    }
+    return replaced.length > 0 ? replaced : undefined;
+  }
+
+  #commitSets(
+    writes: readonly SetWrite<V>[],
+    replaced: readonly (Node<V> | undefined)[],
+    nowMs: number,
+  ): CommitOutcome {
+    const rev = ++this.#rev;
+    const logged = new MemoryCommit<V>(rev, this.#positionOf);
+    const outcomes: WriteOutcome[] = [];
+    for (let pos = 0; pos < writes.length; pos++) {
+      const write = writes[pos] as SetWrite<V>;
+      const former = replaced[pos];
+      const entry = headOf(write, this.#ids.text(this.#ids.next()), rev, nowMs);
+      const existed = former?.live !== undefined && !former.isExpired(nowMs);
+      outcomes.push({ existed, entry });
+      this.#put(
+        new Node<V>({ key: write.key, rev, pos }, entry, write.value),
+        former,
+        logged,
+        nowMs,
+      );
+    }
+    this.#log.add(logged);
+    this.#bell.ring();
+    return { rev, outcomes };
   }
 
   /** Deletes entries in one commit; those that are expired are gone for everybody already. */
@@ -144,6 +206,12 @@ export class MemoryEngine<V> implements Feed<V> {
       planned.type === 'set'
         ? new Node<V>(planned, planned.head, planned.write.value)
         : new Node<V>(planned, undefined, undefined);
+    this.#put(node, former, logged, nowMs);
+  }
+
+  /** Puts a node in the place of its key's former one, everywhere. */
+  #put(node: Node<V>, former: Node<V> | undefined, logged: MemoryCommit<V>, nowMs: number): void {
+    const { key } = node;
     this.#index.put(node, former, nowMs);
     logged.add(key, node.live, node.value);
     if (node.live === undefined) {

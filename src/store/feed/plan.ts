@@ -92,7 +92,7 @@ export function planCommit<V>(input: PlanInput<V>): CommitPlan<V> {
   for (let order = 0; order < writes.length; order++) {
     const write = writes[order] as Write<V>;
     let slot: Slot<V> | undefined;
-    if (keys?.add(write.key, slots) === false) {
+    if (keys?.add(write.key, slots, slots.length) === false) {
       byKey ??= new Map(slots.map((known) => [known.key, known]));
       slot = byKey.get(write.key);
     }
@@ -111,20 +111,34 @@ export function planCommit<V>(input: PlanInput<V>): CommitPlan<V> {
   return { rev: changes.length === 0 ? undefined : input.rev, changes, outcomes };
 }
 
-/** Knows which keys of a batch have come. In order, as those of a scan or an import, they cost a comparison each. */
-class DistinctKeys {
+/**
+ * Knows which keys of a batch have come. In order, as those of a scan or an import, they cost a
+ * comparison each; so do those before the first, as the cursor that goes with what was replicated.
+ */
+export class DistinctKeys {
+  #first: string | undefined;
   #last = '';
-  /** Made for the first key out of order. */
+  /** Made for the first key that lies between others. */
   #all: Set<string> | undefined;
 
-  /** Takes a key; false when it is one of those `before`, which are all that came so far. */
-  add(key: string, before: readonly { readonly key: string }[]): boolean {
+  /** Takes a key; false when it is one of the first `count` of `before`, which are all that came so far. */
+  add(key: string, before: readonly { readonly key: string }[], count: number): boolean {
     if (this.#all === undefined) {
+      if (this.#first === undefined) {
+        this.#first = key;
+        this.#last = key;
+        return true;
+      }
       if (key > this.#last) {
         this.#last = key;
         return true;
       }
-      this.#all = new Set(before.map((known) => known.key));
+      if (key < this.#first) {
+        this.#first = key;
+        return true;
+      }
+      this.#all = new Set();
+      for (let at = 0; at < count; at++) this.#all.add((before[at] as { key: string }).key);
     }
     const { size } = this.#all;
     return this.#all.add(key).size > size;
@@ -147,7 +161,12 @@ function openSlot<V>(input: PlanInput<V>, key: string): Slot<V> {
   };
 }
 
-function checkCondition<V>(operation: string, write: Write<V>, live: EntryHead | undefined): void {
+/** Fails with `conflict` unless a write may replace what is live under its key. */
+export function checkCondition<V>(
+  operation: string,
+  write: Write<V>,
+  live: EntryHead | undefined,
+): void {
   const condition = write.if;
   if (condition === undefined) return;
   const { key } = write;
@@ -215,7 +234,12 @@ function planDelete<V>(slot: Slot<V>, order: number): WriteOutcome {
 }
 
 /** Everything of an entry but its value. */
-function headOf<V>(write: SetWrite<V>, version: string, rev: number, nowMs: number): EntryHead {
+export function headOf<V>(
+  write: SetWrite<V>,
+  version: string,
+  rev: number,
+  nowMs: number,
+): EntryHead {
   const { key, origin } = write;
   const modifiedAt = write.modifiedAt ?? nowMs;
   // Written out, so that the engine makes room for all of it at once: there are very many of these.
