@@ -111,13 +111,12 @@ export class FollowFront<V> {
           if (this.#leaves(state, comes)) return false;
           return comes || this.#isDue(found[i], changes.get(key) as Change<V>);
         });
-        const brought = due.length === 0 ? undefined : this.#bring(due, changes);
-        if (load === undefined) return brought;
         // A change says nothing of what has become of the key since: it may have been deleted, and read.
         const news = keys.filter(
           (key, i) => found[i] === undefined && changes.get(key)?.type === 'set',
         );
-        return news.length === 0 ? brought : chain(brought, () => load(news));
+        const brought = due.length === 0 ? undefined : this.#bring(due, changes, news);
+        return chain(brought, () => (news.length === 0 ? undefined : load?.(news)));
       },
     );
   }
@@ -127,7 +126,12 @@ export class FollowFront<V> {
     return state !== undefined && !comes && (state.fenced || state.writers > 0);
   }
 
-  #bring(keys: readonly string[], changes: ReadonlyMap<string, Change<V>>): Awaitable<unknown> {
+  /** Adds to `news` what the front turns out not to have any more. */
+  #bring(
+    keys: readonly string[],
+    changes: ReadonlyMap<string, Change<V>>,
+    news: string[],
+  ): Awaitable<unknown> {
     const { copies, load } = this.#setup;
     const states = keys.map((key) => {
       const state = copies.states.open(key);
@@ -142,7 +146,7 @@ export class FollowFront<V> {
         const write = refreshes ? this.#setup.copyOf(change) : removal<V>(state.key);
         return { state, write, doubtful: state.fenced };
       });
-    return chain(copies.apply(this.#sparing(changes), states, steps), () => {
+    return chain(copies.apply(this.#sparing(changes, news), states, steps), () => {
       for (const state of states) {
         state.readings--;
         copies.states.release(state);
@@ -151,7 +155,7 @@ export class FollowFront<V> {
   }
 
   /** The front, which leaves out the writes that are not due when it comes to them. */
-  #sparing(changes: ReadonlyMap<string, Change<V>>): Door<V> {
+  #sparing(changes: ReadonlyMap<string, Change<V>>, news: string[]): Door<V> {
     const { front } = this.#setup;
     return {
       ...front,
@@ -161,6 +165,9 @@ export class FollowFront<V> {
           const due = writes.filter(({ key }, i) =>
             this.#isDue(found[i], changes.get(key) as Change<V>),
           );
+          writes.forEach(({ type, key }, i) => {
+            if (found[i] === undefined && type === 'set') news.push(key);
+          });
           return due.length === 0 ? { outcomes: [] } : front.commit(due, call);
         });
       },

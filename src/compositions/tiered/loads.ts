@@ -229,10 +229,12 @@ export class Loads<V> {
   ): Awaitable<unknown> {
     const { copies } = this.#setup;
     this.#answered(reading);
-    reading.forEach(({ state, unasked, why }, i) => {
+    reading.forEach(({ state, unasked, why, shared }, i) => {
       if (unasked) copies.fence(state);
-      if ((copies.follows || why === 'renewal') && state.writers > 0)
-        state.noteSeen(entries[i]?.rev);
+      if (!copies.follows && why !== 'renewal') return;
+      if (state.writers > 0) state.noteSeen(entries[i]?.rev);
+      // Another read under way may have seen less than this one gives.
+      if (state.load !== shared) state.load = undefined;
     });
     const states = reading.map(({ state }) => state);
     const stored = chain(this.source(), (named) =>
@@ -288,6 +290,7 @@ export class Loads<V> {
       const state = copies.states.open(key);
       if (state.writers > 0) state.noteSeen(entry?.rev);
       else copies.fence(state);
+      state.load = undefined;
       copies.states.release(state);
       return entry;
     });
