@@ -26,6 +26,7 @@ export type {
   SubscriptionStatus,
 } from './subscription.ts';
 export { channelPair } from './transports/channel-pair.ts';
+export { type MessagePortOptions, messagePort, type PortLike } from './transports/message-port.ts';
 export type {
   Connector,
   Transport,

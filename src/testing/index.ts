@@ -7,6 +7,11 @@ export { type ModelTestOptions, modelTest } from './model-test.ts';
 export type { CaseFunction, DeclareCase, TestRunner } from './runner.ts';
 export { type SimulatedEnv, simulatedEnv } from './simulated-env.ts';
 export {
+  type TransportConformanceOptions,
+  transportConformance,
+} from './transport-conformance.ts';
+export type { TransportFactory, TransportServer } from './transports/world.ts';
+export {
   byteValues,
   jsonValues,
   type SampleValues,

@@ -91,6 +91,6 @@ class ChannelEnd implements Transport {
   #tellDrain(): void {
     if (!this.#wasHigh || this.#inboxBytes > LOW_BYTES) return;
     this.#wasHigh = false;
-    this.#other.#handlers?.drain();
+    if (!this.#other.#closed) this.#other.#handlers?.drain();
   }
 }

@@ -1,33 +1,36 @@
 import type { WebSocket } from 'ws';
+import { meantCode, sentCode, sentReason } from './close-codes.ts';
 import type { Transport, TransportClose, TransportHandlers } from './transport.ts';
 
 /** Told of the drain below this, after more has waited. */
 const LOW_BYTES: number = 256 * 1024;
 
-/** One connection of a `ws` server. */
+/** One connection of a `ws` server. Reads nothing before `start`. */
 export class ServerWebSocket implements Transport {
   readonly #socket: WebSocket;
   #handlers: TransportHandlers | undefined;
   #waiting = false;
-  /** What came before `start`. */
-  #early: (() => void)[] | undefined = [];
+  /** What this side closed with. */
+  #asked: TransportClose | undefined;
+  /** How it ended, until somebody is told. */
+  #how: TransportClose | undefined;
 
   constructor(socket: WebSocket) {
     this.#socket = socket;
     socket.binaryType = 'nodebuffer';
     socket.on('message', (data, isBinary) => {
       if (!isBinary) return this.close(1003, 'a message that is not binary');
-      const bytes = data as Buffer;
-      this.#give((handlers) =>
-        handlers.message(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)),
-      );
+      if (this.#asked !== undefined) return;
+      const { buffer, byteOffset, byteLength } = data as Buffer;
+      this.#handlers?.message(new Uint8Array(buffer, byteOffset, byteLength));
     });
     // A bad frame: `ws` closes with the right code, and `close` follows.
     socket.on('error', () => {});
     socket.on('close', (code, reason) => {
-      const how: TransportClose = { code, reason: reason.toString() };
-      this.#give((handlers) => handlers.close(how));
+      this.#how = this.#asked ?? { code: meantCode(code), reason: reason.toString() };
+      this.#handlers?.close(this.#how);
     });
+    socket.pause();
   }
 
   get bufferedBytes(): number {
@@ -35,22 +38,25 @@ export class ServerWebSocket implements Transport {
   }
 
   start(handlers: TransportHandlers): void {
-    this.#handlers = handlers;
     queueMicrotask(() => {
-      const early = this.#early ?? [];
-      this.#early = undefined;
-      for (const give of early) give();
+      this.#handlers = handlers;
+      if (this.#how !== undefined) handlers.close(this.#how);
+      else this.#socket.resume();
     });
   }
 
   send(bytes: Uint8Array): void {
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    if (this.#asked !== undefined || this.#socket.readyState !== this.#socket.OPEN) return;
     this.#socket.send(bytes, SEND_OPTIONS, this.#sent);
     this.#waiting = true;
   }
 
   close(code: number, reason: string): void {
-    this.#socket.close(code, reason.slice(0, 100));
+    if (this.#asked !== undefined) return;
+    this.#asked = { code, reason };
+    this.#socket.close(sentCode(code, SERVER_CODES), sentReason(reason));
+    // The answer to the close must be read.
+    this.#socket.resume();
     // Whoever does not answer the close is cut off; `ws` waits 30 s by itself.
     const timer = setTimeout(() => this.#socket.terminate(), CLOSE_WAIT_MS);
     timer.unref();
@@ -58,19 +64,15 @@ export class ServerWebSocket implements Transport {
   }
 
   readonly #sent = (): void => {
-    if (!this.#waiting || this.bufferedBytes > LOW_BYTES) return;
+    if (!this.#waiting || this.bufferedBytes > LOW_BYTES || this.#how !== undefined) return;
     this.#waiting = false;
-    this.#give((handlers) => handlers.drain());
+    this.#handlers?.drain();
   };
-
-  #give(give: (handlers: TransportHandlers) => void): void {
-    const deliver = (): void => {
-      if (this.#handlers !== undefined) give(this.#handlers);
-    };
-    if (this.#early === undefined) deliver();
-    else this.#early.push(deliver);
-  }
 }
 
 const SEND_OPTIONS = { binary: true, compress: false, fin: true };
 const CLOSE_WAIT_MS = 2_000;
+/** What a server may send besides: all but what stands for a line that broke. */
+const SERVER_CODES: ReadonlySet<number> = new Set([
+  1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
+]);

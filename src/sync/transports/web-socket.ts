@@ -1,4 +1,6 @@
 import { invalidArgument, StrataError } from '../../store/errors.ts';
+import { systemEnv } from '../../store/system-env.ts';
+import { meantCode, sentCode, sentReason } from './close-codes.ts';
 import type { Connector, Transport, TransportClose, TransportHandlers } from './transport.ts';
 
 /** How a WebSocket is opened. */
@@ -10,6 +12,8 @@ export interface WebSocketOptions {
 /** A drain is watched for when more than this waits, and told of below a quarter of it. */
 const HIGH_BYTES = 1024 * 1024;
 const DRAIN_POLL_MS = 10;
+/** A connection that is closed before it is open may take so long to open after all. */
+const OPEN_WAIT_MS = 2_000;
 
 /**
  * Connections to a server at an address like `wss://host/path`, by the WebSocket of the browser or
@@ -46,7 +50,7 @@ class WebSocketTransport implements Transport {
   #early: (Uint8Array | TransportClose)[] | undefined = [];
   #handlers: TransportHandlers | undefined;
   #polling = false;
-  /** What this side closed with: 1005 and 1006 say nothing of it. */
+  /** What this side closed with, which it has been told of. */
   #asked: TransportClose | undefined;
 
   constructor(socket: WebSocket) {
@@ -59,7 +63,9 @@ class WebSocketTransport implements Transport {
     };
     // The close that follows says all there is to know.
     socket.onerror = () => {};
-    socket.onclose = ({ code, reason }) => this.#give(this.#asked ?? { code, reason });
+    socket.onclose = ({ code, reason }) => {
+      if (this.#asked === undefined) this.#give({ code: meantCode(code), reason });
+    };
   }
 
   get bufferedBytes(): number {
@@ -76,6 +82,7 @@ class WebSocketTransport implements Transport {
   }
 
   send(bytes: Uint8Array): void {
+    if (this.#asked !== undefined) return;
     if (this.#socket.readyState === WebSocket.CONNECTING) {
       this.#waiting.push(bytes);
       this.#waitingBytes += bytes.length;
@@ -87,20 +94,32 @@ class WebSocketTransport implements Transport {
   }
 
   close(code: number, reason: string): void {
-    this.#asked ??= { code, reason };
-    // A browser may send these codes only; the others are moved to where they are still told apart.
-    const allowed = code === 1000 || (code >= 3000 && code < 5000);
-    this.#socket.close(allowed ? code : 3000 + code, reason.slice(0, 100));
+    if (this.#asked !== undefined) return;
+    const how = { code, reason };
+    this.#asked = how;
+    // Who does not answer is not waited for; and who is gone never answers.
+    queueMicrotask(() => this.#give(how));
+    // What waits for the opening goes out first; but who never answers is not waited for.
+    if (this.#socket.readyState !== WebSocket.CONNECTING) this.#closeSocket();
+    else systemEnv.setTimer(() => this.#closeSocket(), OPEN_WAIT_MS, { background: true });
+  }
+
+  #closeSocket(): void {
+    const { code, reason } = this.#asked as TransportClose;
+    this.#socket.close(sentCode(code), sentReason(reason));
   }
 
   #flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    for (const bytes of waiting) this.send(bytes);
+    for (const bytes of waiting) this.#socket.send(bytes as Uint8Array<ArrayBuffer>);
+    if (this.#asked !== undefined) this.#closeSocket();
+    else if (this.bufferedBytes > HIGH_BYTES) this.#pollDrain();
   }
 
   #give(event: Uint8Array | TransportClose): void {
+    if (event instanceof Uint8Array && this.#asked !== undefined) return;
     if (this.#early !== undefined) this.#early.push(event);
     else if (event instanceof Uint8Array) this.#handlers?.message(event);
     else this.#handlers?.close(event);
@@ -110,12 +129,10 @@ class WebSocketTransport implements Transport {
     if (this.#polling) return;
     this.#polling = true;
     const poll = (): void => {
-      if (this.bufferedBytes > HIGH_BYTES / 4 && this.#socket.readyState === WebSocket.OPEN) {
-        setTimeout(poll, DRAIN_POLL_MS);
-        return;
-      }
       this.#polling = false;
-      this.#handlers?.drain();
+      if (this.#asked !== undefined || this.#socket.readyState !== WebSocket.OPEN) return;
+      if (this.bufferedBytes > HIGH_BYTES / 4) this.#pollDrain();
+      else this.#handlers?.drain();
     };
     setTimeout(poll, DRAIN_POLL_MS);
   }
