@@ -63,7 +63,6 @@ export function tiered<V>(
   options: TieredOptions<V> & {
     readonly front: StoreWithBlocking<V>;
     readonly back: StoreWithBlocking<V>;
-    readonly journal?: 'front' | 'volatile' | StoreWithBlocking<V> | StoreWithBlocking<Uint8Array>;
   },
 ): TieredStoreWithBlocking<V>;
 export function tiered<V>(options: TieredOptions<V>): TieredStore<V>;

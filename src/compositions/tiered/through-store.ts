@@ -83,8 +83,15 @@ export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
     fenced: copies.fenced,
     pending: NO_PENDING,
   });
+  const distrust = (keys: readonly string[]): void => void through.distrust(keys);
   const copiesOf: Policy<V>['copies'] = (keys, call) => through.copies(keys, call);
-  return { primitives, status, copies: copiesOf, warming: throughTarget(parts, setup, doors) };
+  return {
+    primitives,
+    status,
+    copies: copiesOf,
+    distrust,
+    warming: throughTarget(parts, setup, doors),
+  };
 }
 
 function setupOf<V>(

@@ -79,6 +79,12 @@ export class Through<V> {
     });
   }
 
+  /** Removes copies that are not what the back holds; they are not served before that is done. */
+  distrust(keys: readonly string[]): Awaitable<unknown> {
+    const states = keys.map((key) => this.#begin(key));
+    return this.#conclude(states, undefined, () => 'doubt');
+  }
+
   /** What the front has of keys, and nothing of those in doubt; never asks the back. */
   copies(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
     const { copies } = this.#setup;

@@ -36,6 +36,8 @@ export interface Policy<V> {
   status(): TieredStatus;
   /** What the front has of keys, and nothing of those in doubt; never asks the back. */
   copies?(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]>;
+  /** The front's copies of keys are not what the back holds: they are not served any more. */
+  distrust?(keys: readonly string[]): void;
   /** How the front is warmed beside everything else; absent where it cannot be. */
   readonly warming?: WarmTarget<V>;
   /** Absent where nothing is ever pending. */

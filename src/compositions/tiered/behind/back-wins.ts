@@ -2,8 +2,7 @@ import type { Journal, JournalRecord, JournalWrite } from '../../../kernel/journ
 import { Call } from '../../../store/call.ts';
 import type { Entry } from '../../../store/entry.ts';
 import type { Env } from '../../../store/env.ts';
-import { isStrataError, StrataError } from '../../../store/errors.ts';
-import type { Write } from '../../../store/primitives.ts';
+import { StrataError } from '../../../store/errors.ts';
 import type { WriteIds } from '../../../store/version.ts';
 import type { TieredEvent } from '../events.ts';
 import type { BackConflict } from '../options.ts';
@@ -31,7 +30,10 @@ export interface BackWinsSetup<V> {
   shown(entry: Entry<V>): Entry<V>;
   give(entry: Entry<V>): Entry<V>;
   own(value: V): V;
+  /** The front's copy of a key is not what the back holds. */
   uncopy(key: string): void;
+  /** A commit of the store's own is pending from now on, instead of a write. */
+  took(record: JournalRecord<V>, instead: PendingWrite<V>): void;
   settle(write: PendingWrite<V>, base: Base): void;
   onFlushed(): void;
   onEvent(event: TieredEvent): void;
@@ -101,38 +103,38 @@ export class BackWins<V> {
     await ofJournal(async () => sequencer.record(stands, done));
   }
 
-  /** Asks the application what is to be written. */
+  /** Asks the application what is to be written; that is a commit of its own, which takes the place of the pending one. */
   async #merge(
     write: PendingWrite<V>,
     now: Entry<V> | undefined,
     merge: (conflict: BackConflict<V>) => V | undefined,
   ): Promise<'send' | 'settled'> {
-    const { journal, give, own, env, shown, sequencer, pending, settle } = this.#setup;
+    const { journal, give, own, env, ids, shown, sequencer, pending, settle, took } = this.#setup;
     const { key, entry } = write;
-    const before = write.base;
-    const value = merge({
-      key,
-      pending: entry && give(entry),
-      back: now && give(shown(now)),
-    });
-    write.base = baseOf(now, now !== undefined && isOwn(now, journal.storeId));
-    if (value === undefined && entry === undefined) return 'send';
-    const condition = entry === undefined ? 'absent' : { version: entry.version };
-    const merged: Write<V> =
-      value === undefined
-        ? { type: 'delete', key, if: condition }
-        : { ...keptOf(entry ?? now), type: 'set', key, value: own(value), if: condition };
-    try {
-      const call = Call.background(env, 'flush');
-      await ofJournal(async () => sequencer.commit([merged], call), 'conflict');
-    } catch (error) {
-      if (!isStrataError(error, 'conflict')) throw error;
-      // It was written anew meanwhile, on what was pending: that one is merged in its turn.
-      write.base = before;
-      const newer = pending.get(key);
-      if (newer !== undefined) newer.base = before;
+    const base = baseOf(now, now !== undefined && isOwn(now, journal.storeId));
+    const value = merge({ key, pending: entry && give(entry), back: now && give(shown(now)) });
+    if (value === undefined && entry === undefined) {
+      write.base = base;
+      return 'send';
     }
-    settle(write, write.base);
+    const known = encodeBase(base);
+    const merged = (): JournalWrite<V>[] | undefined => {
+      // A newer write of the key is compared with the back in its turn.
+      if (pending.get(key) !== write) return undefined;
+      const stamp = {
+        key,
+        version: ids.text(ids.next()),
+        modifiedAt: env.now(),
+        ...(known !== undefined && { base: known }),
+      };
+      if (value === undefined) return [{ type: 'delete', ...stamp }];
+      return [{ type: 'set', ...stamp, ...keptOf(entry ?? now), value: own(value) }];
+    };
+    const done = (record: JournalRecord<V> | undefined): void => {
+      if (record !== undefined) took(record, write);
+      settle(write, record === undefined ? write.base : base);
+    };
+    await ofJournal(async () => sequencer.record(merged, done));
     return 'settled';
   }
 }
@@ -144,11 +146,10 @@ function keptOf<V>(entry: Entry<V> | undefined): Pick<Entry<V>, 'expiresAt' | 'm
 }
 
 /** A failure of the journal says nothing of what is being flushed: it is tried again later. */
-async function ofJournal(work: () => Promise<unknown>, but?: 'conflict'): Promise<void> {
+async function ofJournal(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (cause) {
-    if (but !== undefined && isStrataError(cause, but)) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new StrataError('unavailable', `flush: the journal fails: ${why}`, {
       operation: 'flush',

@@ -122,7 +122,7 @@ function worldOf<V>(given: TieredParts<V>): World<V> {
     fenceValue: values.sample(),
     commit: async (writes, call) => through.primitives.commit(writes, call),
     look: async (keys, call) => back.readMany(keys, call),
-    uncopy: (key) => uncopy(parts, key),
+    uncopy: (key) => through.distrust?.([key]),
     give: (entry) => ({ ...entry, value: values.apart(entry.value) }),
     own: (value) => values.apart(value),
     onEvent: parts.onEvent,
@@ -157,15 +157,6 @@ function beneathOf<V>(parts: TieredParts<V>, { primitives, copies }: Policy<V>) 
   const entries: Read =
     parts.read === 'front-only' ? fresh : (keys, call) => primitives.readMany(keys, call);
   return { copies: copies ?? entries, entries, fresh };
-}
-
-/** Takes a copy out that is no longer what the back holds; one that is never filled again stays. */
-function uncopy<V>({ front, read, env, onFrontError }: TieredParts<V>, key: string): void {
-  if (read === 'front-only') return;
-  const call = Call.background(env, 'front');
-  void Promise.resolve()
-    .then(() => front.commit([{ type: 'delete', key }], call))
-    .catch(onFrontError);
 }
 
 interface Reads<V> {

@@ -5,8 +5,8 @@ import { given } from '../../../../test/support/journal-world.ts';
 import { codeOf } from '../../../../test/support/tiered-world.ts';
 import { memory } from '../../../drivers/memory/index.ts';
 import { Call } from '../../../store/call.ts';
-import { defineStore, primitivesOf, type Store } from '../../../store/index.ts';
-import { FaultPlan, faulty, simulatedEnv } from '../../../testing/index.ts';
+import { primitivesOf, type Store } from '../../../store/index.ts';
+import { simulatedEnv } from '../../../testing/index.ts';
 import { tiered } from '../index.ts';
 import type { TieredOptions } from '../options.ts';
 
@@ -156,6 +156,30 @@ describe('bounds', () => {
     expect(refused).toMatchObject({ code: 'overloaded', retryable: true });
   });
 
+  it('are not exceeded by those who waited together', async () => {
+    const { store, give, stall, plans, env } = await begin({ maxPending: { keys: 2 } });
+    stall();
+    await give(store.set('a', 1));
+    const most: number[] = [];
+    const writing = Array.from({ length: 20 }, (_, n) =>
+      store.set(`k${n}`, n, { timeoutMs: 60_000 }).then(() => most.push(store.pending().keys)),
+    );
+    await env.advance(50);
+    plans.back.heal();
+    await give(Promise.all(writing));
+    expect(Math.max(...most)).toBe(2);
+  });
+
+  it('do not make it ask a journal without a pause that forgets nothing', async () => {
+    const { store, give, plans, env } = await begin({ maxPending: { bytes: 300 } });
+    plans.journal.failNext('commit', 'unavailable', { after: 1, times: Number.POSITIVE_INFINITY });
+    await give(store.set('a', 'x'.repeat(500)));
+    const waiting = codeOf(store.set('b', 1, { timeoutMs: 400 }));
+    await env.advance(1_000);
+    expect(await waiting).toBe('timeout');
+    expect(plans.journal.calls('commit')).toBeLessThan(60);
+  });
+
   it('hold in bytes, and a key that is written over and over takes no more than its newest', async () => {
     const { store, give, stall } = await begin({ maxPending: { bytes: 4_000 } });
     stall();
@@ -203,6 +227,16 @@ describe('closing', () => {
     expect(env.pendingTimers).toBe(0);
   });
 
+  it('ends the waiting for a flush', async () => {
+    const { store, give, stall } = await begin();
+    stall();
+    await give(store.set('a', 1));
+    const flushing = codeOf(store.flush());
+    await give(store.close({ drainMs: 0 }));
+    expect(await flushing).toBe('closed');
+    expect(await codeOf(give(store.flush()))).toBe('closed');
+  });
+
   it('tells what it leaves in the journal for the next opening', async () => {
     const { store, give, back, stall, env, world } = await begin();
     stall();
@@ -223,6 +257,31 @@ describe('closing', () => {
 });
 
 describe('a journal', () => {
+  it('that does not take a write fails no condition of another', async () => {
+    const { store, plans, give } = await begin({ journal: 'volatile' });
+    void plans;
+    const taken = await give(
+      Promise.allSettled([
+        store.set('a', 1),
+        store.set('k', 1),
+        store.set('k', 2, { if: 'absent' }),
+      ]),
+    );
+    expect(taken.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+    const other = await begin();
+    other.plans.journal.hangNext('commit');
+    const first = codeOf(other.give(other.store.set('a', 1)));
+    const both = [
+      codeOf(other.give(other.store.set('k', 1))),
+      codeOf(other.give(other.store.set('k', 2, { if: 'absent' }))),
+    ];
+    await other.env.advance(0);
+    other.plans.journal.failNext('commit', 'denied');
+    other.plans.journal.release();
+    expect(await first).toBe('no error');
+    expect(await Promise.all(both)).toEqual(['denied', 'denied']);
+  });
+
   it('that another process takes over ends writing, and not reading', async () => {
     const { world, store, give, env, events, parts } = await begin();
     await give(store.set('k', 1));
@@ -261,96 +320,5 @@ describe('a journal', () => {
     expect(refusal({ journal: memory() })).toMatch(/^invalid-argument .*durability/);
     expect(refusal({ journal: back })).toMatch(/^invalid-argument .*another store than the back/);
     expect(refusal({ journal: 'volatile' })).toBe('none');
-  });
-});
-
-describe('the feed', () => {
-  it('goes on from the head across a restart, and says so where it cannot', async () => {
-    const { world, store, give, stall, env } = await begin();
-    await give(store.set('a', 1));
-    const early = await store.cursor();
-    await give(store.set('b', 1));
-    await give(store.flush());
-    stall();
-    await give(store.set('c', 1));
-    const head = await store.cursor();
-    await give(store.close({ drainMs: 0 }));
-    const next = world.start();
-    await given(env, next.store.set('d', 1));
-    const steps = next.store.watch({ after: head })[Symbol.asyncIterator]();
-    const { value } = await given(env, steps.next());
-    expect(value?.writes.map(({ key }: { key: string }) => key)).toEqual(['d']);
-    await steps.return?.();
-    const late = next.store.watch({ after: early })[Symbol.asyncIterator]();
-    expect(await codeOf(given(env, late.next()))).toBe('cursor-expired');
-  });
-
-  it('begins with what others wrote into the back, too', async () => {
-    const { store, give, back } = await begin();
-    await back.set('theirs', 1);
-    const steps = store.watch({ after: 'start' })[Symbol.asyncIterator]();
-    const { value: first } = await give(steps.next());
-    expect(first).toMatchObject({ from: 0, to: 1, writes: [{ key: 'theirs', rev: 1 }] });
-    await give(store.set('ours', 2));
-    const { value: second } = await give(steps.next());
-    expect(second).toMatchObject({ from: 1, writes: [{ key: 'ours', value: 2 }] });
-    await steps.return?.();
-  });
-});
-
-describe('a back without atomic batches', () => {
-  it('gets the writes one by one, in order', async () => {
-    const env = simulatedEnv();
-    const inner = primitivesOf(memory<unknown>({ env }));
-    const taken: string[] = [];
-    const back = defineStore({
-      ...inner,
-      capabilities: Object.freeze({ ...inner.capabilities, atomic: 'key' as const }),
-      commit: (writes, call) => {
-        taken.push(writes.map(({ key }) => key).join());
-        return inner.commit(writes, call);
-      },
-    });
-    const store = tiered({
-      front: memory<unknown>({ env }),
-      back,
-      write: 'behind',
-      journal: 'volatile',
-      env,
-    });
-    await given(
-      env,
-      store.setMany([
-        ['b', 1],
-        ['a', 1],
-      ]),
-    );
-    await given(env, store.set('c', 1));
-    await given(env, store.flush());
-    expect(taken).toEqual(['b', 'a', 'c']);
-    expect(store.capabilities).toMatchObject({ atomic: 'batch', durability: 'memory' });
-  });
-});
-
-describe('the blocking view', () => {
-  it('refuses where it would have to wait', async () => {
-    const env = simulatedEnv();
-    const store = tiered({
-      front: memory<unknown>({ env }),
-      back: faulty(memory<unknown>({ env }), new FaultPlan()),
-      write: 'behind',
-      journal: 'volatile',
-      maxPending: { keys: 1 },
-      env,
-    });
-    expect(() => store.blocking.set('a', 1)).toThrow(
-      expect.objectContaining({ code: 'unavailable' }),
-    );
-    await store.has('a');
-    store.blocking.set('a', 1);
-    expect(() => store.blocking.set('b', 1)).toThrow(
-      expect.objectContaining({ code: 'overloaded' }),
-    );
-    expect([...store.blocking.keys()]).toEqual(['a']);
   });
 });

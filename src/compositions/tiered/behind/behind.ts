@@ -101,6 +101,7 @@ export class Behind<V> {
 
   /** Opens the journal and takes over what is in it; one that fails is tried again by the next call. */
   opened(call: Call): Promise<void> {
+    if (this.#closed && this.#opening === undefined) return Promise.reject(closedCall(call));
     this.#opening ??= this.#open().catch((error: unknown) => {
       this.#opening = undefined;
       throw error;
@@ -138,7 +139,11 @@ export class Behind<V> {
   /** Waits until what is pending now is in the back, or the call ends. */
   async flush(call: Call): Promise<void> {
     await this.opened(call);
-    const flush = this.#flusher?.flush(this.#setup.journal.lastSeq);
+    await this.#flushUpTo(this.#setup.journal.lastSeq, call);
+  }
+
+  async #flushUpTo(seq: number, call: Call): Promise<void> {
+    const flush = this.#flusher?.flush(seq);
     if (flush === undefined) return;
     try {
       await call.untilEnd(flush.done);
@@ -192,7 +197,7 @@ export class Behind<V> {
     };
     await bounded(patienceMs, async () => this.#opening);
     if (this.isOpen && drainMs > 0 && this.#lost === undefined)
-      await bounded(drainMs, (call) => this.flush(call));
+      await bounded(drainMs, (call) => this.#flushUpTo(Number.POSITIVE_INFINITY, call));
     this.#idle?.cancel();
     const closed = new StrataError('closed', 'flush: the store is closed', { operation: 'flush' });
     await bounded(patienceMs, async () => this.#flusher?.stop(closed));
@@ -272,7 +277,8 @@ export class Behind<V> {
       fenced,
       fenceValue: setup.fenceValue,
       retry: setup.retry,
-      timeoutMs: setup.timeoutMs,
+      // A write that is given up may land later, and nothing there would keep it from that.
+      timeoutMs: fenced || conditional ? setup.timeoutMs : Number.POSITIVE_INFINITY,
       usualMs: setup.usualMs,
       commit: setup.commit,
       look: setup.look,
@@ -299,6 +305,10 @@ export class Behind<V> {
       own,
       uncopy,
       settle: (write, base) => this.#settle(write, base),
+      took: (record, instead) => {
+        this.#flusher?.defer(instead.rev, record.seq);
+        this.#took(record);
+      },
       onFlushed: () => this.#flushed(),
       onEvent,
     });

@@ -128,7 +128,6 @@ describe('changes of others', () => {
     await back.set('k', 'theirs');
     plans.back.heal();
     await give(store.flush());
-    await give(store.flush());
     expect(events).toContainEqual({ type: 'back-conflict', key: 'k', kept });
     expect(await back.get('k')).toBe(expected);
     expect(await give(store.get('k'))).toBe(expected);
@@ -160,5 +159,37 @@ describe('changes of others', () => {
     await give(next.store.flush());
     expect(await world.back.get('k')).toBe(3);
     expect(kindsOf(next.events)).not.toContain('back-conflict');
+  });
+
+  it('are merged although there is no room for a write, and while the store closes', async () => {
+    const onConflict = () => 'merged';
+    for (const closes of [true, false]) {
+      const options = { onConflict, maxPending: { keys: 1 } };
+      const { store, give, back, stall, plans } = await begin(options);
+      stall();
+      await give(store.set('k', 1, { immutable: true }));
+      await back.set('k', 'theirs', { meta: { by: 'them' } });
+      const waiting = store.set('l', 1, { timeoutMs: 60_000 }).catch((error) => error.code);
+      plans.back.heal();
+      if (closes) await give(store.close({ drainMs: 5_000 }));
+      else await give(store.flush());
+      expect(await back.get('k')).toBe('merged');
+      expect(await give(waiting)).toEqual(
+        closes ? 'closed' : expect.objectContaining({ key: 'l' }),
+      );
+    }
+  });
+
+  it('are read where they count, although the front keeps what it had', async () => {
+    const { store, give, back, stall, plans } = await begin({ onConflict: 'keep-back' });
+    await give(store.set('k', 1));
+    await give(store.flush());
+    stall();
+    await give(store.set('k', 2));
+    await back.set('k', 'theirs');
+    plans.back.heal();
+    plans.front.failNext('commit', 'unavailable', { times: 20 });
+    await give(store.flush());
+    expect(await give(store.get('k'))).toBe('theirs');
   });
 });

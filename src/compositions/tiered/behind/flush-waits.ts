@@ -1,6 +1,6 @@
 /** Somebody waits until everything up to a commit is settled. */
 interface Wait {
-  readonly upTo: number;
+  upTo: number;
   readonly done: PromiseWithResolvers<void>;
 }
 
@@ -12,6 +12,11 @@ export class FlushWaits {
     const wait: Wait = { upTo, done: Promise.withResolvers() };
     this.#waits.add(wait);
     return { done: wait.done.promise, cancel: () => this.#waits.delete(wait) };
+  }
+
+  /** What a commit was to bring to the back is now for another one to bring. */
+  defer(from: number, to: number): void {
+    for (const wait of this.#waits) if (wait.upTo >= from) wait.upTo = Math.max(wait.upTo, to);
   }
 
   fail(error: Error): void {

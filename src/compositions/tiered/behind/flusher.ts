@@ -86,6 +86,11 @@ export class Flusher<V> {
     return wait;
   }
 
+  /** Who waits for one commit waits for another instead. */
+  defer(from: number, to: number): void {
+    this.#waits.defer(from, to);
+  }
+
   /** Ends what is under way, and fails those who wait; resolves when nothing more is done. */
   async stop(failure: StrataError): Promise<void> {
     this.#stopped ??= failure;

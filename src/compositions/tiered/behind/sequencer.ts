@@ -1,13 +1,13 @@
 import { attempt } from '../../../kernel/awaitable.ts';
 import type { JournalRecord, JournalWrite } from '../../../kernel/journal/journal.ts';
 import { Call } from '../../../store/call.ts';
-import { isStrataError, StrataError } from '../../../store/errors.ts';
+import { isStrataError, type StrataError } from '../../../store/errors.ts';
 import { changeBytes } from '../../../store/feed/commit-log.ts';
 import type { CommitOutcome, Write } from '../../../store/primitives.ts';
 import { type Met, PlannedCommit } from './planned-commit.ts';
 import type { SequencerSetup } from './sequencer-setup.ts';
 import { type KeyLook, needsOf } from './views.ts';
-import { Group, notKept, type Waiting } from './waiting-commits.ts';
+import { Group, notKept, overloaded, tooMuch, type Waiting } from './waiting-commits.ts';
 
 /** Most commits that the journal is given at once. */
 const MAX_GROUP = 512;
@@ -25,6 +25,7 @@ export class Sequencer<V> {
   /** What the journal does; one thing at a time. */
   #atWork: 'append' | 'drop' | undefined;
   #idling: PromiseWithResolvers<void> | undefined;
+  #draining = false;
   /** Commits of the store's own that wait; they go first. */
   #records = 0;
   /** What it fails with that is not to be kept any more. */
@@ -54,15 +55,13 @@ export class Sequencer<V> {
     meet: (key: string) => Met<V>,
   ): CommitOutcome {
     const { pending, journal } = this.#setup;
-    const refuse = (why: string): StrataError =>
-      new StrataError('overloaded', `${operation}: ${why}`, { operation });
     const { blocking } = journal;
     if (blocking === undefined || this.#atWork === 'append')
-      throw refuse('other writes are on their way to the journal');
+      throw overloaded(operation, 'other writes are on their way to the journal');
     const fresh = new Set(writes.map(({ key }) => key).filter((key) => !pending.get(key)));
-    if (this.#overflows(fresh.size, 0)) {
+    if (this.#overflows(pending.size === 0 ? 0 : fresh.size, 0)) {
       this.#setup.onFull();
-      throw refuse(this.#fullness());
+      throw tooMuch(operation, pending);
     }
     const known = (key: string): Met<V> => this.#pendingAs(key) ?? meet(key);
     const commit = this.#plan(operation, writes, known);
@@ -193,7 +192,17 @@ export class Sequencer<V> {
     waiting.forget();
     waiting.done.reject(error);
     // Whoever waited behind it may go on.
-    if (wasWaiting) queueMicrotask(() => this.#drain());
+    if (wasWaiting) this.#drainSoon();
+  }
+
+  /** Once for all that happens at the same moment. */
+  #drainSoon(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    queueMicrotask(() => {
+      this.#draining = false;
+      this.#drain();
+    });
   }
 
   get #mayAppend(): boolean {
@@ -223,7 +232,8 @@ export class Sequencer<V> {
       }
       if (this.#isFull(waiting, group)) {
         if (this.#setup.blocks) break;
-        this.#refuse(waiting);
+        const { operation, key } = waiting.call;
+        this.#fail(waiting, tooMuch(operation, this.#setup.pending, key));
         continue;
       }
       this.#decide(waiting, group);
@@ -245,13 +255,16 @@ export class Sequencer<V> {
     waiting.reading = true;
     void reading.then(() => {
       waiting.reading = false;
-      this.#drain();
+      this.#drainSoon();
     });
     return false;
   }
 
   #isFull(waiting: Waiting<V>, group: Group<V>): boolean {
-    const full = this.#overflows(group.newKeys + this.#newKeys(waiting, group), group.bytes);
+    const newKeys = group.newKeys + this.#newKeys(waiting, group);
+    // Where there is nothing yet, a single commit may be as large as it likes.
+    const first = this.#setup.pending.size === 0 && group.members.length === 0;
+    const full = this.#overflows(first ? 0 : newKeys, group.bytes);
     if (full) this.#setup.onFull();
     return full;
   }
@@ -263,11 +276,11 @@ export class Sequencer<V> {
     return count;
   }
 
-  /** Whether so much more would be too much. Where nothing is pending any commit is taken. */
+  /** Whether so much more would be too much. */
   #overflows(newKeys: number, newBytes: number): boolean {
     const { pending, maxKeys, maxBytes } = this.#setup;
     if (pending.bytes + newBytes >= maxBytes) return true;
-    return newKeys > 0 && pending.size > 0 && pending.size + newKeys > maxKeys;
+    return newKeys > 0 && pending.size + newKeys > maxKeys;
   }
 
   #decide(waiting: Waiting<V>, group: Group<V>): void {
@@ -281,7 +294,11 @@ export class Sequencer<V> {
     try {
       commit = this.#plan(waiting.call.operation, waiting.writes, meet);
     } catch (error) {
-      this.#fail(waiting, error);
+      // What it met may still come to nothing.
+      if ([...waiting.looks.keys()].some((key) => group.left.has(key))) {
+        this.#leave(waiting);
+        group.failed.push({ waiting, error });
+      } else this.#fail(waiting, error);
       return;
     }
     if (commit.isEmpty) {
@@ -351,10 +368,11 @@ export class Sequencer<V> {
     });
     for (const { waiting, commit } of group.idle)
       this.#finish(waiting, commit.outcome(undefined, revOf));
+    for (const { waiting, error } of group.failed) this.#fail(waiting, error);
   }
 
   #notAppended(group: Group<V>, error: unknown): void {
-    const all = [...group.members, ...group.idle].map(({ waiting }) => waiting);
+    const all = [...group.members, ...group.idle, ...group.failed].map(({ waiting }) => waiting);
     if (!isStrataError(error, 'invalid-argument') || all.length === 1) {
       for (const waiting of all) this.#fail(waiting, notKept(waiting.call.operation, error));
       return;
@@ -373,19 +391,5 @@ export class Sequencer<V> {
   #finish(waiting: Waiting<V>, outcome: CommitOutcome): void {
     waiting.forget();
     waiting.done.resolve(outcome);
-  }
-
-  #refuse(waiting: Waiting<V>): void {
-    const { operation, key } = waiting.call;
-    const error = new StrataError('overloaded', `${operation}: ${this.#fullness()}`, {
-      operation,
-      key,
-    });
-    this.#fail(waiting, error);
-  }
-
-  #fullness(): string {
-    const { pending } = this.#setup;
-    return `${pending.size} keys (${pending.bytes} bytes) are pending already, and the back does not take them fast enough`;
   }
 }

@@ -29,6 +29,8 @@ export class Group<V> {
   readonly members: Decided<V>[] = [];
   /** Those that change nothing, and hang on what others change. */
   readonly idle: Decided<V>[] = [];
+  /** Those whose conditions fail because of what others change. */
+  readonly failed: { readonly waiting: Waiting<V>; readonly error: unknown }[] = [];
   readonly left: Map<string, Met<V>> = new Map();
   bytes = 0;
   /** Keys that were not pending before. */
@@ -57,4 +59,18 @@ export function journalLost(operation: string, cause: unknown): StrataError {
     cause,
     retryable: false,
   });
+}
+
+/** It would have to wait. */
+export function overloaded(operation: string, why: string, key?: string): StrataError {
+  return new StrataError('overloaded', `${operation}: ${why}`, { operation, key });
+}
+
+export function tooMuch(
+  operation: string,
+  { size, bytes }: { readonly size: number; readonly bytes: number },
+  key?: string,
+): StrataError {
+  const why = `${size} keys (${bytes} bytes) are pending already, and the back does not take them fast enough`;
+  return overloaded(operation, why, key);
 }
