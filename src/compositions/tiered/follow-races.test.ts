@@ -329,7 +329,7 @@ const policies: Record<string, Partial<TieredOptions<unknown>>> = {
   through: {},
   around: { write: 'around' },
   'read alone': { read: 'front-only' },
-  bounded: { maxLagMs: 100, negativeTtlMs: 10_000 },
+  bounded: { maxLagMs: 400, negativeTtlMs: 10_000 },
   'few fences': { maxFenced: 1 },
 };
 for (const lateFront of [true, false])

@@ -255,7 +255,8 @@ export class Loads<V> {
     if (entry === undefined) misses?.add(state.key, since);
     else misses?.delete(state.key);
     const copied = entry !== undefined && (frontTakesExpiry || entry.expiresAt === undefined);
-    const vacant = why === 'missing' && !state.fenced;
+    // A front that follows may have got a copy since it was asked, older than what was given here.
+    const vacant = why === 'missing' && !state.fenced && !copies.follows;
     if (!copied && vacant) return [];
     // Another read of the same generation may be older than this one.
     state.generation++;
