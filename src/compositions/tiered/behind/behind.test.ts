@@ -283,20 +283,26 @@ describe('a journal', () => {
   });
 
   it('that another process takes over ends writing, and not reading', async () => {
-    const { world, store, give, env, events, parts } = await begin();
+    const { world, store, give, env, events, parts, plans } = await begin();
     await give(store.set('k', 1));
     await give(store.flush());
+    plans.back.failNext('commit', 'unavailable', { times: 1_000 });
+    await give(store.set('stalled', 'mine'));
     // The process stands still for longer than its lease.
     parts.journal.dead = true;
     const other = world.start();
     await env.advance(LEASE_MS * 4);
     await given(env, other.store.set('k', 2));
+    await given(env, other.store.set('stalled', 'theirs'));
+    await given(env, other.store.flush());
     parts.journal.dead = false;
     await env.advance(LEASE_MS * 4);
     expect(await codeOf(give(store.set('k', 3)))).toBe('unavailable');
     expect(await codeOf(give(store.set('k', 4)))).toBe('unavailable');
     expect(await codeOf(give(store.update('k', () => 5)))).toBe('unavailable');
     expect(await given(env, other.store.get('k'))).toBe(2);
+    expect(store.pending()).toMatchObject({ keys: 0, bytes: 0 });
+    expect(await give(store.get('stalled'))).toBe('theirs');
     expect(await give(store.get('k', { fresh: true }))).toBeDefined();
     await given(env, other.store.flush());
     expect(await world.back.get('k')).toBe(2);

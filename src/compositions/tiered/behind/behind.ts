@@ -215,6 +215,11 @@ export class Behind<V> {
     if (cause.code !== 'conflict') return;
     const failure = journalLost('flush', cause);
     void this.#flusher?.stop(failure);
+    // What was pending is in the hands of the new owner: what it makes of it is seen in the back.
+    for (const key of this.pending.abandon()) {
+      this.views.touch(key);
+      this.#setup.uncopy(key);
+    }
   }
 
   async #open(): Promise<void> {

@@ -205,6 +205,20 @@ export class PendingWrites<V> {
     this.#spent = [...revs, ...this.#spent];
   }
 
+  /** Nothing is pending here any more: it is another one's to bring to the back. Gives the keys. */
+  abandon(): readonly string[] {
+    const keys = [...new Set([...this.#window.keys(), ...this.#waiting.keys()])];
+    this.#waiting = new Map();
+    this.#window = new Map();
+    this.#held.clear();
+    this.#spent = [];
+    this.#bytes = 0;
+    this.#keys.clear();
+    this.retired += keys.length;
+    for (const seen of this.#retiring) for (const key of keys) seen.add(key);
+    return keys;
+  }
+
   #release(rev: number): void {
     const held = this.#held.get(rev);
     if (held !== undefined && --held.newest === 0) this.#spent.push(rev);

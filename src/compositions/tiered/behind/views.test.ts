@@ -4,7 +4,8 @@ import { begin } from '../../../../test/support/behind-world.ts';
 import { given } from '../../../../test/support/journal-world.ts';
 import { codeOf } from '../../../../test/support/tiered-world.ts';
 import { memory } from '../../../drivers/memory/index.ts';
-import { defineStore, primitivesOf } from '../../../store/index.ts';
+import { defineStore, json, primitivesOf } from '../../../store/index.ts';
+import { channelPair, publish, subscribe } from '../../../sync/index.ts';
 import { FaultPlan, faulty, simulatedEnv } from '../../../testing/index.ts';
 import { tiered } from '../index.ts';
 
@@ -39,6 +40,42 @@ describe('the feed', () => {
     const { value: second } = await give(steps.next());
     expect(second).toMatchObject({ from: 1, writes: [{ key: 'ours', value: 2 }] });
     await steps.return?.();
+  });
+});
+
+describe('replication', () => {
+  it('follows such a store as any other, and one can be its copy', async () => {
+    const env = simulatedEnv();
+    const make = () =>
+      tiered<unknown>({
+        front: memory<unknown>({ env }),
+        back: memory<unknown>({ env }),
+        write: 'behind',
+        journal: 'volatile',
+        env,
+      });
+    const [source, copy] = [make(), make()];
+    await source.setMany([
+      ['a', 1],
+      ['b', 1],
+    ]);
+    const [near, far] = channelPair();
+    publish(source, { codec: json(), env }).accept(near);
+    const subscription = subscribe(far, copy, { codec: json(), env });
+    await given(env, subscription.ready);
+    await given(env, source.delete('a'));
+    await given(env, source.set('b', 2));
+    await given(env, Promise.all([source.flush(), copy.flush()]));
+    await env.advance(100);
+    const listed = await given(env, Array.fromAsync(copy.list()));
+    expect(listed.map(({ key, value }) => [key, value])).toEqual([['b', 2]]);
+    const { version, rev } = (await given(env, source.getEntry('b'))) ?? {};
+    expect(listed[0]?.origin).toMatchObject({ version, rev });
+    await given(env, copy.flush());
+    expect((await given(env, copy.getEntry('b', { fresh: true })))?.origin).toEqual(
+      listed[0]?.origin,
+    );
+    await subscription.close();
   });
 });
 
