@@ -16,6 +16,8 @@ interface JournalStamp {
   readonly modifiedAt: number;
   /** Version of the back's entry that the write was decided on; empty: there was none; absent: not known. */
   readonly base?: string;
+  /** The back holds it already, and counts: it is told, and never to be written there. */
+  readonly adopted?: true;
 }
 
 export interface JournalSet<V> extends JournalStamp {

@@ -50,6 +50,17 @@ export class BackWins<V> {
     this.#setup = setup;
   }
 
+  /** Only its owner can write to the journal. */
+  async checkOwner(): Promise<void> {
+    const { sequencer, pending, feed, journal } = this.#setup;
+    const noted = (record: JournalRecord<V> | undefined): void => {
+      if (record === undefined) return;
+      pending.add(record.seq, [], record.bytes);
+      feed.add(pastOf(record, journal.epoch));
+    };
+    await ofJournal(async () => sequencer.record(() => [], noted));
+  }
+
   /** Keeps a write among the dead letters, and lets the back's entry count instead. */
   async bury(write: PendingWrite<V>, now: Entry<V> | undefined, cause: StrataError): Promise<void> {
     const { env, journal, onEvent } = this.#setup;
@@ -83,7 +94,7 @@ export class BackWins<V> {
       // A newer write of the key is compared with the back in its turn.
       if (pending.get(key) !== write) return undefined;
       const known = encodeBase(base);
-      const stamp = known === undefined ? {} : { base: known };
+      const stamp = { adopted: true, ...(known !== undefined && { base: known }) } as const;
       if (now === undefined) {
         const version = ids.text(ids.next());
         return [{ type: 'delete', key, version, modifiedAt: env.now(), ...stamp }];
@@ -110,7 +121,8 @@ export class BackWins<V> {
     merge: (conflict: BackConflict<V>) => V | undefined,
   ): Promise<'send' | 'settled'> {
     const { journal, give, own, env, ids, shown, sequencer, pending, settle, took } = this.#setup;
-    const { key, entry } = write;
+    const { key } = write;
+    const entry = liveAt(write.entry, env.now());
     const base = baseOf(now, now !== undefined && isOwn(now, journal.storeId));
     const value = merge({ key, pending: entry && give(entry), back: now && give(shown(now)) });
     if (value === undefined && entry === undefined) {
@@ -137,6 +149,11 @@ export class BackWins<V> {
     await ofJournal(async () => sequencer.record(merged, done));
     return 'settled';
   }
+}
+
+/** An entry, unless it has ended. */
+function liveAt<V>(entry: Entry<V> | undefined, nowMs: number): Entry<V> | undefined {
+  return entry?.expiresAt !== undefined && entry.expiresAt <= nowMs ? undefined : entry;
 }
 
 /** What an entry keeps when its value is replaced. */

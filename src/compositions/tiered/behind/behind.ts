@@ -13,7 +13,7 @@ import type { BehindFeed } from './behind-feed.ts';
 import type { FlushRules } from './flush-plan.ts';
 import { Flusher } from './flusher.ts';
 import { entryOf, type PendingWrite, PendingWrites, pendingOf } from './pending-writes.ts';
-import { baseFor, lastRun, notOpened, pastOf, positionOf } from './recovery.ts';
+import { baseFor, dueOf, lastRun, notOpened, pastOf, positionOf } from './recovery.ts';
 import { Sequencer } from './sequencer.ts';
 import { fromBack, isOwn } from './stamps.ts';
 import { type ViewSource, Views } from './views.ts';
@@ -229,7 +229,10 @@ export class Behind<V> {
     feed.begin(journal.storeId, baseFor(records, positionOf(epoch, lastSeq, lastId)));
     this.#sequencer = this.#newSequencer();
     this.#flusher = this.#newFlusher(this.#sequencer);
-    for (const record of records) this.#recover(record);
+    for (const record of dueOf(records)) this.#recover(record);
+    // A copy that outlived the process may be older than what was found in the back.
+    for (const { key, adopted } of records.flatMap(({ writes }) => writes))
+      if (adopted === true) this.#setup.uncopy(key);
     for (const record of lastRun(records, lastSeq)) feed.add(pastOf(record, epoch));
     const { size: keys, bytes } = this.pending;
     if (keys > 0) onEvent({ type: 'recovered', keys, bytes });
@@ -290,6 +293,7 @@ export class Behind<V> {
       onEvent: setup.onEvent,
       settle: (write, base) => this.#settle(write, base),
       onFlushed: () => this.#flushed(),
+      checkOwner: () => backWins.checkOwner(),
       bury: (write, now, cause) => backWins.bury(write, now, cause),
       resolve: (write, now) => backWins.resolve(write, now),
     });

@@ -36,7 +36,7 @@ export function pendingOf<V>(
 
 /** A journal's set as an entry. */
 export function entryOf<V>(write: JournalSet<V>, rev: number): Entry<V> {
-  const { type: _type, base: _base, ...entry } = write;
+  const { type: _type, base: _base, adopted: _adopted, ...entry } = write;
   return { ...entry, rev };
 }
 

@@ -1,4 +1,4 @@
-import type { JournalRecord } from '../../../kernel/journal/journal.ts';
+import type { JournalRecord, JournalWrite } from '../../../kernel/journal/journal.ts';
 import type { Call } from '../../../store/call.ts';
 import { isStrataError, StrataError } from '../../../store/errors.ts';
 import type { Position } from '../../../store/primitives.ts';
@@ -54,4 +54,17 @@ export function baseFor<V>(records: readonly JournalRecord<V>[], head: Position)
   if (first.seq === 1) return { epoch: head.epoch, rev: 0, id: '' };
   const before = records.find(({ seq }) => seq === first.seq - 1) as JournalRecord<V>;
   return positionOf(head.epoch, before.seq, before.id);
+}
+
+/** The writes of each record that the back is still to get: none of what it was found to hold, and nothing before that. */
+export function dueOf<V>(records: readonly JournalRecord<V>[]): readonly JournalRecord<V>[] {
+  const adoptedAt = new Map<string, number>();
+  for (const { seq, writes } of records)
+    for (const { key, adopted } of writes) if (adopted === true) adoptedAt.set(key, seq);
+  if (adoptedAt.size === 0) return records;
+  const isDue = (seq: number, { key }: JournalWrite<V>): boolean => seq > (adoptedAt.get(key) ?? 0);
+  return records.map((record) => ({
+    ...record,
+    writes: record.writes.filter((write) => isDue(record.seq, write)),
+  }));
 }

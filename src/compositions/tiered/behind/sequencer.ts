@@ -26,6 +26,7 @@ export class Sequencer<V> {
   #atWork: 'append' | 'drop' | undefined;
   #idling: PromiseWithResolvers<void> | undefined;
   #draining = false;
+  #asksForRoom = true;
   /** Commits of the store's own that wait; they go first. */
   #records = 0;
   /** What it fails with that is not to be kept any more. */
@@ -102,7 +103,9 @@ export class Sequencer<V> {
     }
     this.#rest();
     // What waits for room is not to ask for it again and again.
-    if (forgot) this.#drain();
+    this.#asksForRoom = forgot;
+    this.#drain();
+    this.#asksForRoom = true;
     return forgot;
   }
 
@@ -265,7 +268,7 @@ export class Sequencer<V> {
     // Where there is nothing yet, a single commit may be as large as it likes.
     const first = this.#setup.pending.size === 0 && group.members.length === 0;
     const full = this.#overflows(first ? 0 : newKeys, group.bytes);
-    if (full) this.#setup.onFull();
+    if (full && this.#asksForRoom) this.#setup.onFull();
     return full;
   }
 
