@@ -26,6 +26,21 @@ export interface StoredRecord {
   readonly version: string;
 }
 
+/**
+ * The copy as this subscription knows it. Another tab may have moved the shared cursor while this
+ * one had no connection, and nobody here has heard of what it brought: so it goes on from where it
+ * stood itself. Groups that are there already are told of and not applied again.
+ */
+export function untold(
+  copy: CursorRecord,
+  known: CursorRecord | undefined,
+  at: Position | undefined,
+): CursorRecord {
+  const isSame = copy.sourceId === known?.sourceId && copy.scope === known.scope;
+  const isAhead = at !== undefined && at.epoch === copy.at.epoch && at.rev < copy.at.rev;
+  return isSame && isAhead ? { ...copy, at } : copy;
+}
+
 /** Where the record of one subscription is kept: a copy of another prefix is another copy. */
 export function recordKey(prefix: string): string {
   return RECORDS + prefix;

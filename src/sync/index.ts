@@ -27,6 +27,7 @@ export type {
 } from './subscription.ts';
 export { channelPair } from './transports/channel-pair.ts';
 export { type MessagePortOptions, messagePort, type PortLike } from './transports/message-port.ts';
+export { type SharedTabsOptions, sharedTabs } from './transports/shared-tabs.ts';
 export type {
   Connector,
   Transport,

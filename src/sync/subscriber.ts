@@ -9,6 +9,7 @@ import type { Group } from './apply-group.ts';
 import { backoffMs } from './backoff.ts';
 import { type ChangeListener, ChangeListeners, type ChangeMatch } from './change-listeners.ts';
 import { ClientConnection, type ConnectionEnd } from './client-connection.ts';
+import { untold } from './cursor-record.ts';
 import type { MessageOf } from './protocol.ts';
 import { remoteStore } from './remote-store.ts';
 import { RemoteWrites } from './remote-writes.ts';
@@ -196,8 +197,9 @@ export class Subscriber<V> implements Subscription<V> {
     try {
       await this.#checked;
       await this.#applier.idle();
+      const known = this.#applier.record?.record;
       const stored = await this.#applier.load();
-      const copy = stored?.record;
+      const copy = stored && untold(stored.record, known, this.#at);
       if (copy !== undefined) this.#moved(copy.at);
       const { token, storeId = '', prefix = '' } = this.#options;
       const shown = typeof token === 'function' ? await token() : (token ?? '');
