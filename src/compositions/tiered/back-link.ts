@@ -8,7 +8,7 @@ import { RESERVED_PREFIX } from '../../store/keys.ts';
 import type { Feed, Primitives } from '../../store/primitives.ts';
 import type { TieredEvent, TieredStatus } from './events.ts';
 import { type BreakerOptions, MAX_PAUSE_MS } from './options.ts';
-import { type BackBounds, BackCall, backError } from './parts.ts';
+import { type BackBounds, BackCall, backError, boundMs } from './parts.ts';
 
 /** Never written: reading it tells whether the back answers. */
 const PROBE_KEY = `${RESERVED_PREFIX}tiered/probe`;
@@ -88,13 +88,31 @@ export class BackLink<V> {
     return this.run(this.part(call), work);
   }
 
+  /** Asks the back for all who want to know what one of them has asked: the end of none of them ends it. */
+  askForAll<T>(
+    { operation, timeoutMs, fresh }: Call,
+    key: string | undefined,
+    work: (part: Call) => Awaitable<T>,
+  ): Awaitable<T> {
+    const options = { timeoutMs: boundMs(timeoutMs, this.#bounds), fresh };
+    const part = new Call(this.#env, operation, key, options);
+    return this.#admitted(part, () => {
+      const result = work(part);
+      return result instanceof Promise ? part.guard(result) : result;
+    });
+  }
+
   /** As `ask`, with a part made before. */
   run<T>(part: BackCall, work: (part: Call) => Awaitable<T>): Awaitable<T> {
+    return this.#admitted(part, () => part.run(work));
+  }
+
+  #admitted<T>(part: Call, work: () => Awaitable<T>): Awaitable<T> {
     const breaker = this.#breaker;
     const ticket = breaker?.admit();
     if (breaker !== undefined && ticket === undefined) throw this.refusal(part);
     return attempt(
-      () => part.run(work),
+      work,
       (result) => {
         if (ticket !== undefined) breaker?.settle(ticket, 'answered');
         return result;

@@ -1,4 +1,4 @@
-import { attempt, chain } from '../../kernel/awaitable.ts';
+import { chain } from '../../kernel/awaitable.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
@@ -107,8 +107,8 @@ export class FrontCopies<V> {
   apply(door: Door<V>, states: readonly CopyState<V>[], steps: Steps<V>): Awaitable<boolean> {
     if (this.#closed || !this.#trust.whole) return false;
     if (this.#trust.away) return this.#forgo(steps());
-    const busy = states.flatMap((state) => state.frontWrite ?? []);
-    if (busy.length === 0) return this.#write(door, steps());
+    const busy = busyOf(states);
+    if (busy === undefined) return this.#write(door, steps());
     // Nobody can wait in a blocking call.
     if (door.blocking) return this.#forgo(steps());
     return this.#newCall()
@@ -179,35 +179,48 @@ export class FrontCopies<V> {
     if (steps.length === 0) return true;
     const call = this.#newCall();
     const fences = steps.map(({ state }) => state.fences);
-    return attempt(
-      () => {
-        const writing = door.commit(
-          steps.map(({ write }) => write),
-          call,
-        );
-        return writing instanceof Promise ? call.guard(this.#track(writing, steps)) : writing;
-      },
-      () => {
-        steps.forEach(({ state, doubtful = false }, i) => {
-          if (state.fences !== fences[i]) return;
-          if (doubtful) this.#trust.fence(state);
-          else this.#trust.unfence(state);
-        });
-        return true;
-      },
-      (error) => {
-        this.#onError(error);
-        // One that took too long may still come to pass.
-        const late = call.ended !== undefined;
-        const doubtful = steps.filter(({ vacant }) => late || !vacant || !appliedNothing(error));
-        for (const { state } of doubtful) this.#trust.fence(state);
-        if (late) this.#trust.missed();
-        if (late || last || this.#alone || doubtful.length === 0) return false;
-        // What the front does not take, it can perhaps at least let go of.
-        const removals = doubtful.map(({ state }) => ({ state, write: removal<V>(state.key) }));
-        return chain(this.#write(door, removals, true), () => false);
-      },
+    let writing: Awaitable<unknown>;
+    try {
+      const writes = steps.map(({ write }) => write);
+      writing = door.commit(writes, call);
+    } catch (error) {
+      return this.#notWritten(door, steps, call, error, last);
+    }
+    if (!(writing instanceof Promise)) return this.#written(steps, fences);
+    return call.guard(this.#track(writing, steps)).then(
+      () => this.#written(steps, fences),
+      (error: unknown) => this.#notWritten(door, steps, call, error, last),
     );
+  }
+
+  /** `fences` tells how often each key had been fenced when the write began. */
+  #written(steps: readonly Step<V>[], fences: readonly number[]): true {
+    for (let i = 0; i < steps.length; i++) {
+      const { state, doubtful = false } = steps[i] as Step<V>;
+      if (state.fences !== fences[i]) continue;
+      if (doubtful) this.#trust.fence(state);
+      else this.#trust.unfence(state);
+    }
+    return true;
+  }
+
+  #notWritten(
+    door: Door<V>,
+    steps: readonly Step<V>[],
+    call: Call,
+    error: unknown,
+    last: boolean,
+  ): Awaitable<false> {
+    this.#onError(error);
+    // One that took too long may still come to pass.
+    const late = call.ended !== undefined;
+    const doubtful = steps.filter(({ vacant }) => late || !vacant || !appliedNothing(error));
+    for (const { state } of doubtful) this.#trust.fence(state);
+    if (late) this.#trust.missed();
+    if (late || last || this.#alone || doubtful.length === 0) return false;
+    // What the front does not take, it can perhaps at least let go of.
+    const removals = doubtful.map(({ state }) => ({ state, write: removal<V>(state.key) }));
+    return chain(this.#write(door, removals, true), () => false);
   }
 
   /** Leaves the front as it is: what it holds of these keys counts no more. */
@@ -245,6 +258,17 @@ export class FrontCopies<V> {
   #newCall(): Call {
     return new Call(this.#env, 'front', undefined, { timeoutMs: this.#timeoutMs });
   }
+}
+
+/** The writes of the front under way on keys, where there are any. */
+function busyOf<V>(states: readonly CopyState<V>[]): Promise<unknown>[] | undefined {
+  let busy: Promise<unknown>[] | undefined;
+  for (const { frontWrite } of states) {
+    if (frontWrite === undefined) continue;
+    busy ??= [];
+    busy.push(frontWrite);
+  }
+  return busy;
 }
 
 export function removal<V>(key: string): Write<V> {

@@ -1,6 +1,6 @@
 import { attempt, chain } from '../../kernel/awaitable.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
-import { Call } from '../../store/call.ts';
+import type { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
 import { type Source, toCopy } from './copies.ts';
 import type { CopyState } from './copy-state.ts';
@@ -26,7 +26,7 @@ interface Reading<V> {
   /** It goes on beside a copy that is served, until there is an answer. */
   beside: boolean;
   /** What others may join. */
-  shared?: Promise<Entry<V> | undefined> | undefined;
+  shared: Promise<Entry<V> | undefined> | undefined;
 }
 
 /**
@@ -51,13 +51,16 @@ export class Loads<V> {
   }
 
   #read(key: string, call: Call, isOld: boolean): Awaitable<Entry<V> | undefined> {
-    const why = whyOf(call, isOld);
-    const since = momentOf(this.#setup.env);
-    const answer = this.#askForAll(call, key, (part) => this.#back.readOne(key, part));
-    const reading = this.#beginReading([key], since, () => why);
-    if (!(answer instanceof Promise)) return this.#given(this.#keep(reading, [answer]), answer);
-    const answers = answer.then((entry) => [entry]);
-    return this.#share(reading, answers)[0] as Promise<Entry<V> | undefined>;
+    const { env, link, awaitsCopies } = this.#setup;
+    const since = momentOf(env);
+    const answer = link.askForAll(call, key, (part) => this.#back.readOne(key, part));
+    const one = this.#beginReading(key, since, whyOf(call, isOld));
+    if (!(answer instanceof Promise)) return this.#given(this.#keep([one], [answer]), answer);
+    const kept = answer.then(
+      (entry) => this.#keep([one], [entry]),
+      () => this.#endReading([one]),
+    );
+    return this.#offer(one, awaitsCopies ? heard(kept.then(() => answer)) : answer);
   }
 
   /** As `one`; `old` has the keys of which the front has a copy that is too old. */
@@ -74,8 +77,12 @@ export class Loads<V> {
     const rest = keys.filter((key) => !loads.has(key));
     if (rest.length > 0) {
       const since = momentOf(this.#setup.env);
-      const answer = this.#askForAll(call, undefined, (part) => this.#back.readMany(rest, part));
-      const reading = this.#beginReading(rest, since, (key) => whyOf(call, old?.has(key) === true));
+      const answer = this.#setup.link.askForAll(call, undefined, (part) =>
+        this.#back.readMany(rest, part),
+      );
+      const reading = rest.map((key) =>
+        this.#beginReading(key, since, whyOf(call, old?.has(key) === true)),
+      );
       if (!(answer instanceof Promise)) {
         const given = this.#given(this.#keep(reading, answer), answer);
         if (loads.size === 0) return given;
@@ -104,7 +111,7 @@ export class Loads<V> {
     return attempt(
       () => {
         const answer = link.ask(call, (part) => this.#back.readMany(due, part));
-        const reading = this.#beginReading(due, since, () => 'refresh');
+        const reading = due.map((key) => this.#beginReading(key, since, 'refresh'));
         if (!(answer instanceof Promise)) return this.#keep(reading, answer);
         return Promise.all(this.#share(reading, answer));
       },
@@ -164,19 +171,17 @@ export class Loads<V> {
     return state.nextRenewal;
   }
 
-  #beginReading(keys: readonly string[], since: Moment, why: (key: string) => Why): Reading<V>[] {
+  #beginReading(key: string, since: Moment, why: Why): Reading<V> {
     const { copies } = this.#setup;
+    const state = copies.states.open(key);
+    const beside = why === 'refresh' || why === 'renewal';
+    state.readings++;
+    if (beside) state.besides++;
+    // What is on its way already may be older than what this one will have given.
+    if (why === 'renewal') state.generation++;
     const unasked = copies.follows && !copies.open;
-    return keys.map((key) => {
-      const state = copies.states.open(key);
-      const because = why(key);
-      const beside = because === 'refresh' || because === 'renewal';
-      state.readings++;
-      if (beside) state.besides++;
-      // What is on its way already may be older than what this one will have given.
-      if (because === 'renewal') state.generation++;
-      return { state, generation: state.generation, why: because, since, unasked, beside };
-    });
+    const { generation } = state;
+    return { state, generation, why, since, unasked, beside, shared: undefined };
   }
 
   /** From now on the copies beside which these were read are no longer served. */
@@ -207,14 +212,16 @@ export class Loads<V> {
       () => this.#endReading(reading),
     );
     const given = this.#setup.awaitsCopies ? kept.then(() => answer) : answer;
-    return reading.map((one, i) => {
-      const load = heard(given.then((entries) => entries[i]));
-      one.shared = load;
-      one.state.load = load;
-      one.state.loadSinceMs = one.since.wallMs;
-      if (one.why === 'renewal') one.state.renewal = load;
-      return load;
-    });
+    return reading.map((one, i) => this.#offer(one, heard(given.then((entries) => entries[i]))));
+  }
+
+  #offer<T extends Promise<Entry<V> | undefined>>(one: Reading<V>, load: T): T {
+    const { state, since, why } = one;
+    one.shared = load;
+    state.load = load;
+    state.loadSinceMs = since.wallMs;
+    if (why === 'renewal') state.renewal = load;
+    return load;
   }
 
   /** What was read, at once or when its copies are kept. */
@@ -229,57 +236,72 @@ export class Loads<V> {
   ): Awaitable<unknown> {
     const { copies } = this.#setup;
     this.#answered(reading);
-    reading.forEach(({ state, unasked, why, shared }, i) => {
-      if (unasked) copies.fence(state);
-      if (!copies.follows && why !== 'renewal') return;
-      if (state.writers > 0) state.noteSeen(entries[i]?.rev);
-      // Another read under way may have seen less than this one gives.
-      if (state.load !== shared) state.load = undefined;
-    });
+    for (let i = 0; i < reading.length; i++) this.#noteGiven(reading[i] as Reading<V>, entries[i]);
     const states = reading.map(({ state }) => state);
     const stored = chain(this.source(), (named) =>
-      copies.apply(this.#front, states, () =>
-        reading.flatMap((one, i) => this.#stepsOf(one, entries[i], named)),
-      ),
+      copies.apply(this.#front, states, () => this.#steps(reading, entries, named)),
     );
     return chain(stored, () => this.#endReading(reading));
   }
 
-  #stepsOf(one: Reading<V>, entry: Entry<V> | undefined, named: Source): Step<V>[] {
+  /** Notes what somebody has been given. */
+  #noteGiven({ state, unasked, why, shared }: Reading<V>, entry: Entry<V> | undefined): void {
+    const { copies } = this.#setup;
+    if (unasked) copies.fence(state);
+    if (!copies.follows && why !== 'renewal') return;
+    if (state.writers > 0) state.noteSeen(entry?.rev);
+    // Another read under way may have seen less than this one gives.
+    if (state.load !== shared) state.load = undefined;
+  }
+
+  #steps(
+    reading: readonly Reading<V>[],
+    entries: readonly (Entry<V> | undefined)[],
+    named: Source,
+  ): Step<V>[] {
+    const steps: Step<V>[] = [];
+    for (let i = 0; i < reading.length; i++) {
+      const step = this.#stepOf(reading[i] as Reading<V>, entries[i], named);
+      if (step !== undefined) steps.push(step);
+    }
+    return steps;
+  }
+
+  #stepOf(one: Reading<V>, entry: Entry<V> | undefined, named: Source): Step<V> | undefined {
     const { frontTakesExpiry, freshness, copies } = this.#setup;
     const { state, why, since } = one;
     if (state.generation !== one.generation || state.writers > 0) return this.#notKept(one, entry);
     // What a cache gives in place of its own back is nothing to keep.
-    if (entry?.stale === true) return [];
+    if (entry?.stale === true) return undefined;
     const { misses } = copies.states;
     if (entry === undefined) misses?.add(state.key, since);
     else misses?.delete(state.key);
     const copied = entry !== undefined && (frontTakesExpiry || entry.expiresAt === undefined);
     // A front that follows may have got a copy since it was asked, older than what was given here.
     const vacant = why === 'missing' && !state.fenced && !copies.follows;
-    if (!copied && vacant) return [];
+    if (!copied && vacant) return undefined;
     // Another read of the same generation may be older than this one.
     state.generation++;
     const write = copied
       ? toCopy(entry, entry.value, named, freshness?.timesOf(since.wallMs))
       : removal<V>(state.key);
-    return [{ state, write, vacant }];
+    return { state, write, vacant };
   }
 
   /** What somebody was given and the front does not get: it must not show an older state afterwards. */
-  #notKept({ state, why }: Reading<V>, entry: Entry<V> | undefined): Step<V>[] {
+  #notKept({ state, why }: Reading<V>, entry: Entry<V> | undefined): Step<V> | undefined {
     const { copies, frontOnly } = this.#setup;
     const renews = why === 'renewal';
     if (renews) copies.states.misses?.delete(state.key);
-    if (!copies.follows && !renews) return [];
+    if (!copies.follows && !renews) return undefined;
     if (state.writers > 0) {
       // A write under way knows of it, unless its own copy stands already.
-      if (!renews) return [];
+      if (!renews) return undefined;
       state.noteSeen(entry?.rev);
     }
-    if (!frontOnly) return [{ state, write: removal<V>(state.key) }];
+    if (!frontOnly) return { state, write: removal<V>(state.key) };
     copies.fence(state);
-    return [];
+    return undefined;
   }
 
   /** Reads a key from the back for one caller, and keeps nothing. */
@@ -306,15 +328,6 @@ export class Loads<V> {
   /** Asks the back for one caller. */
   ask<T>(call: Call, work: (part: Call) => Awaitable<T>): Awaitable<T> {
     return this.#setup.link.ask(call, work);
-  }
-
-  /** Asks the back for whoever wants to know: no single caller's end ends it. */
-  #askForAll<T>(
-    { operation, timeoutMs, fresh }: Call,
-    key: string | undefined,
-    work: (part: Call) => Awaitable<T>,
-  ): Awaitable<T> {
-    return this.ask(new Call(this.#setup.env, operation, key, { timeoutMs, fresh }), work);
   }
 }
 

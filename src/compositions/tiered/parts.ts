@@ -51,6 +51,11 @@ export interface BackBounds {
   readonly usualMs: number;
 }
 
+/** How long the part of a call that goes to the back takes at most: those who name more time than usual are given it. */
+export function boundMs(callMs: number, { timeoutMs, usualMs }: BackBounds): number {
+  return callMs > usualMs ? callMs : timeoutMs;
+}
+
 const FRESH = { fresh: true } as const;
 
 /**
@@ -63,9 +68,9 @@ export class BackCall extends Call {
   readonly #whole: Call;
 
   /** `timeoutMs` holds for calls that ask for no longer time than `usualMs`. */
-  constructor(whole: Call, { timeoutMs, usualMs }: BackBounds) {
-    const boundMs = whole.timeoutMs > usualMs ? whole.timeoutMs : timeoutMs;
-    super(whole.env, whole.operation, whole.key, whole.fresh ? FRESH : undefined, boundMs);
+  constructor(whole: Call, bounds: BackBounds) {
+    const mostMs = boundMs(whole.timeoutMs, bounds);
+    super(whole.env, whole.operation, whole.key, whole.fresh ? FRESH : undefined, mostMs);
     this.#whole = whole;
   }
 
