@@ -35,6 +35,7 @@ interface Known {
 
 class Run {
   readonly #world: BehindWorld;
+  readonly #keepsFront: boolean;
   #process: Process;
   readonly #known = new Map<string, Known>(
     KEYS.map((key) => [key, { certain: undefined, maybe: new Set() }]),
@@ -47,6 +48,7 @@ class Run {
 
   constructor(options: Partial<TieredOptions<unknown>>, keepsFront: boolean) {
     this.#world = new BehindWorld(options, keepsFront);
+    this.#keepsFront = keepsFront;
     this.#process = this.#world.start();
   }
 
@@ -64,7 +66,10 @@ class Run {
         plans.back.hangNext('commit', { applied: one.dice % 2 === 0 });
         return;
       case 'fail':
-        plans[one.dice < 3 ? 'back' : 'front'].failNext(one.dice % 2 === 0 ? 'read' : 'commit');
+        // A front that outlives its process keeps for the next what it could not let go of.
+        plans[one.dice < 3 || this.#keepsFront ? 'back' : 'front'].failNext(
+          one.dice % 2 === 0 ? 'read' : 'commit',
+        );
         return;
       case 'crash':
         return this.#restart();

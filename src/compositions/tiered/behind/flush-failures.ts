@@ -28,3 +28,35 @@ export function isPermanent({ code, key }: StrataError): boolean {
       return false;
   }
 }
+
+/** Whether nobody answered in the time given: the same may succeed with more. */
+export function tookTooLong(error: unknown): boolean {
+  if (!isStrataError(error)) return false;
+  if (error.code === 'unknown-outcome') return error.details?.reason === 'timeout';
+  return error.code === 'timeout' || isStrataError(error.cause, 'timeout');
+}
+
+/** So often in a row the back may not answer in time before it is given more. */
+const TIMEOUTS = 2;
+const MAX_FACTOR = 8;
+
+/** How much longer the back is waited for than it should need: it may be slow, and not away. */
+export class Slowness {
+  #timeouts = 0;
+
+  get factor(): number {
+    return Math.min(MAX_FACTOR, 2 ** Math.max(0, this.#timeouts - TIMEOUTS));
+  }
+
+  get isGreatest(): boolean {
+    return this.factor === MAX_FACTOR;
+  }
+
+  answered(): void {
+    this.#timeouts = 0;
+  }
+
+  failed(error: unknown): void {
+    if (tookTooLong(error)) this.#timeouts++;
+  }
+}

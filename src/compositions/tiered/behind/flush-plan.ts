@@ -1,6 +1,7 @@
 import { sameValue } from '../../../store/clone.ts';
 import type { Entry } from '../../../store/entry.ts';
 import { StrataError } from '../../../store/errors.ts';
+import { changeBytes } from '../../../store/feed/commit-log.ts';
 import type { Write } from '../../../store/primitives.ts';
 import { isAsBefore } from './base.ts';
 import type { PendingWrite } from './pending-writes.ts';
@@ -70,8 +71,11 @@ export function backWrite<V>(
 }
 
 /** Longest wait for a commit of so much. */
-export function flushTimeoutMs(baseMs: number, keys: number, bytes: number): number {
-  return baseMs + keys + Math.ceil(bytes / 1_024);
+export function flushTimeoutMs<V>(baseMs: number, writes: readonly Write<V>[]): number {
+  let bytes = 0;
+  for (const write of writes)
+    bytes += changeBytes(write.key, write.type === 'set' ? write.value : undefined);
+  return baseMs + writes.length + Math.ceil(bytes / 1_024);
 }
 
 function isThere<V>(write: PendingWrite<V>, now: Entry<V>, storeId: string): boolean {

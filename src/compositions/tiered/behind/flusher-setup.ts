@@ -32,6 +32,8 @@ export interface FlusherSetup<V> {
   settle(write: PendingWrite<V>, base: Base): void;
   /** A window is in the back. */
   onFlushed(): void;
+  /** Fails when another process may have taken the journal over. */
+  checkOwner(): Promise<void>;
   /** A write that can never be in the back: sees to it that it is pending no longer. */
   bury(write: PendingWrite<V>, now: Entry<V> | undefined, cause: StrataError): Promise<void>;
   /** A write that met a change of somebody else: sees to it that it is settled, or to be sent. */

@@ -2,12 +2,11 @@ import { Call } from '../../../store/call.ts';
 import type { Entry, EntryHead } from '../../../store/entry.ts';
 import type { Timer } from '../../../store/env.ts';
 import type { StrataError } from '../../../store/errors.ts';
-import { changeBytes } from '../../../store/feed/commit-log.ts';
 import type { CommitOutcome, Write } from '../../../store/primitives.ts';
 import { randomId } from '../../../store/version.ts';
 import { type Base, OWN, versionOf } from './base.ts';
 import { type Fence, fenceKey, fenceWrite, readFence } from './fence.ts';
-import { asFailure, isPermanent, mayBeApplied } from './flush-failures.ts';
+import { asFailure, isPermanent, mayBeApplied, Slowness, tookTooLong } from './flush-failures.ts';
 import { backWrite, flushTimeoutMs, judge, needsLook, type Verdict } from './flush-plan.ts';
 import { FlushWaits } from './flush-waits.ts';
 import type { FlusherSetup } from './flusher-setup.ts';
@@ -42,6 +41,7 @@ export class Flusher<V> {
   #confirmed = 0;
   /** Windows of which it is not known whether the back has them, by their names. */
   readonly #doubtful = new Map<string, readonly Sending<V>[]>();
+  readonly #slowness = new Slowness();
   #running: Promise<void> | undefined;
   #stopped: StrataError | undefined;
   #pause: { readonly timer: Timer; readonly go: () => void } | undefined;
@@ -187,16 +187,17 @@ export class Flusher<V> {
     name: string,
     sending: readonly Sending<V>[],
   ): Promise<CommitOutcome> {
-    let bytes = 0;
-    for (const write of writes)
-      bytes += changeBytes(write.key, write.type === 'set' ? write.value : undefined);
     const { timeoutMs, usualMs } = this.#setup;
-    const neededMs = flushTimeoutMs(timeoutMs, writes.length, bytes);
+    const neededMs = flushTimeoutMs(timeoutMs, writes) * this.#slowness.factor;
     // Who asks for no more than usual gets the usual bound of the back.
     const call = this.#begin(neededMs > timeoutMs ? Math.max(neededMs, usualMs + 1) : timeoutMs);
     try {
-      return await this.#setup.commit(writes, call);
+      const done = await this.#setup.commit(writes, call);
+      this.#slowness.answered();
+      return done;
     } catch (error) {
+      // A back that needs longer for so much is given longer the next time.
+      this.#slowness.failed(error);
       if (mayBeApplied(error)) {
         this.#doubtful.set(name, sending);
         this.#fence = undefined;
@@ -229,19 +230,24 @@ export class Flusher<V> {
 
   /** Learns where the fence stands; true when that settles something. */
   async #readFence(): Promise<boolean> {
-    const { pending, settle, epoch } = this.#setup;
+    const { pending, settle, epoch, checkOwner } = this.#setup;
     const [entry] = await this.#look([this.#fenceKey]);
     const fence = entry === undefined ? null : readFence(entry);
     const landed = fence === null ? undefined : this.#doubtful.get(fence.window);
     const known = this.#confirmed;
-    this.#fence = fence;
     if (landed !== undefined && fence !== null) {
+      this.#fence = fence;
       this.#confirmed = Math.max(known, fence.seq);
       for (const { pending: write } of landed) settle(write, OWN);
       this.#flushed(landed.length, this.#setup.env.monotonicMs());
       return true;
     }
-    if (known > 0 && (fence === null || fence.epoch !== epoch || fence.seq < known)) {
+    const isForeign = fence !== null && fence.epoch !== epoch;
+    const isRewound = known > 0 && (fence === null || isForeign || fence.seq < known);
+    // It may have been moved by the next owner, who knows of newer writes: then this one is none any more.
+    if (isForeign || isRewound) await checkOwner();
+    this.#fence = fence;
+    if (isRewound) {
       this.#confirmed = 0;
       this.#setup.onEvent({ type: 'back-rewound' });
       return false;
@@ -331,6 +337,9 @@ export class Flusher<V> {
       this.#fence = undefined;
       return tries < PATIENCE ? 'again' : 'wait';
     }
+    // Perhaps it can take less at once.
+    const divides = this.#slowness.isGreatest && tookTooLong(failure) && chunk.length > 1;
+    if (divides) return 'divide';
     if (!isPermanent(failure)) return 'wait';
     if (failure.key === this.#fenceKey) {
       // The back takes values of its own kind only: one of those then.

@@ -1,4 +1,4 @@
-import { chain } from '../../../kernel/awaitable.ts';
+import { attempt, chain } from '../../../kernel/awaitable.ts';
 import { KeyedGenerations, KeyState } from '../../../kernel/keyed-generations.ts';
 import type { Awaitable } from '../../../store/awaitable.ts';
 import type { Call } from '../../../store/call.ts';
@@ -109,7 +109,17 @@ export class Views<V> {
     };
     const found = (entries: readonly (Entry<V> | undefined)[]): void =>
       note((i) => this.#viewOf(entries[i], needs));
-    const failed = (failure: unknown): void => note(() => ({ ...NOTHING, failure }));
+    const failed = (failure: unknown): Awaitable<void> => {
+      if (needs !== 'base') return note(() => ({ ...NOTHING, failure }));
+      // What the front has says on what the write was decided.
+      const blind = (): void => note(() => ({ ...NOTHING, failure }));
+      return attempt(
+        () => this.#source.copies(keys, call),
+        (copies) =>
+          note((i) => ({ ...NOTHING, failure, base: this.#viewOf(copies[i], 'copy').base })),
+        blind,
+      );
+    };
     try {
       const { copies, entries, fresh } = this.#source;
       const ask = needs === 'copy' ? copies : needs === 'truth' ? entries : fresh;
