@@ -1,5 +1,6 @@
+import { resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
 import type { Outcome } from './outcome.ts';
 
 interface Budget {
@@ -10,6 +11,8 @@ interface Budget {
   readonly maxBytes: number;
   /** What it should weigh. */
   readonly goalBytes: number;
+  /** Measured by what is downloaded at once, with parts in files of their own that are loaded when they are used. */
+  readonly splits?: boolean;
   /** Modules that it must not contain, by their paths. */
   readonly without?: RegExp;
 }
@@ -18,7 +21,7 @@ const budgets: readonly Budget[] = [
   {
     name: 'memory',
     source: `export { memory } from 'stratakv';`,
-    maxBytes: 12_900,
+    maxBytes: 13_600,
     goalBytes: 5_000,
     without: /lru|node_modules/,
   },
@@ -27,7 +30,7 @@ const budgets: readonly Budget[] = [
     source: `
       export { memory } from 'stratakv';
       export { lru } from 'stratakv/lru';`,
-    maxBytes: 20_200,
+    maxBytes: 20_800,
     goalBytes: 12_000,
     // The library is in the published file.
     without: /node_modules/,
@@ -38,8 +41,9 @@ const budgets: readonly Budget[] = [
       export { memory, tiered } from 'stratakv';
       export { indexeddb } from 'stratakv/indexeddb';
       export { subscribe, webSocket } from 'stratakv/sync';`,
-    maxBytes: 41_000,
+    maxBytes: 61_000,
     goalBytes: 16_000,
+    splits: true,
     without: /lru/,
   },
 ];
@@ -72,7 +76,7 @@ export async function bundleBudgets(): Promise<Outcome> {
 }
 
 /** The size in bytes, or why the bundle could not be made as it should be. */
-async function gzippedSize({ source, without }: Budget): Promise<number | string> {
+async function gzippedSize({ source, splits = false, without }: Budget): Promise<number | string> {
   const bundle = await build({
     stdin: { contents: source, resolveDir: process.cwd(), loader: 'js' },
     bundle: true,
@@ -80,19 +84,35 @@ async function gzippedSize({ source, without }: Budget): Promise<number | string
     format: 'esm',
     platform: 'browser',
     target: 'es2023',
+    splitting: splits,
+    outdir: 'bundle',
     write: false,
     metafile: true,
     logLevel: 'silent',
   }).catch((error: Error) => error);
   if (bundle instanceof Error) return `missing: ${bundle.message}`;
-  const outputs = Object.values(bundle.metafile.outputs);
-  const contained = outputs.flatMap(({ inputs }) =>
+  const outputs = atOnce(bundle.metafile.outputs);
+  const contained = outputs.flatMap(([, { inputs }]) =>
     // What was only looked at has no bytes in it.
     Object.entries(inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? path : [])),
   );
   const wrong = contained.filter((path) => without?.test(path));
   if (wrong.length > 0) return `contains ${wrong.join(', ')}`;
-  const [file] = bundle.outputFiles;
-  if (file === undefined) return 'missing: esbuild made nothing';
-  return gzipSync(file.contents, { level: 9 }).length;
+  const files = bundle.outputFiles.filter(({ path }) =>
+    outputs.some(([name]) => resolve(name) === path),
+  );
+  if (files.length === 0) return 'missing: esbuild made nothing';
+  return files.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0);
+}
+
+type Outputs = Metafile['outputs'];
+
+/** The files that are downloaded at once: the entry, and what it imports, but not what it may load later. */
+function atOnce(outputs: Outputs): [string, Outputs[string]][] {
+  const [entry] = Object.entries(outputs).filter(([, { entryPoint }]) => entryPoint === '<stdin>');
+  const wanted = new Set<string>(entry === undefined ? [] : [entry[0]]);
+  for (const name of wanted)
+    for (const { path, kind } of outputs[name]?.imports ?? [])
+      if (kind === 'import-statement') wanted.add(path);
+  return Object.entries(outputs).filter(([name]) => wanted.has(name));
 }

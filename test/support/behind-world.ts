@@ -1,4 +1,5 @@
 /** Stores that are written behind, in processes that end in the midst of their work, in simulated time. */
+import './behind-loaded.ts';
 import {
   type TieredEvent,
   type TieredOptions,

@@ -1,4 +1,5 @@
 /** One cell of the table of what a tiered store does: an operation, while front and back are as said. */
+import './behind-loaded.ts';
 import { type TieredOptions, tiered } from '../../src/compositions/tiered/index.ts';
 import { memory } from '../../src/drivers/memory/index.ts';
 import { defineStore } from '../../src/store/define-store.ts';

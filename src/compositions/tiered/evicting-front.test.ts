@@ -1,4 +1,5 @@
 /** Tiered stores over a front that holds next to nothing and gives up the rest. */
+import '../../../test/support/behind-loaded.ts';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { requiredCapabilities } from '../../../test/required-capabilities.ts';

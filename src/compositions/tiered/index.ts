@@ -3,9 +3,9 @@ import { invalidArgument, StrataError } from '../../store/errors.ts';
 import { primitivesOf } from '../../store/internals.ts';
 import type { Primitives } from '../../store/primitives.ts';
 import type { StoreWithBlocking } from '../../store/store.ts';
-import { behindPolicy } from './behind/behind-store.ts';
 import { withControls } from './controls.ts';
 import { copyingFor } from './copying.ts';
+import { lateBehindPolicy } from './late-behind.ts';
 import { checkTieredOptions, type TieredOptions } from './options.ts';
 import { overlayPolicy } from './overlay-store.ts';
 import { throughPolicy } from './through-store.ts';
@@ -33,7 +33,7 @@ export type {
 const POLICIES = {
   through: throughPolicy,
   around: throughPolicy,
-  behind: behindPolicy,
+  behind: lateBehindPolicy,
   'front-only': overlayPolicy,
 } as const;
 

@@ -1,15 +1,14 @@
 import { chain } from '../../../kernel/awaitable.ts';
 import type { Awaitable } from '../../../store/awaitable.ts';
 import { Call } from '../../../store/call.ts';
-import type { Capabilities } from '../../../store/capabilities.ts';
 import type { Entry } from '../../../store/entry.ts';
-import { invalidArgument } from '../../../store/errors.ts';
 import type { KeyRange } from '../../../store/keys.ts';
 import type { BlockingPrimitives, Primitives } from '../../../store/primitives.ts';
 import { throughPolicy } from '../through-store.ts';
 import { commonOf, type Policy, type TieredParts, Traffic } from '../tiered-parts.ts';
 import { Behind } from './behind.ts';
 import { BehindFeed } from './behind-feed.ts';
+import { behindCapabilities } from './checks.ts';
 import { chooseJournal } from './journal-choice.ts';
 import { blockingScan, type Items, mergedScan, type Overlay } from './merged-scan.ts';
 import type { Met } from './planned-commit.ts';
@@ -30,14 +29,13 @@ interface World<V> {
 
 /** A tiered store whose writes go to a journal, and from there to the back. */
 export function behindPolicy<V>(given: TieredParts<V>): Policy<V> {
-  checkBack(given);
   const world = worldOf(given);
   const { parts, through, behind, feed } = world;
   const traffic = new Traffic(parts.env);
   let drainMs = DRAIN_MS;
   const reads = readsOf(world);
   const blocking = blockingOf(world);
-  const capabilities = capabilitiesOf(world, blocking !== undefined);
+  const capabilities = behindCapabilities(given);
   const whenOpen = <T>(call: Call, work: () => Awaitable<T>): Awaitable<T> =>
     behind.isOpen ? work() : behind.opened(call).then(work);
   const primitives: Primitives<V> = {
@@ -302,31 +300,4 @@ function blockingOf<V>(world: World<V>): BlockingPrimitives<V> | undefined {
       return feed.now('cursor');
     },
   };
-}
-
-function capabilitiesOf<V>({ parts, through, behind }: World<V>, blocking: boolean): Capabilities {
-  const { ttl, maxKeyBytes, maxValueBytes } = parts.back.capabilities;
-  const { evicts } = through.primitives.capabilities;
-  return Object.freeze({
-    durability: behind.durability,
-    atomic: 'batch',
-    conditional: 'all',
-    feed: true,
-    ttl,
-    blocking,
-    maxKeyBytes,
-    ...(maxValueBytes !== undefined && { maxValueBytes }),
-    ...(evicts === true && { evicts }),
-  });
-}
-
-function checkBack<V>({ back, options }: TieredParts<V>): void {
-  const { onConflict = 'overwrite' } = options;
-  if (onConflict === 'overwrite' || back.capabilities.conditional === 'all') return;
-  throw invalidArgument(
-    'tiered',
-    'the option onConflict',
-    onConflict,
-    "'overwrite', since the back has no conditional writes by which changes of others could be noticed",
-  );
 }

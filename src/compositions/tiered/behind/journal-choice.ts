@@ -1,12 +1,9 @@
-import { checkJournalStore } from '../../../kernel/journal/check-journal-store.ts';
 import type { Journal } from '../../../kernel/journal/journal.ts';
 import { storeJournal } from '../../../kernel/journal/store-journal.ts';
 import { volatileJournal } from '../../../kernel/journal/volatile-journal.ts';
-import { invalidArgument, type StrataError } from '../../../store/errors.ts';
-import { primitivesOf } from '../../../store/internals.ts';
-import type { Primitives } from '../../../store/primitives.ts';
-import type { Store } from '../../../store/store.ts';
+import type { StrataError } from '../../../store/errors.ts';
 import type { TieredParts } from '../tiered-parts.ts';
+import { journalStoreOf } from './checks.ts';
 
 const LEASE_MS = 3_000;
 
@@ -18,8 +15,8 @@ export interface JournalEvents {
 /** The journal that the options ask for. Errors: `invalid-argument` for a store that cannot keep one. */
 export function chooseJournal<V>(parts: TieredParts<V>, events: JournalEvents): Journal<V> {
   const { front, back, env, options } = parts;
-  if (options.journal === 'volatile') return volatileJournal(env);
-  const store = storeOf(parts);
+  const store = journalStoreOf(parts);
+  if (store === undefined) return volatileJournal(env);
   return storeJournal<V>({
     store,
     codec: back.codec ?? front.codec,
@@ -29,24 +26,4 @@ export function chooseJournal<V>(parts: TieredParts<V>, events: JournalEvents): 
     onLost: events.onLost,
     onDamaged: events.onDamaged,
   });
-}
-
-function storeOf<V>({ front, back, options }: TieredParts<V>): Primitives<unknown> {
-  const { journal } = options;
-  if (journal === 'front' || journal === undefined) {
-    if (journal === undefined && front.capabilities.durability === 'memory')
-      throw invalidArgument(
-        'tiered',
-        'the option journal',
-        undefined,
-        "a durable store (such as one of lmdb or sqlite), since the front's durability is 'memory'; or 'volatile', where a crash may lose writes that were acknowledged",
-      );
-    checkJournalStore('tiered', 'the option front, which is to keep the journal,', front);
-    return front as Primitives<unknown>;
-  }
-  const store = primitivesOf(journal as Store<unknown>, 'tiered');
-  if (store === (back as unknown))
-    throw invalidArgument('tiered', 'the option journal', journal, 'another store than the back');
-  checkJournalStore('tiered', 'the option journal', store);
-  return store;
 }

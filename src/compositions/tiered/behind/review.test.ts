@@ -1,4 +1,5 @@
 /** Where writing behind is at its edges: full, closing, merging, replaced; in simulated time. */
+import '../../../../test/support/behind-loaded.ts';
 import { describe, expect, it } from 'vitest';
 import { BehindWorld, begin, LEASE_MS, lasting } from '../../../../test/support/behind-world.ts';
 import { given } from '../../../../test/support/journal-world.ts';

@@ -1,4 +1,5 @@
 /** Warming beside the reads and writes of an open tiered store. */
+import '../../../../test/support/behind-loaded.ts';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { lateStore } from '../../../../test/support/late-store.ts';
