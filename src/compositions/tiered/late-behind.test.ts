@@ -63,7 +63,7 @@ describe('the first store of a process that is written behind', () => {
     const commits = store.watch()[Symbol.asyncIterator]();
     const next = commits.next();
     await store.set('new', 1);
-    expect((await next).value?.writes.map(({ key }) => key)).toEqual(['new']);
+    expect((await next).value).toMatchObject({ writes: [{ key: 'new', value: 1 }] });
     const keys: string[] = [];
     for await (const key of store.keys()) keys.push(key);
     expect(keys).toEqual(['new', 'old']);
