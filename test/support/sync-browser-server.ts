@@ -4,12 +4,13 @@ import type { TestProject } from 'vitest/node';
 import { memory } from '../../src/drivers/memory/index.ts';
 import { publish } from '../../src/sync/index.ts';
 import { serveWebSocket } from '../../src/sync/node.ts';
+import { servePipe } from './frame-pipe.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Addresses for pages: the published store, through a proxy, and where to ask for `cut`. */
-    syncServer: { readonly url: string; readonly control: string };
+    /** Addresses for pages: the published store, through a proxy, where to ask for `cut` and `resume/id`, and a pipe between two sockets. */
+    syncServer: { readonly url: string; readonly control: string; readonly pipe: string };
   }
 }
 
@@ -22,14 +23,18 @@ export async function setup(project: TestProject): Promise<void> {
   });
   const service = await serveWebSocket({ publication, port: 0 });
   const proxy = await TcpProxy.start(service.port);
+  const pipe = await servePipe();
   const control = createServer((request, response) => {
     if (request.url === '/cut') proxy.cut();
+    const [, resumed] = /^\/resume\/(.+)$/.exec(request.url ?? '') ?? [];
+    if (resumed !== undefined) pipe.resume(resumed);
     response.setHeader('access-control-allow-origin', '*');
     response.end(JSON.stringify({ ...proxy.passed, connections: proxy.connections }));
   });
   await new Promise<void>((resolve) => control.listen(0, '127.0.0.1', resolve));
   stops.push(
     () => control.close(),
+    () => pipe.close(),
     () => proxy.stop(),
     () => service.close(),
     () => store.close(),
@@ -39,6 +44,7 @@ export async function setup(project: TestProject): Promise<void> {
   project.provide('syncServer', {
     url: `ws://127.0.0.1:${proxy.port}/`,
     control: `http://127.0.0.1:${port}`,
+    pipe: pipe.url,
   });
 }
 

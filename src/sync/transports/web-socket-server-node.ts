@@ -52,7 +52,7 @@ export class ServerWebSocket implements Transport {
   }
 
   close(code: number, reason: string): void {
-    if (this.#asked !== undefined) return;
+    if (this.#asked !== undefined || this.#how !== undefined) return;
     this.#asked = { code, reason };
     this.#socket.close(sentCode(code, SERVER_CODES), sentReason(reason));
     // The answer to the close must be read.

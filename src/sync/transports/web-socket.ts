@@ -50,21 +50,24 @@ class WebSocketTransport implements Transport {
   #early: (Uint8Array | TransportClose)[] | undefined = [];
   #handlers: TransportHandlers | undefined;
   #polling = false;
-  /** What this side closed with, which it has been told of. */
-  #asked: TransportClose | undefined;
+  /** How it ended, or what this side closed with, which it is told of at once. */
+  #how: TransportClose | undefined;
 
   constructor(socket: WebSocket) {
     this.#socket = socket;
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => this.#flush();
     socket.onmessage = (event: MessageEvent<unknown>) => {
+      if (this.#how !== undefined) return;
       if (event.data instanceof ArrayBuffer) this.#give(new Uint8Array(event.data));
       else this.close(1003, 'a message that is not binary');
     };
     // The close that follows says all there is to know.
     socket.onerror = () => {};
     socket.onclose = ({ code, reason }) => {
-      if (this.#asked === undefined) this.#give({ code: meantCode(code), reason });
+      if (this.#how !== undefined) return;
+      this.#how = { code: meantCode(code), reason };
+      this.#give(this.#how);
     };
   }
 
@@ -82,7 +85,7 @@ class WebSocketTransport implements Transport {
   }
 
   send(bytes: Uint8Array): void {
-    if (this.#asked !== undefined) return;
+    if (this.#how !== undefined) return;
     if (this.#socket.readyState === WebSocket.CONNECTING) {
       this.#waiting.push(bytes);
       this.#waitingBytes += bytes.length;
@@ -94,9 +97,10 @@ class WebSocketTransport implements Transport {
   }
 
   close(code: number, reason: string): void {
-    if (this.#asked !== undefined) return;
+    if (this.#how !== undefined) return;
     const how = { code, reason };
-    this.#asked = how;
+    this.#how = how;
+    if (this.#early !== undefined) this.#early = [];
     // Who does not answer is not waited for; and who is gone never answers.
     queueMicrotask(() => this.#give(how));
     // What waits for the opening goes out first; but who never answers is not waited for.
@@ -105,7 +109,7 @@ class WebSocketTransport implements Transport {
   }
 
   #closeSocket(): void {
-    const { code, reason } = this.#asked as TransportClose;
+    const { code, reason } = this.#how as TransportClose;
     this.#socket.close(sentCode(code), sentReason(reason));
   }
 
@@ -114,12 +118,11 @@ class WebSocketTransport implements Transport {
     this.#waiting = [];
     this.#waitingBytes = 0;
     for (const bytes of waiting) this.#socket.send(bytes as Uint8Array<ArrayBuffer>);
-    if (this.#asked !== undefined) this.#closeSocket();
+    if (this.#how !== undefined) this.#closeSocket();
     else if (this.bufferedBytes > HIGH_BYTES) this.#pollDrain();
   }
 
   #give(event: Uint8Array | TransportClose): void {
-    if (event instanceof Uint8Array && this.#asked !== undefined) return;
     if (this.#early !== undefined) this.#early.push(event);
     else if (event instanceof Uint8Array) this.#handlers?.message(event);
     else this.#handlers?.close(event);
@@ -130,7 +133,7 @@ class WebSocketTransport implements Transport {
     this.#polling = true;
     const poll = (): void => {
       this.#polling = false;
-      if (this.#asked !== undefined || this.#socket.readyState !== WebSocket.OPEN) return;
+      if (this.#how !== undefined || this.#socket.readyState !== WebSocket.OPEN) return;
       if (this.bufferedBytes > HIGH_BYTES / 4) this.#pollDrain();
       else this.#handlers?.drain();
     };
