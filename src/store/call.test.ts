@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { simulatedEnv } from '../testing/index.ts';
 import { Call } from './call.ts';
+import { systemEnv } from './system-env.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -170,6 +171,30 @@ describe('deadlines', () => {
     goes[0]?.();
     await calls[0];
     expect(env.pendingTimers).toBe(0);
+  });
+
+  it('keep the process alive only while a call waits, also when calls follow one another', async () => {
+    const held = (): number =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = held();
+    for (let i = 0; i < 3; i++) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const call = new Call(systemEnv, 'get', undefined, { timeoutMs: 12_345 }).guard(promise);
+      expect(held()).toBe(before + 1);
+      resolve();
+      await call;
+      expect(held()).toBe(before);
+    }
+  });
+
+  it('that come after a timer was left behind still end at their own time', async () => {
+    const begin = (): Promise<unknown> =>
+      new Call(systemEnv, 'get', undefined, { timeoutMs: 40 }).guard(never());
+    await new Call(systemEnv, 'get', undefined, { timeoutMs: 40 }).guard(Promise.resolve());
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const startMs = performance.now();
+    await expect(begin()).rejects.toMatchObject({ code: 'timeout' });
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(39);
   });
 
   it('may be of many odd lengths', async () => {

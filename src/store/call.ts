@@ -14,7 +14,8 @@ interface Waiting {
 
 /**
  * Deadlines of one length, oldest first, behind a single timer: a call costs a place in a set
- * instead of a host timer. One an env and length.
+ * instead of a host timer. The timer stays when the last call is done, in the background where the
+ * host has that: calls that follow one another share it too. One an env and length.
  */
 class DeadlineQueue {
   readonly #waiting = new Set<Waiting>();
@@ -30,13 +31,20 @@ class DeadlineQueue {
   add(call: Call): Waiting {
     const waiting = { call, dueMs: this.#env.monotonicMs() + this.#timeoutMs };
     this.#waiting.add(waiting);
-    this.#timer ??= this.#env.setTimer(() => this.#expire(), this.#timeoutMs);
+    if (this.#timer === undefined)
+      this.#timer = this.#env.setTimer(() => this.#expire(), this.#timeoutMs);
+    else if (this.#waiting.size === 1) this.#timer.setBackground?.(false);
     return waiting;
   }
 
   remove(waiting: Waiting): void {
     if (!this.#waiting.delete(waiting) || this.#waiting.size > 0) return;
     // The last one gone: nothing may keep the process alive.
+    if (this.#timer?.setBackground?.(true) !== true) this.cancelIfIdle();
+  }
+
+  cancelIfIdle(): void {
+    if (this.#waiting.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
   }
@@ -70,7 +78,10 @@ function queueOf(env: Env, timeoutMs: number): DeadlineQueue {
   let queue = byLength.get(timeoutMs);
   if (queue === undefined) {
     // Odd lengths come and go (time left of a parent call): keep the map small.
-    if (byLength.size >= 64) byLength.clear();
+    if (byLength.size >= 64) {
+      for (const idle of byLength.values()) idle.cancelIfIdle();
+      byLength.clear();
+    }
     queue = new DeadlineQueue(env, timeoutMs);
     byLength.set(timeoutMs, queue);
   }

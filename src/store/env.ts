@@ -1,6 +1,11 @@
 /** A pending timer. */
 export interface Timer {
   cancel(): void;
+  /**
+   * Whether it keeps the process alive no longer, or does again; gives false where that cannot be
+   * chosen any more. Absent where it never can.
+   */
+  setBackground?(background: boolean): boolean;
 }
 
 /**

@@ -45,3 +45,17 @@ it('keeps delays that are longer than the host can, and runs none of them early'
   expect(early).toEqual([]);
   for (const timer of timers) timer.cancel();
 });
+
+it('lets a timer hold the process or not, as it is told last', () => {
+  const held = (): number =>
+    process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = held();
+  const timer = systemEnv.setTimer(() => {}, 60_000);
+  expect(held()).toBe(before + 1);
+  expect(timer.setBackground?.(true)).toBe(true);
+  expect(held()).toBe(before);
+  expect(timer.setBackground?.(false)).toBe(true);
+  expect(held()).toBe(before + 1);
+  timer.cancel();
+  expect(held()).toBe(before);
+});
