@@ -261,7 +261,10 @@ export class TabRelay {
       const group = groups[next];
       if (group !== undefined && group.from <= cursor.rev) return next;
     }
-    return lastFresh < 0 ? undefined : lastFresh;
+    // A whole state is for who has nothing, or is certainly behind it: no copy goes back in time.
+    const { end } = groups[lastFresh] ?? {};
+    const isBehind = isCopy && end?.epoch === cursor?.epoch && (end?.rev ?? 0) > (cursor?.rev ?? 0);
+    return lastFresh >= 0 && (cursor === undefined || isBehind) ? lastFresh : undefined;
   }
 
   #admit(id: string): Member {
