@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { bytes, words } from '../../../test/support/bytes.ts';
 import { contents, Line } from '../../../test/support/sync-world.ts';
+import { tiered } from '../../compositions/tiered/index.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import type { Store } from '../../store/store.ts';
 import {
@@ -130,6 +131,38 @@ describe('tabs that share a connection', () => {
     for (let n = 0; n < 5; n++) await live(world.tab());
     writing = false;
     await writes;
+    expect(world.subscribers).toBe(1);
+  });
+
+  it('never read an old value from a memory of their own over the database', async () => {
+    const world = new World();
+    await world.store.set('n', bytes('0'));
+    const tabs = [0, 1, 2].map(() => {
+      const local = tiered({ front: memory<Uint8Array>(), back: world.database });
+      return { local, ...world.tab({}, local) };
+    });
+    await live(...tabs);
+    for (let n = 1; n <= 30; n++) {
+      // All have the value in their memory before it changes.
+      for (const { local } of tabs) await local.get('n');
+      const writer = tabs[n % 3]?.subscription.remote;
+      const { rev = 0 } = (await writer?.set('n', bytes(`${n}`))) ?? {};
+      for (const { local, subscription } of tabs) {
+        await expect
+          .poll(() => subscription.status().rev, { interval: 1 })
+          .toBeGreaterThanOrEqual(rev);
+        expect(words(await local.get('n'))).toBe(`${n}`);
+      }
+      if (n % 10 !== 0) continue;
+      const before = tabs.map((tab) => tab.subscription.status().connections);
+      for (const { line } of tabs) line.cut();
+      const isAnew = (): boolean =>
+        tabs.every(({ subscription }, i) => {
+          const { connected, connections } = subscription.status();
+          return connected && connections > (before[i] ?? 0);
+        });
+      await expect.poll(isAnew, { timeout: 10_000 }).toBe(true);
+    }
     expect(world.subscribers).toBe(1);
   });
 
