@@ -4,6 +4,7 @@ import { type Comparison, compare } from '../lib/measure.ts';
 import type { Report, Suite } from '../lib/row.ts';
 import type { SyncServerCalls } from '../programs/sync-server.ts';
 import type { SyncSubscriberCalls } from '../programs/sync-subscribers.ts';
+import { reconcile } from './reconcile.ts';
 
 const VALUE_BYTES = 100;
 const SYNC_KEYS = 100_000;
@@ -171,6 +172,7 @@ export const syncSuite: Suite = {
     await using server = new Child<SyncServerCalls>('sync-server');
     await initialSync(server, report);
     await resume(server, report);
+    await reconcile(report);
     await fanOut(report);
   },
 };

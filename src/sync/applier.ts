@@ -119,6 +119,7 @@ export class Applier {
   /** Tries until the group is in; false when it can never be. */
   async #apply(group: QueuedGroup, groups: number): Promise<boolean> {
     const { local, prefix, env, timeoutMs } = this.#init;
+    const own = this.#record?.version;
     for (let tries = 0; !this.#closed; tries++) {
       const call = new Call(env, 'subscribe', undefined, {
         timeoutMs: timeoutMs + group.writes.length * TIMEOUT_MS_PER_WRITE,
@@ -128,7 +129,7 @@ export class Applier {
         // After a failure nobody knows what is there.
         if (tries > 0) this.#record = await call.guard(readRecord(local, prefix, call));
         const done = await call.guard(
-          applyGroup(local, prefix, group, group.origin, this.#record, call),
+          applyGroup(local, prefix, group, group.origin, this.#record, call, own),
         );
         if (this.#closed) return false;
         if (tries > 0) this.#init.recovered();
@@ -174,6 +175,7 @@ function merge(groups: readonly QueuedGroup[]): QueuedGroup {
   return {
     ...last,
     fresh: first.fresh,
+    ...(first.compared && { compared: first.compared }),
     from: first.from,
     writes: rest.flatMap((group) => group.writes),
     deletes: rest.some((group) => group.deletes),

@@ -16,6 +16,8 @@ import type { AnySide } from './sides.ts';
 export interface Group {
   /** Brings the whole state: what it does not name is gone. */
   readonly fresh: boolean;
+  /** Brings all that a comparison has shown to differ, and what changed since it began. */
+  readonly compared?: true;
   readonly from: number;
   readonly to: Position;
   readonly writes: Write<unknown>[];
@@ -48,6 +50,8 @@ const READ_KEYS = 1_000;
  * Resolves with `undefined` when the copy now stands where this group cannot be applied, so that a
  * resume from the stored cursor is needed.
  *
+ * `own` is the version of the cursor that this subscription left, when `known` may be another's.
+ *
  * Errors: those of the local store; `conflict` when it has become the copy of another source.
  */
 export async function applyGroup(
@@ -57,6 +61,7 @@ export async function applyGroup(
   origin: GroupOrigin,
   known: StoredRecord | undefined,
   call: Call,
+  own: string | undefined,
 ): Promise<Applied | undefined> {
   let over = known;
   for (let tries = 1; ; tries++) {
@@ -66,6 +71,7 @@ export async function applyGroup(
       return { record: over, changes: lastWrites(group) };
     }
     if (!group.fresh && !follows(group, origin, over)) return undefined;
+    if (group.fresh && isOtherEpoch(group, over) && over?.version !== own) return undefined;
     const plan = group.fresh
       ? await planFresh(local, prefix, group, origin, over, call)
       : await planStep(local, group, origin, over, call);
@@ -88,11 +94,20 @@ export async function applyGroup(
  * Whether the copy is already at or beyond the end of the group, because another tab was quicker. A
  * snapshot counts, whatever the cursor was when it was asked for.
  */
-function isBehind({ to, fresh }: Group, origin: GroupOrigin, over: StoredRecord): boolean {
+function isBehind(
+  { to, fresh, compared }: Group,
+  origin: GroupOrigin,
+  over: StoredRecord,
+): boolean {
   const { record, version } = over;
-  if (fresh && version === origin.askedOver) return false;
+  if ((fresh || compared) && version === origin.askedOver) return false;
   const { scope } = origin;
   return record.scope === scope && record.at.epoch === to.epoch && record.at.rev >= to.rev;
+}
+
+/** Which of two epochs is the later one, nobody can tell: what another tab has moved to stays. */
+function isOtherEpoch({ to }: Group, over: StoredRecord | undefined): boolean {
+  return over !== undefined && over.record.at.epoch !== to.epoch;
 }
 
 /**
@@ -117,10 +132,12 @@ async function doubtCopies(
 }
 
 function follows(
-  { from, to }: Group,
-  { scope }: GroupOrigin,
+  { from, to, compared }: Group,
+  { scope, askedOver }: GroupOrigin,
   over: StoredRecord | undefined,
 ): boolean {
+  // What was compared counts only while nobody else has moved the copy.
+  if (compared) return over !== undefined && over.version === askedOver;
   if (over === undefined || over.record.scope !== scope) return false;
   const { at } = over.record;
   return at.epoch === to.epoch && at.rev >= from;
@@ -219,9 +236,9 @@ function lastWrites({ writes }: Group): Write<unknown>[] {
 }
 
 /** Whether an entry came from the source; those without an origin are the application's own. */
-function isCopy(
+export function isCopy(
   entry: Entry<unknown> | undefined,
-  { origins }: CursorRecord,
+  { origins }: Pick<CursorRecord, 'origins'>,
 ): entry is Entry<unknown> {
   return entry?.origin !== undefined && origins.includes(entry.origin.store);
 }

@@ -25,6 +25,8 @@ export interface ClientConnectionInit extends ClientSessionInit {
   ready(ready: MessageOf<'ready'>): void;
   apply(group: Group): void;
   head(rev: number): void;
+  /** A step of the comparison of ranges. */
+  range(body: Uint8Array): void;
   answer(answer: MessageOf<'result'> | MessageOf<'error'>): void;
 }
 
@@ -74,6 +76,7 @@ export class ClientConnection {
     if (effect.do === 'send') this.send(encodeMessage(effect.message));
     else if (effect.do === 'apply') this.#init.apply(effect.group);
     else if (effect.do === 'head') this.#init.head(effect.rev);
+    else if (effect.do === 'range') this.#init.range(effect.body);
     else if (effect.do === 'answer') this.#init.answer(effect.answer);
     else if (effect.do === 'ready') {
       this.#setTimer();

@@ -10,6 +10,7 @@ import {
   type MessageOf,
   OLDEST_PROTOCOL_VERSION,
   PROTOCOL_VERSION,
+  RANGES_VERSION,
 } from './protocol.ts';
 import type { TransportClose } from './transports/transport.ts';
 import { CLOSE, malformed, ProtocolError } from './wire.ts';
@@ -40,6 +41,8 @@ export type ClientEvent =
   | { readonly type: 'applied'; readonly rev: number; readonly groups: number }
   /** The local store fails with a code, or with '' works again. */
   | { readonly type: 'fares'; readonly code: StrataErrorCode | '' }
+  /** All keys that differ have been asked for: a group that brings them may come. */
+  | { readonly type: 'compared' }
   | { readonly type: 'tick' }
   /** This side ends the connection. */
   | { readonly type: 'leave'; readonly error: StrataError };
@@ -49,6 +52,7 @@ export type ClientEffect =
   | { readonly do: 'ready'; readonly ready: MessageOf<'ready'> }
   | { readonly do: 'apply'; readonly group: Group }
   | { readonly do: 'head'; readonly rev: number }
+  | { readonly do: 'range'; readonly body: Uint8Array }
   | { readonly do: 'answer'; readonly answer: MessageOf<'result'> | MessageOf<'error'> }
   /** The connection is over; `code` is what the other side is told. */
   | {
@@ -67,6 +71,7 @@ const CREDIT_PARTS = 8;
 /** A group that is still coming in. */
 interface Staged {
   readonly fresh: boolean;
+  readonly compared: boolean;
   readonly from: number;
   parts: number;
   bytes: number;
@@ -84,6 +89,8 @@ export class ClientSession {
   #heartbeatMs = 0;
   #heardMs: number;
   #fresh = false;
+  /** Whether ranges may be compared, and whether that is done. */
+  #comparison: 'no' | 'possible' | 'done' = 'no';
   /** Where the groups taken in lead to; `undefined` before a snapshot. */
   #reached: Position | undefined;
   #staged: Staged | undefined;
@@ -135,6 +142,9 @@ export class ClientSession {
         return this.#phase === 'open'
           ? [{ do: 'send', message: { type: 'status', code: event.code } }]
           : [];
+      case 'compared':
+        if (this.#comparison === 'possible') this.#comparison = 'done';
+        return [];
       case 'tick':
         return this.#tick(nowMs);
       case 'leave':
@@ -176,6 +186,9 @@ export class ClientSession {
         return this.#take(bytes);
       case 'batch':
         return this.#batch(message, bytes);
+      case 'range':
+        if (this.#comparison !== 'possible') throw outOfOrder(message.type);
+        return [{ do: 'range', body: message.body }];
       case 'live':
         return [{ do: 'head', rev: message.rev }, ...this.#ack()];
       case 'result':
@@ -200,6 +213,8 @@ export class ClientSession {
     this.#phase = 'open';
     this.#fresh = fresh;
     this.#reached = fresh ? undefined : copy?.at;
+    if (fresh && version >= RANGES_VERSION && copy?.sourceId === sourceId)
+      this.#comparison = 'possible';
     // Anything below a second is for tests, and ticks must not spin.
     this.#heartbeatMs = Math.max(50, ready.heartbeatMs);
     return [{ do: 'ready', ready }];
@@ -216,30 +231,34 @@ export class ClientSession {
     if (staged.bytes > groupBytes) return this.#end(CLOSE.normal, tooLarge(groupBytes));
     const { end } = batch;
     if (end === undefined) return this.#take(bytes);
-    const reached = staged.fresh ? undefined : this.#reached;
-    if (reached !== undefined && (end.epoch !== reached.epoch || end.rev < staged.from))
+    const { fresh, compared, from } = staged;
+    const reached = fresh || compared ? undefined : this.#reached;
+    if (end.rev < from || (reached !== undefined && end.epoch !== reached.epoch))
       throw new ProtocolError(CLOSE.protocol, 'a group that ends in another epoch');
     this.#staged = undefined;
     this.#fresh = false;
+    this.#comparison = 'no';
     this.#withheld.push(this.#unackedBytes + bytes);
     this.#unackedBytes = 0;
-    const { fresh, from } = staged;
     // A group may end below what is there already: it then brings nothing, and the copy stays where it is.
     const isPast = reached !== undefined && end.rev <= reached.rev;
     const to = isPast ? reached : end;
     const writes = isPast ? [] : staged.writes;
     this.#reached = to;
     const deletes = writes.some((write) => write.type === 'delete');
-    return [{ do: 'apply', group: { fresh, from, to, writes, deletes } }];
+    const group = { fresh, ...(compared && { compared }), from, to, writes, deletes };
+    return [{ do: 'apply', group }];
   }
 
   /** The group that a part belongs to. A first part begins anew, whatever was there before. */
   #stage({ fresh, from, part }: MessageOf<'batch'>): Staged {
     if (part === 0) {
-      if (this.#fresh && !fresh) throw new ProtocolError(CLOSE.protocol, 'no snapshot came');
-      if (!fresh && (this.#reached === undefined || from > this.#reached.rev))
+      const compared = this.#fresh && !fresh && this.#comparison === 'done';
+      if (this.#fresh && !fresh && !compared)
+        throw new ProtocolError(CLOSE.protocol, 'no snapshot came');
+      if (!fresh && !compared && (this.#reached === undefined || from > this.#reached.rev))
         throw new ProtocolError(CLOSE.protocol, 'a gap between groups');
-      this.#staged = { fresh, from, parts: 0, bytes: 0, writes: [] };
+      this.#staged = { fresh, compared, from, parts: 0, bytes: 0, writes: [] };
     }
     const staged = this.#staged;
     if (

@@ -1,5 +1,6 @@
 import type { Call } from '../store/call.ts';
-import type { Change } from '../store/entry.ts';
+import type { Change, Entry } from '../store/entry.ts';
+import { utf8Length } from '../store/keys.ts';
 import type { Position } from '../store/primitives.ts';
 import { OperationsWriter } from './batch-operations.ts';
 import { encodeMessage, MAX_PIECE_BYTES } from './protocol.ts';
@@ -69,6 +70,46 @@ export class GroupReader {
     }
     if (group.position !== undefined) yield* group.finish(group.position);
   }
+
+  /**
+   * Gives one group that brings some keys as they are now, then everything that changed after a
+   * position up to a head that none of that is beyond: so a copy that is the same as the store in
+   * all other keys, at any moment since that position, becomes the store's state at that head.
+   */
+  async *mend(
+    keys: readonly string[],
+    since: Position,
+    call: Call,
+  ): AsyncGenerator<GroupFrame, void> {
+    const { side, scope } = this.#source;
+    const { feed, entries } = side;
+    const maxBytes = entries.capabilities.maxKeyBytes;
+    const group = new GroupEncoder(this.#source, this.#operations, since);
+    for (let start = 0; start < keys.length; start += MEND_KEYS) {
+      const some = keys.slice(start, start + MEND_KEYS);
+      // What a subscriber may not see, or no store can hold, is not there.
+      const seen = some.filter((key) => scope.accepts(key) && utf8Length(key) <= maxBytes);
+      const found = new Map<string, Entry<unknown>>();
+      for (const entry of await entries.readMany(seen, call))
+        if (entry !== undefined) found.set(entry.key, entry);
+      for (const key of some) group.addAsIs(key, found.get(key), since.rev);
+      if (group.ready.length > 0) yield* group.ready.splice(0);
+    }
+    const { head } = await feed.state(call);
+    let at = since;
+    // Another epoch is met by the read.
+    while (at.epoch !== head.epoch || at.rev < head.rev) {
+      let end: Position | undefined;
+      for await (const page of feed.read(at, call)) {
+        end = page.end;
+        for (const change of page.changes) group.add(change);
+        if (group.ready.length > 0) yield* group.ready.splice(0);
+      }
+      if (end === undefined) break;
+      at = end;
+    }
+    yield* group.finish(at);
+  }
 }
 
 /** Turns changes into the frames of one group. */
@@ -133,6 +174,11 @@ class GroupEncoder {
   add(change: Change<unknown>): void {
     if (this.#merged.size > 0) this.#encodeMerged();
     if (this.#source.scope.accepts(change.key)) this.#encode(change);
+  }
+
+  /** Takes in what a key holds, or that it is not there. */
+  addAsIs(key: string, entry: Entry<unknown> | undefined, rev: number): void {
+    this.#encode(entry === undefined ? { type: 'delete', key, rev } : { ...entry, type: 'set' });
   }
 
   /** The last frames. */
@@ -200,6 +246,8 @@ class GroupEncoder {
 }
 
 const NOTHING = new Uint8Array(0);
+/** A few keys are read at once. */
+const MEND_KEYS = 64;
 /** So many commits at most are waited for before what they come to goes out. */
 const MAX_COMMITS = 4_096;
 /** Counted for a key beside its value, or for a value of unknown size. */

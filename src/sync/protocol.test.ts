@@ -19,12 +19,19 @@ import {
   type MessageName,
   PROTOCOL_VERSION,
 } from './protocol.ts';
+import {
+  decodeRangeMessage,
+  encodeRangeMessage,
+  encodeWanted,
+  type RangeMessage,
+} from './range-messages.ts';
 import { ByteWriter, ProtocolError } from './wire.ts';
 import { encodeOutcomes, putWrite, readOutcomes, readWrites, type WireWrite } from './writes.ts';
 
 /** What the forms of each version hash to. A changed form needs a new version, and a new line here. */
 const PINNED: Readonly<Record<number, string>> = {
   1: '070b6f3f2d791fc53355e9ea386ee338',
+  2: '71659bbe33c4606c80ca42c009601c0a',
 };
 
 const position: fc.Arbitrary<Position | undefined> = fc.option(
@@ -75,7 +82,31 @@ function samples(): Uint8Array[] {
   putWrite(writes, { type: 'set', key: 'b', value: bytes('1') }, true);
   putWrite(writes, { type: 'delete', key: 'c', if: { version: 'v' } });
   const entry = { key: 'a', version: 'v', rev: 1, modifiedAt: 2, expiresAt: 3 };
-  return [...frames, block, writes.view(), encodeOutcomes([{ existed: true, entry }])];
+  const outcomes = encodeOutcomes([{ existed: true, entry }]);
+  return [...frames, block, writes.view(), outcomes, ...rangeSamples().map(encodeRangeMessage)];
+}
+
+/** A body of every kind about ranges but that of wanted keys. */
+function rangeSamples(): Exclude<RangeMessage, { kind: 'want' }>[] {
+  const sum = { count: 300, a: 1, b: 2, c: 3, d: 2 ** 32 - 1 };
+  const spans = [
+    { lower: '', upper: 'key:1' },
+    { lower: 'key:2', upper: undefined },
+  ];
+  return [
+    { kind: 'offer', seed: [1, 2, 3, 2 ** 32 - 1] },
+    { kind: 'ask', ask: { spans } },
+    {
+      kind: 'answer',
+      answer: {
+        parts: [
+          { kind: 'split', bounds: ['key:1'], sums: [sum, sum] },
+          { kind: 'list', keys: ['é\u{1f600}', 'é\u{1f601}'], marks: [1, 2, 3, 2 ** 32 - 1] },
+        ],
+      },
+    },
+    { kind: 'give-up' },
+  ];
 }
 
 const extras = { expiresAt: 77, immutable: true as const, meta: { m: 1 } };
@@ -191,7 +222,7 @@ describe('the protocol', () => {
     };
     expect(code(new Uint8Array(MAX_FRAME_BYTES + 1))).toBe(1009);
     expect(code(Uint8Array.of(99))).toBe(1002);
-    expect(code(Uint8Array.of(12))).toBe(1002);
+    expect(code(Uint8Array.of(13))).toBe(1002);
     expect(code(new Uint8Array(0))).toBe(1007);
     expect(code(Uint8Array.of(MESSAGES.live.code, 1, 1))).toBe(1007);
     expect(code(Uint8Array.of(MESSAGES.live.code, ...new Array(8).fill(0xff)))).toBe(1007);
@@ -213,6 +244,36 @@ describe('the protocol', () => {
       { existed: false, entry: { key: 'b', version: 'v.3', rev: 7, modifiedAt: 9, expiresAt: 11 } },
     ];
     expect(readOutcomes(encodeOutcomes(outcomes), ['a', 'b'])).toEqual(outcomes);
+  });
+
+  it('carries the steps of a comparison', () => {
+    for (const message of rangeSamples())
+      expect(decodeRangeMessage(encodeRangeMessage(message))).toEqual(message);
+    for (const count of [0, 1, 30_000]) {
+      const keys = Array.from({ length: count }, (_, n) => `key:${n}`);
+      const bodies = encodeWanted(keys).map(decodeRangeMessage);
+      expect(bodies.map((body) => body.kind === 'want' && body.last).indexOf(true)).toBe(
+        bodies.length - 1,
+      );
+      expect(bodies.flatMap((body) => (body.kind === 'want' ? body.keys : []))).toEqual(keys);
+    }
+  });
+
+  it('answers any step of a comparison with a message or a ProtocolError', () => {
+    const whole = rangeSamples().map(encodeRangeMessage);
+    fc.assert(
+      fc.property(fc.constantFrom(...whole), fc.nat(), fc.nat(255), (body, at, byte) => {
+        const damaged = body.slice();
+        damaged[at % body.length] = byte;
+        for (const each of [damaged, body.subarray(0, at % body.length)])
+          try {
+            decodeRangeMessage(each);
+          } catch (error) {
+            expect(error).toBeInstanceOf(ProtocolError);
+          }
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   it('is pinned to its version: a changed form needs a new one', () => {

@@ -9,14 +9,17 @@ import { ByteReader, ByteWriter, CLOSE, ProtocolError } from './wire.ts';
  *   flag      one byte, 0 or 1
  *   text      length in bytes (uint), UTF-8
  *   position  flag; where set: epoch (text), rev (uint), id of that commit (text)
- *   rest      bytes to the end of the frame: `batch-operations.ts`, `writes.ts`, or a value's own
+ *   rest      bytes to the end of the frame: `batch-operations.ts`, `writes.ts`,
+ *             `range-messages.ts`, or a value's own
  *
- * Whoever changes what is here or in those two files raises PROTOCOL_VERSION: a test holds a hash
+ * Whoever changes what is here or in those files raises PROTOCOL_VERSION: a test holds a hash
  * of the forms and of sample frames against it.
  */
 
 /** The version of the protocol spoken by this code. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
+/** The first version in which ranges can be compared. */
+export const RANGES_VERSION = 2;
 /** The oldest version that this code still speaks. */
 export const OLDEST_PROTOCOL_VERSION = 1;
 /** Largest frame either side accepts. */
@@ -93,7 +96,8 @@ export const MESSAGES = {
   },
   /** Server: it is about to close; come back after a random part of `spreadMs`. */
   goaway: { code: 11, fields: { spreadMs: 'uint' } },
-  // 12 is kept for `range`, the comparison of ranges.
+  /** Either side, from version 2 on: a step of the comparison of ranges, between `ready` and the first batch. */
+  range: { code: 12, fields: { body: 'rest' } },
 } as const;
 
 interface FieldValues {

@@ -8,6 +8,7 @@ import type { Rights, Scope } from './scope.ts';
 import type { EndReason, ServerSessionLimits } from './server-session.ts';
 import { SharedTail, type TailLimits } from './shared-tail.ts';
 import type { SourceSide } from './sides.ts';
+import { isPlain, SourceSums } from './source-sums.ts';
 
 /** Who asks for what. */
 export interface AuthorizeRequest {
@@ -29,7 +30,12 @@ export interface CoreLimits extends GroupLimits, TailLimits, ServerSessionLimits
   readonly bufferedBytes: number;
   /** Most connections at once. */
   readonly subscribers: number;
+  /** A store with fewer keys is sent whole rather than compared. */
+  readonly comparedKeys: number;
 }
+
+/** So many scopes keep their sums. */
+const MAX_SUMS = 16;
 
 /** One subscriber as the publication sees it now. */
 export interface SubscriberStats {
@@ -88,6 +94,8 @@ export class PublicationCore {
   #own: string | undefined;
   readonly #members: Set<Member> = new Set();
   readonly #tails: Map<string, { readonly tail: SharedTail; followers: number }> = new Map();
+  /** Least recently used first. */
+  readonly #sums: Map<string, SourceSums> = new Map();
   readonly #endings: Partial<Record<EndReason, number>> = {};
 
   constructor(init: {
@@ -177,6 +185,23 @@ export class PublicationCore {
     return this.#own;
   };
 
+  /** The sums that all subscribers of a scope compare with; `undefined` where there can be none. */
+  sums(source: GroupSource, prefix: string): SourceSums | undefined {
+    if (!isPlain(this.side.primitives.shape)) return undefined;
+    const id = `${prefix}\u0000${source.scope.shareId}`;
+    const known = this.#sums.get(id);
+    if (known === undefined && this.#sums.size >= MAX_SUMS) {
+      const idle = [...this.#sums].find(([, { users }]) => users === 0);
+      if (idle === undefined) return undefined;
+      this.#sums.delete(idle[0]);
+      idle[1].close();
+    }
+    const sums = known ?? new SourceSums(source, prefix, this.env);
+    this.#sums.delete(id);
+    this.#sums.set(id, sums);
+    return sums;
+  }
+
   /** The tail that all subscribers of a scope share, for as long as one of them follows. */
   follow(source: GroupSource): { readonly tail: SharedTail; release(): void } {
     const id = source.scope.shareId;
@@ -219,6 +244,8 @@ export class PublicationCore {
   /** Sends everybody away. The store stays open. */
   close(spreadMs: number): void {
     this.#closed = true;
+    for (const sums of this.#sums.values()) sums.close();
+    this.#sums.clear();
     for (const member of this.#members) member.leave(spreadMs);
   }
 }

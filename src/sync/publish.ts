@@ -43,6 +43,8 @@ export interface PublishLimits {
   readonly pendingWrites?: number;
   /** Most subscribers at once; default 10,000. */
   readonly subscribers?: number;
+  /** A store with fewer keys is sent whole to a copy that cannot resume, rather than compared with it; default 1,000. */
+  readonly comparedKeys?: number;
 }
 
 /** How a store is published. */
@@ -95,6 +97,7 @@ const DEFAULT_LIMITS: CoreLimits = {
   writeBytes: 16 * 1024 * 1024,
   pendingWrites: 1_024,
   subscribers: 10_000,
+  comparedKeys: 1_000,
 };
 
 /** The longest that messages tell of. */
@@ -133,6 +136,7 @@ const LIMIT_RULES: OptionRules = {
   writeBytes: is.positive,
   pendingWrites: is.positive,
   subscribers: is.positive,
+  comparedKeys: is.count,
 };
 
 const RULES: OptionRules = {

@@ -9,10 +9,17 @@ import {
 } from '../store/errors.ts';
 import { utf8Length } from '../store/keys.ts';
 import type { Position } from '../store/primitives.ts';
-import type { GroupFrame, GroupSource } from './group-frames.ts';
-import { encodeMessage, type Message, type MessageOf, PROTOCOL_VERSION } from './protocol.ts';
+import type { GroupFrame, GroupReader, GroupSource } from './group-frames.ts';
+import {
+  encodeMessage,
+  type Message,
+  type MessageOf,
+  PROTOCOL_VERSION,
+  RANGES_VERSION,
+} from './protocol.ts';
 import type { Member, PublicationCore, SubscriberStats } from './publication-core.ts';
 import { acceptsKey, isRights, type Rights, type Scope, scopeOf } from './scope.ts';
+import { ServerComparison } from './server-comparison.ts';
 import {
   type EndReason,
   errorMessage,
@@ -21,9 +28,10 @@ import {
   ServerSession,
   type ServerSessionLimits,
 } from './server-session.ts';
+import type { SourceSums } from './source-sums.ts';
 import { SubscriberStream } from './subscriber-stream.ts';
 import type { Transport, TransportClose } from './transports/transport.ts';
-import { CLOSE } from './wire.ts';
+import { CLOSE, ProtocolError } from './wire.ts';
 import { encodeOutcomes, type WireWrite } from './writes.ts';
 
 /** What is known of a connection before its first message. */
@@ -50,6 +58,9 @@ const NOT_PUBLISHED = 'the store is no longer published';
 /** So many bytes of answers may wait beside the stream for one who does not read. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
+/** The first group of a stream, where it is neither a snapshot nor what follows a cursor. */
+type Mend = (reader: GroupReader) => AsyncGenerator<GroupFrame, void>;
+
 /** Serves one connection: drives the session, and does what it says. */
 export class ServerConnection implements Member {
   readonly #reception: Reception;
@@ -62,6 +73,7 @@ export class ServerConnection implements Member {
   #timer: Timer;
   #core: PublicationCore | undefined;
   #stream: SubscriberStream | undefined;
+  #comparison: ServerComparison | undefined;
   #clientId = '';
   #rights: Rights = {};
   #writes: { readonly id: number; readonly writes: readonly WireWrite[] }[] = [];
@@ -110,6 +122,7 @@ export class ServerConnection implements Member {
   #do(effect: ServerEffect): void {
     if (effect.do === 'send') this.#answer(effect.message);
     else if (effect.do === 'wake') this.#stream?.wake();
+    else if (effect.do === 'range') this.#compare(effect.body);
     else if (effect.do === 'admit') this.#admit(effect.hello).catch((error) => this.#fail(error));
     else if (effect.do === 'end') this.#end(effect.code, effect.reason);
     else {
@@ -163,7 +176,7 @@ export class ServerConnection implements Member {
     this.#core = core;
     this.#clientId = hello.clientId.slice(0, 64);
     core.join(this);
-    this.#open(core, scope, sourceId, head, resumes ? cursor : undefined);
+    this.#open(core, scope, sourceId, head, resumes ? cursor : undefined, hello);
   }
 
   #open(
@@ -172,6 +185,7 @@ export class ServerConnection implements Member {
     sourceId: string,
     head: Position,
     at: Position | undefined,
+    hello: MessageOf<'hello'>,
   ): void {
     const { expiresAt, write = false } = this.#rights;
     const nowMs = this.#env.now();
@@ -182,7 +196,7 @@ export class ServerConnection implements Member {
       limits: core.limits,
       ready: {
         type: 'ready',
-        version: PROTOCOL_VERSION,
+        version: Math.min(PROTOCOL_VERSION, hello.newestVersion),
         sourceId,
         fresh: at === undefined,
         head,
@@ -196,10 +210,55 @@ export class ServerConnection implements Member {
     });
     this.#timer.cancel();
     this.#timer = this.#setTimer(this.#session.dueMs(this.#env.monotonicMs()));
-    this.#startStream(core, core.source(scope, sourceId), at);
+    if (this.#ended) return;
+    const source = core.source(scope, sourceId);
+    const isCopy = hello.cursor !== undefined && hello.sourceId === sourceId;
+    const mayCompare = at === undefined && isCopy && hello.newestVersion >= RANGES_VERSION;
+    const sums = mayCompare ? core.sums(source, hello.prefix) : undefined;
+    if (sums === undefined) this.#startStream(core, source, at);
+    else this.#startComparison(core, source, sums);
   }
 
-  #startStream(core: PublicationCore, source: GroupSource, at: Position | undefined): void {
+  /** Finds what differs; the stream begins with that. */
+  #startComparison(core: PublicationCore, source: GroupSource, sums: SourceSums): void {
+    const goOn = (mend?: Mend): void => {
+      this.#step({ type: 'comparing', mayCompare: false });
+      if (!this.#ended) this.#startStream(core, source, undefined, mend);
+    };
+    this.#comparison = new ServerComparison({
+      sums,
+      leastKeys: core.limits.comparedKeys,
+      send: (body) => this.#answer({ type: 'range', body }),
+      listen: () => this.#step({ type: 'comparing', mayCompare: true }),
+      compared: (keys, since) => goOn((reader) => reader.mend(keys, since, this.#call)),
+      gaveUp: () => goOn(),
+      failed: (error) => this.#failComparison(error),
+    });
+    this.#comparison.start();
+  }
+
+  #compare(body: Uint8Array): void {
+    try {
+      this.#comparison?.take(body);
+    } catch (error) {
+      this.#failComparison(error);
+    }
+  }
+
+  #failComparison(error: unknown): void {
+    if (!(error instanceof ProtocolError)) this.#fail(error);
+    else {
+      this.#answer(errorMessage(0, error));
+      this.#end(error.closeCode, 'protocol-error');
+    }
+  }
+
+  #startStream(
+    core: PublicationCore,
+    source: GroupSource,
+    at: Position | undefined,
+    first?: Mend,
+  ): void {
     const { bufferedBytes } = core.limits;
     const stream = new SubscriberStream({
       core,
@@ -209,7 +268,7 @@ export class ServerConnection implements Member {
       send: (frame) => this.#sendFrame(core, frame),
     });
     this.#stream = stream;
-    stream.run(at).catch((error) => this.#fail(error));
+    stream.run(at, first).catch((error) => this.#fail(error));
   }
 
   #sendFrame(core: PublicationCore, frame: GroupFrame): void {
@@ -316,6 +375,7 @@ export class ServerConnection implements Member {
     this.#writes = [];
     this.#call.end('closed');
     this.#stream?.end();
+    this.#comparison?.end();
     this.#core?.part(this);
     if (this.#core === undefined) this.#reception.count(reason);
     else this.#core.count(reason);

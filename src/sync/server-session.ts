@@ -58,6 +58,8 @@ export type ServerEvent =
   | { readonly type: 'written'; readonly answer: MessageOf<'result'> | MessageOf<'error'> }
   /** A frame of the stream went out. */
   | { readonly type: 'streamed'; readonly bytes: number }
+  /** Steps of a comparison may come from now on, or no longer. */
+  | { readonly type: 'comparing'; readonly mayCompare: boolean }
   | { readonly type: 'tick'; readonly headRev: number }
   | { readonly type: 'leaving'; readonly spreadMs: number };
 
@@ -66,6 +68,7 @@ export type ServerEffect =
   /** Look who asks, and answer with `opened` or `refused`. */
   | { readonly do: 'admit'; readonly hello: MessageOf<'hello'> }
   | { readonly do: 'write'; readonly id: number; readonly writes: readonly WireWrite[] }
+  | { readonly do: 'range'; readonly body: Uint8Array }
   /** There may be credit again. */
   | { readonly do: 'wake' }
   | { readonly do: 'end'; readonly code: number; readonly reason: EndReason };
@@ -79,6 +82,7 @@ export class ServerSession {
   readonly #startedMs: number;
   #phase: 'hello' | 'admitting' | 'open' | 'ended' = 'hello';
   #mayWrite = false;
+  #mayCompare = false;
   #expiresMs: number = Number.POSITIVE_INFINITY;
   #creditBytes = 0;
   #streamedBytes = 0;
@@ -147,6 +151,9 @@ export class ServerSession {
         if (this.#streamedBytes === this.#takenBytes) this.#progressMs = nowMs;
         this.#streamedBytes += event.bytes;
         return [];
+      case 'comparing':
+        this.#mayCompare = event.mayCompare;
+        return [];
       case 'tick':
         return this.#tick(event.headRev, nowMs);
       case 'leaving':
@@ -200,6 +207,9 @@ export class ServerSession {
         this.#pieces.add(message);
         this.#checkWriteBytes((this.#writing?.bytes ?? 0) + this.#pieces.bytes);
         return [];
+      case 'range':
+        if (!this.#mayCompare) throw outOfOrder(message.type);
+        return [{ do: 'range', body: message.body }];
       case 'write':
         return this.#write(message);
       default:

@@ -19,6 +19,8 @@ const NO_CODEC = 'bytes, or a store with a codec, or the option codec (such as j
 /** A store as the publishing side sees it. */
 export interface SourceSide {
   readonly primitives: Primitives<unknown>;
+  /** What the feed's changes are read from, with values as they are there. */
+  readonly entries: Primitives<unknown>;
   readonly feed: Feed<unknown>;
   readonly codecName: string;
   toBytes(key: string, value: unknown): Uint8Array;
@@ -44,6 +46,7 @@ export function sourceSide<V>(store: ReadonlyStore<V>, codec: Codec<V> | undefin
   const decode = known?.decode.bind(known);
   return {
     primitives: primitives as unknown as Primitives<unknown>,
+    entries: (undecoded ?? primitives) as unknown as Primitives<unknown>,
     feed,
     codecName: known?.name ?? 'raw',
     toBytes: (key, value) => toBytes('publish', key, value as V, encode),

@@ -3,9 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { bytes, words } from '../../test/support/bytes.ts';
 import { Line } from '../../test/support/sync-world.ts';
 import { memory } from '../drivers/memory/index.ts';
+import { Call } from '../store/call.ts';
 import { defineStore } from '../store/define-store.ts';
+import { cursorExpired } from '../store/feed/cursor.ts';
 import { primitivesOf } from '../store/internals.ts';
-import type { StoreWithBlocking } from '../store/store.ts';
+import type { Feed, Position } from '../store/primitives.ts';
+import type { Store, StoreWithBlocking } from '../store/store.ts';
 import type { PrimitivesWithBlocking } from '../store/with-codec.ts';
 import { FaultPlan, faulty, simulatedEnv } from '../testing/index.ts';
 import { recordKey } from './cursor-record.ts';
@@ -18,7 +21,8 @@ type Step =
   | { readonly do: 'cut' | 'hold' | 'release' | 'down' | 'up' | 'reopen'; readonly who: number }
   | { readonly do: 'fail'; readonly who: number; readonly applied: boolean }
   | { readonly do: 'write'; readonly who: number; readonly key: number }
-  | { readonly do: 'pass'; readonly ms: number };
+  | { readonly do: 'pass'; readonly ms: number }
+  | { readonly do: 'epoch' };
 
 const who = fc.nat(2);
 const key = fc.nat(11);
@@ -52,6 +56,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('write' as const), who, key }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.nat(300) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('epoch' as const) }) },
 );
 
 function stateOf(store: StoreWithBlocking<Uint8Array>): string {
@@ -94,7 +99,57 @@ const LIMITS = {
   historyBytes: 600,
   heartbeatMs: 1_000,
   ackTimeoutMs: 3_000,
+  comparedKeys: 0,
 };
+
+/** A store whose epoch can be changed, as a restore does, while it is open. */
+class Epochs {
+  readonly store: Store<Uint8Array>;
+  #count = 0;
+  /** In which epoch revisions were made, from one on. */
+  readonly #from: (readonly [rev: number, epoch: string])[] = [[0, 'e0']];
+  #bell = Promise.withResolvers<void>();
+  readonly #feed: Feed<Uint8Array>;
+
+  constructor(plain: Store<Uint8Array>) {
+    const inside = primitivesOf(plain);
+    const feed = inside.feed as Feed<Uint8Array>;
+    this.#feed = feed;
+    const own = (at: Position): Position => ({ ...at, epoch: `e${this.#count}` });
+    const inner = async (at: Position | undefined, call: Call): Promise<Position | undefined> => {
+      if (at === undefined) return undefined;
+      if (at.epoch !== `e${this.#count}`) throw cursorExpired('watch', at, 'the epoch is another');
+      return { ...at, epoch: (await feed.state(call)).head.epoch };
+    };
+    const { blocking: _, ...primitives } = inside;
+    this.store = defineStore<Uint8Array>({
+      ...primitives,
+      feed: {
+        state: async (call) => {
+          const state = await feed.state(call);
+          return { ...state, head: own(state.head) };
+        },
+        read: async function* (at, call) {
+          for await (const { changes, end } of feed.read(await inner(at, call), call))
+            yield { changes, ...(end !== undefined && { end: own(end) }) };
+        },
+        wait: async (at, call) => {
+          if (at !== undefined && at.epoch !== `e${this.#count}`) return;
+          await Promise.race([feed.wait(await inner(at, call), call), this.#bell.promise]);
+        },
+        epochOf: (rev) => this.#from.findLast(([first]) => first <= rev)?.[1] ?? '',
+      },
+    });
+  }
+
+  async renew(): Promise<void> {
+    const { head } = await this.#feed.state(Call.background(simulatedEnv(1), 'renew'));
+    this.#count++;
+    this.#from.push([head.rev + 1, `e${this.#count}`]);
+    this.#bell.resolve();
+    this.#bell = Promise.withResolvers();
+  }
+}
 
 async function run(seed: number, steps: readonly Step[]): Promise<void> {
   const env = simulatedEnv(seed);
@@ -105,7 +160,8 @@ async function run(seed: number, steps: readonly Step[]): Promise<void> {
     memory<Uint8Array>({ env, logBytes: 1_500, tombstoneBytes: 250 }),
     (state) => void history.add(state),
   );
-  const publication = publish(store, {
+  const epochs = new Epochs(store);
+  const publication = publish(epochs.store, {
     limits: LIMITS,
     authorize: () => ({ read: true, write: true }),
   });
@@ -149,6 +205,7 @@ async function run(seed: number, steps: readonly Step[]): Promise<void> {
     else if (next.do === 'batch')
       await store.setMany(next.keys.map((key) => [name(key), bytes(`${n++}`)]));
     else if (next.do === 'pass') await env.advance(next.ms);
+    else if (next.do === 'epoch') await epochs.renew();
     else if (member === undefined || !('who' in next)) return;
     else if (next.do === 'cut') member.line.cut();
     else if (next.do === 'hold') member.line.hold();

@@ -39,9 +39,17 @@ export class SubscriberStream {
     this.#release = release;
   }
 
-  /** Runs until `end`; rejects when the store fails. `undefined` starts with the whole state. */
-  async run(start: Position | undefined): Promise<void> {
+  /**
+   * Runs until `end`; rejects when the store fails. `undefined` starts with the whole state, or with
+   * a first group made otherwise.
+   */
+  async run(
+    start: Position | undefined,
+    first?: (reader: GroupReader) => AsyncGenerator<GroupFrame, void>,
+  ): Promise<void> {
     let at = start;
+    if (first !== undefined && !this.#ended)
+      at = await this.#readAlone(undefined, first(new GroupReader(this.#init.source)));
     while (!this.#ended) {
       this.#tail.throwIfOver();
       const index = at === undefined ? undefined : this.#tail.attach(at);
@@ -86,8 +94,13 @@ export class SubscriberStream {
   }
 
   /** Reads one group, however large, as fast as the subscriber takes it. */
-  async #readAlone(from: Position | undefined): Promise<Position | undefined> {
-    const frames = new GroupReader(this.#init.source).read(from, this.#init.call);
+  async #readAlone(
+    from: Position | undefined,
+    frames: AsyncGenerator<GroupFrame, void> = new GroupReader(this.#init.source).read(
+      from,
+      this.#init.call,
+    ),
+  ): Promise<Position | undefined> {
     try {
       for (;;) {
         // Room first: who does not read is not read for.

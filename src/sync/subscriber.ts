@@ -1,5 +1,5 @@
 import type { Env, Timer } from '../store/env.ts';
-import { isStrataError, StrataError } from '../store/errors.ts';
+import { StrataError } from '../store/errors.ts';
 import { primitivesOf } from '../store/internals.ts';
 import type { Position, Write } from '../store/primitives.ts';
 import type { Store } from '../store/store.ts';
@@ -10,10 +10,12 @@ import { backoffMs } from './backoff.ts';
 import { type ChangeListener, ChangeListeners, type ChangeMatch } from './change-listeners.ts';
 import { ClientConnection, type ConnectionEnd } from './client-connection.ts';
 import { untold } from './cursor-record.ts';
+import { LocalComparison } from './local-comparison.ts';
 import type { MessageOf } from './protocol.ts';
 import { remoteStore } from './remote-store.ts';
 import { RemoteWrites } from './remote-writes.ts';
 import { type LocalSide, localSide } from './sides.ts';
+import { asSubscribeError } from './subscribe-errors.ts';
 import type { SubscribeOptions, Subscription, SubscriptionStatus } from './subscription.ts';
 import type { Connector, Transport } from './transports/transport.ts';
 
@@ -27,6 +29,8 @@ const DEFAULTS = {
 
 /** A connection that lasted so long, or brought something, was good. */
 const GOOD_CONNECTION_MS = 10_000;
+
+const NO_STARTS = { snapshots: 0, reconciles: 0, resumes: 0 };
 
 /** Errors after which the same subscription can never succeed. */
 const FINAL: ReadonlySet<string> = new Set([
@@ -48,6 +52,7 @@ export class Subscriber<V> implements Subscription<V> {
   readonly #side: LocalSide<V>;
   readonly #clientId: string;
   readonly #applier: Applier;
+  readonly #comparison: LocalComparison;
   readonly #listeners: ChangeListeners<V>;
   readonly #writes = new RemoteWrites();
   #settleReady: { resolve(): void; reject(error: Error): void } | undefined;
@@ -67,7 +72,7 @@ export class Subscriber<V> implements Subscription<V> {
   #final: StrataError | undefined;
   #pause: { readonly timer: Timer; go(): void } | undefined;
   #lastError: Error | undefined;
-  #counts = { connections: 0, receivedBytes: 0, sentBytes: 0, snapshots: 0, resumes: 0 };
+  #counts = { connections: 0, receivedBytes: 0, sentBytes: 0, ...NO_STARTS };
 
   constructor(to: Connector | Transport, local: Store<V>, options: SubscribeOptions<V>) {
     const primitives = primitivesOf(local, 'subscribe');
@@ -82,6 +87,7 @@ export class Subscriber<V> implements Subscription<V> {
     this.#listeners = new ChangeListeners((error) => this.#report(error));
     if (options.onChange !== undefined) this.#listeners.add('', options.onChange);
     this.#applier = this.#makeApplier();
+    this.#comparison = new LocalComparison(this.#side, options.prefix ?? '', this.#env);
     this.remote = remoteStore({
       local: primitives,
       env: { ...bound(this.#env), now: () => this.#sourceNow() },
@@ -96,7 +102,7 @@ export class Subscriber<V> implements Subscription<V> {
     // Whoever does not ask is told by onError.
     this.ready.catch(() => undefined);
     this.#readyTimer = this.#env.setTimer(() => this.#noAnswer(), this.#limits.timeoutMs);
-    this.#run().catch((error: unknown) => this.#finish(asStrataError(error)));
+    this.#run().catch((error: unknown) => this.#finish(asSubscribeError(error)));
   }
 
   status(): SubscriptionStatus {
@@ -220,11 +226,15 @@ export class Subscriber<V> implements Subscription<V> {
         head: (rev) => {
           this.#headRev = rev;
         },
+        range: (body) => this.#comparison.take(body),
         answer: (answer) => this.#writes.answered(answer),
       });
+      this.#comparison.begin(copy, this.#connection);
       return await this.#connection.ended;
     } catch (error) {
-      return { error: asStrataError(error) };
+      return { error: asSubscribeError(error) };
+    } finally {
+      this.#comparison.end();
     }
   }
 
@@ -238,8 +248,7 @@ export class Subscriber<V> implements Subscription<V> {
       rev: this.#at?.rev ?? 0,
     };
     this.#counts.connections++;
-    if (fresh) this.#counts.snapshots++;
-    else this.#counts.resumes++;
+    if (!fresh) this.#counts.resumes++;
     this.#headRev = head?.rev ?? 0;
     this.#target ??= head;
     this.#readyTimer?.cancel();
@@ -250,7 +259,7 @@ export class Subscriber<V> implements Subscription<V> {
         : this.#applier.checkSource(sourceId).then(
             () => true,
             (error: unknown) => {
-              connection?.step({ type: 'leave', error: asStrataError(error) });
+              connection?.step({ type: 'leave', error: asSubscribeError(error) });
               return false;
             },
           );
@@ -264,6 +273,8 @@ export class Subscriber<V> implements Subscription<V> {
   #take(group: Group, askedOver: string | undefined): void {
     const { sourceId = '', scope = '' } = this.#greeting ?? {};
     const origin = { sourceId, scope, askedOver };
+    if (group.fresh) this.#counts.snapshots++;
+    if (group.compared) this.#counts.reconciles++;
     this.#checked.then((isRight) => {
       if (isRight) this.#applier.push({ ...group, origin });
     });
@@ -377,12 +388,4 @@ function bound(env: Env): Env {
     randomBytes: (length) => env.randomBytes(length),
     setTimer: (fn, delayMs, options) => env.setTimer(fn, delayMs, options),
   };
-}
-
-function asStrataError(error: unknown): StrataError {
-  if (isStrataError(error)) return error;
-  return new StrataError('unavailable', 'subscribe: it failed', {
-    operation: 'subscribe',
-    cause: error,
-  });
 }

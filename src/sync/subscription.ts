@@ -59,8 +59,9 @@ export interface SubscriptionStatus {
   readonly connections: number;
   readonly receivedBytes: number;
   readonly sentBytes: number;
-  /** Snapshots and resumes, as the server decided. */
+  /** Snapshots, comparisons and resumes, as the server decided. */
   readonly snapshots: number;
+  readonly reconciles: number;
   readonly resumes: number;
   readonly lastError?: Error;
 }

@@ -47,6 +47,8 @@ export interface CompareOptions {
   readonly bucketKeys?: number;
   readonly fanOut?: number;
   readonly answerBytes?: number;
+  /** Part that may differ; default all. */
+  readonly differing?: number;
   expiresAt?(key: string): number | undefined;
   /** Sees every message. */
   seen?(message: unknown): void;
@@ -57,7 +59,9 @@ export function compareSets(theirs: Entries, own: Entries, options: CompareOptio
   const [held, mine] = [sortedKeys(theirs), sortedKeys(own)];
   const limits = { answerBytes, ...(fanOut !== undefined && { fanOut }) };
   const answerer = new Answerer(sums, new Fingerprinter(SEED), limits);
-  const asker = new Asker(new Fingerprinter(SEED), { lower: '', upper: undefined });
+  const { differing = Number.POSITIVE_INFINITY } = options;
+  const whole = { lower: '', upper: undefined };
+  const asker = new Asker(new Fingerprinter(SEED), whole, { differing });
   let [rounds, read] = [0, 0];
   for (;;) {
     const next: Next = asker.next();

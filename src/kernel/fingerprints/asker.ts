@@ -23,17 +23,17 @@ export interface AskerLimits {
   readonly depth: number;
   /** Ranges and keys that the other side may name altogether. */
   readonly named: number;
+  /** Of the entries on the larger side, the part that may differ. */
+  readonly differing: number;
 }
 
 const DEFAULTS: AskerLimits = {
-  wantedUnits: 4 * 1024 * 1024,
+  wantedUnits: 2 * 1024 * 1024,
   waiting: 256 * 1024,
   depth: 16,
   named: 32 * 1024 * 1024,
+  differing: 0.5,
 };
-
-/** When so many keys have been listed, their differences say how many there will be. */
-const TELLING_KEYS = 1_024;
 
 /** What the asker does next: asks, or is done, with the keys that differ in their order; or gives up, because too much does. */
 export type Next =
@@ -63,7 +63,8 @@ export class Asker {
   #asked: readonly Waiting[] = [];
   #wanted: string[] = [];
   #wantedUnits = 0;
-  #listed = 0;
+  /** Entries on the larger side, as far as is known. */
+  #total = 0;
   #named = 0;
 
   constructor(fingerprinter: Fingerprinter, whole: Span, limits: Partial<AskerLimits> = {}) {
@@ -73,8 +74,8 @@ export class Asker {
   }
 
   next(): Next {
-    const { wantedUnits, waiting } = this.#limits;
-    const differsMuch = this.#listed >= TELLING_KEYS && this.#wanted.length * 2 > this.#listed;
+    const { wantedUnits, waiting, differing } = this.#limits;
+    const differsMuch = this.#total > 0 && this.#wanted.length > this.#total * differing;
     if (differsMuch || this.#wantedUnits > wantedUnits || this.#waiting.length > waiting)
       return { do: 'give-up' };
     if (this.#waiting.length === 0) return { do: 'done', wanted: this.#wanted.sort(compareKeys) };
@@ -124,6 +125,7 @@ export class Asker {
         own[at]?.add(this.#fingerprinter.take(key, stamp));
       },
       end: () => {
+        if (depth === 1) this.#total = Math.max(countOf(sums), countOf(own));
         for (const [i, theirs] of sums.entries()) {
           if (isSameSum(theirs, own[i] as RunningSum)) continue;
           const lower = bounds[i - 1] ?? span.lower;
@@ -138,7 +140,6 @@ export class Asker {
       throw impossible(`a list of ${keys.length} keys`);
     checkKeys(keys, span, false);
     this.#name(keys.length);
-    this.#listed += keys.length;
     let at = 0;
     const theirsBelow = (key: string | undefined): void => {
       for (; at < keys.length; at++) {
@@ -171,4 +172,8 @@ export class Asker {
     this.#named += count;
     if (this.#named > this.#limits.named) throw impossible('too many ranges and keys');
   }
+}
+
+function countOf(sums: readonly { readonly count: number }[]): number {
+  return sums.reduce((count, sum) => count + sum.count, 0);
 }

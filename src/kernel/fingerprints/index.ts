@@ -1,10 +1,9 @@
-export { Answerer, type ScanRequest, type StampedKey } from './answerer.ts';
+export { Answerer, type ScanRequest } from './answerer.ts';
 export { Asker, type Comparison, type Next } from './asker.ts';
 export { Fingerprinter, type Seed } from './fingerprint.ts';
 export {
   type Answer,
   type Ask,
-  impossible,
   type ListPart,
   MAX_FAN_OUT,
   MAX_LISTED,

@@ -1,0 +1,145 @@
+import {
+  type Answer,
+  Answerer,
+  type Ask,
+  Fingerprinter,
+  RangeSums,
+  type ScanRequest,
+  type Seed,
+} from '../kernel/fingerprints/index.ts';
+import { Call } from '../store/call.ts';
+import type { Env } from '../store/env.ts';
+import { isStrataError } from '../store/errors.ts';
+import type { Position, Shape } from '../store/primitives.ts';
+import type { GroupSource } from './group-frames.ts';
+import { rangeOf, readRange, sourceStampOf } from './stamps.ts';
+
+/** An answer may have about so many bytes. */
+const ANSWER_BYTES = 64 * 1024;
+/** The longest that one scan may take. */
+const READ_TIMEOUT_MS = 300_000;
+const WHOLE = { lower: '', upper: undefined };
+
+/**
+ * Whether what a store shows in a scan is what its feed has told of or will tell of, in that order.
+ * A composition may show in one what is not yet in the other.
+ */
+export function isPlain({ parts }: Shape): boolean {
+  if (parts === undefined) return true;
+  const inner = Object.entries(parts);
+  return inner.every(([role, shape]) => role === 'inner' && isPlain(shape));
+}
+
+/**
+ * The sums of one scope of a store, for all subscribers that compare it: one reading of the whole
+ * store, the first time and after a change of epoch; then the feed tells which buckets to read again.
+ * Nothing is done while nobody compares.
+ */
+export class SourceSums {
+  readonly seed: Seed;
+  /** Subscribers that compare now. */
+  users = 0;
+  readonly #source: GroupSource;
+  readonly #prefix: string;
+  readonly #env: Env;
+  readonly #call: Call;
+  readonly #sums = new RangeSums();
+  readonly #fingerprinter: Fingerprinter;
+  /** Changes up to here are noted. */
+  #at: Position | undefined;
+  /** One after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(source: GroupSource, prefix: string, env: Env) {
+    this.#source = source;
+    this.#prefix = prefix;
+    this.#env = env;
+    this.#call = Call.background(env, 'publish');
+    const words = new DataView(env.randomBytes(16).slice().buffer);
+    this.seed = [0, 4, 8, 12].map((at) => words.getUint32(at)) as unknown as Seed;
+    this.#fingerprinter = new Fingerprinter(this.seed);
+  }
+
+  /** Entries in the scope, as far as they are known. */
+  get count(): number {
+    return this.#sums.count;
+  }
+
+  answerer(): Answerer {
+    return new Answerer(this.#sums, new Fingerprinter(this.seed), { answerBytes: ANSWER_BYTES });
+  }
+
+  /** Brings the sums up to date, and gives a position that nothing in them is older than. */
+  refresh(): Promise<Position> {
+    return this.#alone(async () => {
+      const { head } = await this.#source.side.feed.state(this.#call);
+      const at = await this.#noteChanges(head);
+      this.#at = at;
+      this.#sums.expire(this.#env.now());
+      // Spans that others were given must stay what they are.
+      if (this.users <= 1) this.#sums.compact();
+      const answerer = new Answerer(this.#sums, this.#fingerprinter, { answerBytes: 0 });
+      await this.#read(answerer.bringUpToDate(WHOLE));
+      return at;
+    });
+  }
+
+  answer(answerer: Answerer, ask: Ask): Promise<Answer | 'unknown'> {
+    return this.#alone(() => this.#read(answerer.answer(ask)));
+  }
+
+  close(): void {
+    this.#call.end('closed');
+  }
+
+  /** Notes what changed up to the head, or forgets everything where that cannot be told. */
+  async #noteChanges(head: Position): Promise<Position> {
+    let at = this.#at;
+    this.#at = undefined;
+    try {
+      while (at !== undefined && (at.epoch !== head.epoch || at.rev < head.rev))
+        at = await this.#noteGroup(at);
+    } catch (error) {
+      if (!isStrataError(error, 'cursor-expired')) throw error;
+      at = undefined;
+    }
+    if (at === undefined) this.#sums.clear();
+    return at ?? head;
+  }
+
+  async #noteGroup(after: Position): Promise<Position | undefined> {
+    const { side, scope } = this.#source;
+    let end: Position | undefined;
+    for await (const page of side.feed.read(after, this.#call)) {
+      end = page.end;
+      for (const { key } of page.changes) if (scope.accepts(key)) this.#sums.touch(key);
+    }
+    return end;
+  }
+
+  async #read<T>(steps: Generator<ScanRequest, T>): Promise<T> {
+    const { side, scope, storeId } = this.#source;
+    const epochOf = (rev: number): string => side.feed.epochOf(rev);
+    let step = steps.next();
+    for (; step.done !== true; step = steps.next()) {
+      const { span, add } = step.value;
+      const range = rangeOf(span, this.#prefix);
+      // A store that hangs must not hold up all who come later.
+      const call = new Call(this.#env, 'publish', undefined, { timeoutMs: READ_TIMEOUT_MS });
+      const release = this.#call.onEnd(() => call.end('closed'));
+      const done = readRange(side.entries, range, call, (entry) => {
+        const { key, expiresAt } = entry;
+        if (scope.accepts(key))
+          add({ key, stamp: sourceStampOf(entry, storeId, epochOf), expiresAt });
+      });
+      await call.guard(done).finally(release);
+    }
+    return step.value;
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+}
