@@ -1,12 +1,16 @@
 import { chain } from '../../kernel/awaitable.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
+import type { Entry } from '../../store/entry.ts';
 import type { Env } from '../../store/env.ts';
 import type { Primitives, Write } from '../../store/primitives.ts';
 import { type CopyState, CopyStates } from './copy-state.ts';
 import { FrontTrust } from './front-trust.ts';
 import type { KnownMisses } from './known-misses.ts';
 import { appliedNothing, type Door } from './parts.ts';
+
+/** In place of an answer of the front about one key, of which it may well have nothing. */
+export const NO_ANSWER: unique symbol = Symbol('no answer');
 
 /** What the front is to hold of a key. */
 export interface Step<V> {
@@ -119,27 +123,44 @@ export class FrontCopies<V> {
       );
   }
 
+  /** What the front has of a key, or `NO_ANSWER` where it fails or takes too long. */
+  askedOne(
+    door: Door<V>,
+    key: string,
+    call: Call,
+  ): Awaitable<Entry<V> | undefined | typeof NO_ANSWER> {
+    return this.#asked([key], () => door.readOne(key, call), NO_ANSWER);
+  }
+
   /** An answer of the front about keys, or `undefined` where it fails or takes too long. */
   asked<T>(keys: readonly string[], ask: () => Awaitable<T>): Awaitable<T | undefined> {
-    if (this.#trust.away) return this.#unanswered(keys);
+    return this.#asked(keys, ask, undefined);
+  }
+
+  #asked<T, N>(keys: readonly string[], ask: () => Awaitable<T>, none: N): Awaitable<T | N> {
+    const unanswered = (): N => {
+      this.#unanswered(keys);
+      return none;
+    };
+    if (this.#trust.away) return unanswered();
     let answer: Awaitable<T>;
     try {
       answer = ask();
     } catch (error) {
       this.#onError(error);
-      return this.#unanswered(keys);
+      return unanswered();
     }
     if (!(answer instanceof Promise)) return answer;
     const call = this.#newCall();
     return call.guard(answer).catch((error: unknown) => {
       if (call.ended !== undefined) this.#trust.missed();
       this.#onError(error);
-      return this.#unanswered(keys);
+      return unanswered();
     });
   }
 
   /** What the back says now must not be followed by an older copy. */
-  #unanswered(keys: readonly string[]): undefined {
+  #unanswered(keys: readonly string[]): void {
     if (!this.follows) return;
     for (const key of keys) {
       const state = this.states.open(key);

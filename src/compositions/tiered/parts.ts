@@ -84,12 +84,13 @@ export class BackCall extends Call {
     const result = work(this);
     if (!(result instanceof Promise)) return result;
     this.pending = result;
+    const forget = this.#whole.onEnd(() => this.end('aborted'));
     const done = (): void => {
       this.pending = undefined;
+      forget();
     };
     result.then(done, done);
-    const forget = this.#whole.onEnd(() => this.end('aborted'));
-    return this.guard(result).finally(forget);
+    return this.guard(result);
   }
 }
 

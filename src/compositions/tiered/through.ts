@@ -7,7 +7,7 @@ import type { CommitOutcome, Write } from '../../store/primitives.ts';
 import { type CopyTimes, fromCopy, type Source, toCopy } from './copies.ts';
 import type { CopyState } from './copy-state.ts';
 import type { Worth } from './freshness.ts';
-import { removal, type Step } from './front-copies.ts';
+import { NO_ANSWER, removal, type Step } from './front-copies.ts';
 import { Loads } from './loads.ts';
 import { appliedNothing, type Door, isAway } from './parts.ts';
 import type { ThroughSetup } from './through-setup.ts';
@@ -43,15 +43,10 @@ export class Through<V> {
     const { copies } = this.#setup;
     if (call.fresh || !copies.serves(key)) return this.#loads.one(key, call);
     if (copies.states.misses?.has(key) === true) return undefined;
-    const asked = copies.asked([key], () =>
-      chain(this.#front.readOne(key, call), (copy) => ({ copy })),
-    );
-    return chain(asked, (answer) => {
-      // A front that does not answer does not say that there is no such key.
-      if (answer === undefined) return this.#loads.one(key, call);
-      const { copy } = answer;
-      return copy === undefined ? this.#missed(key, call) : this.#served(copy, call);
-    });
+    const answer = copies.askedOne(this.#front, key, call);
+    return answer instanceof Promise
+      ? answer.then((copy) => this.#answered(key, copy, call))
+      : this.#answered(key, answer, call);
   }
 
   readMany(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]> {
@@ -147,6 +142,16 @@ export class Through<V> {
         throw error;
       },
     );
+  }
+
+  #answered(
+    key: string,
+    copy: Entry<V> | undefined | typeof NO_ANSWER,
+    call: Call,
+  ): Awaitable<Entry<V> | undefined> {
+    // A front that does not answer does not say that there is no such key.
+    if (copy === NO_ANSWER) return this.#loads.one(key, call);
+    return copy === undefined ? this.#missed(key, call) : this.#served(copy, call);
   }
 
   #worthOf(copy: Entry<V>): Worth {

@@ -133,9 +133,13 @@ export function commonOf<V>(
 
 /** What is under way in a tiered store, and whether it still takes calls. */
 export class Traffic {
-  readonly #underWay = new Set<Promise<unknown>>();
   readonly #env: Env;
+  #underWay = 0;
   #closing = false;
+  #idle: (() => void) | undefined;
+  readonly #done = (): void => {
+    if (--this.#underWay === 0) this.#idle?.();
+  };
 
   constructor(env: Env) {
     this.#env = env;
@@ -149,20 +153,21 @@ export class Traffic {
     }
     const result = work();
     if (!(result instanceof Promise)) return result;
-    const done = (): void => {
-      this.#underWay.delete(result);
-    };
-    this.#underWay.add(result);
-    result.then(done, done);
+    this.#underWay++;
+    result.then(this.#done, this.#done);
     return result;
   }
 
   /** Takes no more calls; waits for those under way, but not for ever. */
   async end(timeoutMs: number): Promise<void> {
     this.#closing = true;
+    if (this.#underWay === 0) return;
+    const idle = new Promise<void>((resolve) => {
+      this.#idle = resolve;
+    });
     const call = new Call(this.#env, 'close', undefined, { timeoutMs });
     // What hangs then is left to the close of the part in which it does.
-    await call.guard(Promise.allSettled(this.#underWay)).catch(() => {});
+    await call.guard(idle).catch(() => {});
   }
 }
 
