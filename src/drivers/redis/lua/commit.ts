@@ -41,6 +41,8 @@ end
 call('ZCARD', EXPIRY)
 local known = call('LLEN', COMMITS)
 local rev, seq = state.rev, state.seq
+local floor0, floorSeq0, log0, log1, tombBytes0 =
+  state.floor, state.floorSeq, state.log0, state.log1, state.tombBytes
 -- The log only saves work: one that somebody removed is begun again.
 local logLost = call('LLEN', LOG) ~= state.log2 - state.log1
 call('LLEN', OLDLOG)
@@ -291,9 +293,13 @@ else
   end
 end
 if state.tombBytes > tombCap then forget(state, now, tombCap, tombMs, 256 + buries) end
-call('HSET', META, 'rev', rev, 'id', state.id, 'seq', seq,
-  'floor', state.floor, 'floorSeq', state.floorSeq, 'log0', state.log0, 'log1', state.log1,
-  'log2', state.log2, 'logged', logBytes, 'tombBytes', state.tombBytes)
+call('HSET', META, 'rev', rev, 'id', state.id, 'seq', seq, 'log2', state.log2, 'logged', logBytes)
+-- Most commits leave these as they are, and each costs its way into text.
+if state.floor ~= floor0 or state.floorSeq ~= floorSeq0 or state.log0 ~= log0
+  or state.log1 ~= log1 or state.tombBytes ~= tombBytes0 then
+  call('HSET', META, 'floor', state.floor, 'floorSeq', state.floorSeq, 'log0', state.log0,
+    'log1', state.log1, 'tombBytes', state.tombBytes)
+end
 call('PUBLISH', channel, rev)
 return reply
 `;
