@@ -1,4 +1,5 @@
-import { Asker, type Comparison, Fingerprinter } from '../kernel/fingerprints/index.ts';
+import { Asker, type Comparison } from '../kernel/fingerprints/asker.ts';
+import { Fingerprinter } from '../kernel/fingerprints/fingerprint.ts';
 import { Call } from '../store/call.ts';
 import type { Env } from '../store/env.ts';
 import { isCopy } from './apply-group.ts';

@@ -1,3 +1,4 @@
+import type { Seed } from '../kernel/fingerprints/fingerprint.ts';
 import {
   type Answer,
   type Ask,
@@ -6,10 +7,9 @@ import {
   MAX_LISTED,
   MAX_SPANS,
   type Part,
-  type Seed,
   type Span,
   type SplitPart,
-} from '../kernel/fingerprints/index.ts';
+} from '../kernel/fingerprints/messages.ts';
 import { MAX_KEY_BYTES } from '../store/capabilities.ts';
 import { ByteReader, ByteWriter, malformed } from './wire.ts';
 

@@ -1,4 +1,5 @@
-import type { Answer, Answerer, Ask } from '../kernel/fingerprints/index.ts';
+import type { Answerer } from '../kernel/fingerprints/answerer.ts';
+import type { Answer, Ask } from '../kernel/fingerprints/messages.ts';
 import { isStrataError } from '../store/errors.ts';
 import { compareKeys } from '../store/keys.ts';
 import type { Position } from '../store/primitives.ts';

@@ -1,12 +1,7 @@
-import {
-  type Answer,
-  Answerer,
-  type Ask,
-  Fingerprinter,
-  RangeSums,
-  type ScanRequest,
-  type Seed,
-} from '../kernel/fingerprints/index.ts';
+import { Answerer, type ScanRequest } from '../kernel/fingerprints/answerer.ts';
+import { Fingerprinter, type Seed } from '../kernel/fingerprints/fingerprint.ts';
+import type { Answer, Ask } from '../kernel/fingerprints/messages.ts';
+import { RangeSums } from '../kernel/fingerprints/range-sums.ts';
 import { Call } from '../store/call.ts';
 import type { Env } from '../store/env.ts';
 import { isStrataError } from '../store/errors.ts';

@@ -1,4 +1,4 @@
-import type { Span } from '../kernel/fingerprints/index.ts';
+import type { Span } from '../kernel/fingerprints/messages.ts';
 import type { Call } from '../store/call.ts';
 import type { Entry, EntryHead, Origin } from '../store/entry.ts';
 import { FIRST_USER_KEY, intersect, type KeyRange, prefixBounds } from '../store/keys.ts';

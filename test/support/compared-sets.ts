@@ -1,13 +1,9 @@
 /** Two sets of entries in memory, compared as two sides of a connection do. */
-import {
-  Answerer,
-  Asker,
-  Fingerprinter,
-  type Next,
-  RangeSums,
-  type Seed,
-  type Span,
-} from '../../src/kernel/fingerprints/index.ts';
+import { Answerer } from '../../src/kernel/fingerprints/answerer.ts';
+import { Asker, type Next } from '../../src/kernel/fingerprints/asker.ts';
+import { Fingerprinter, type Seed } from '../../src/kernel/fingerprints/fingerprint.ts';
+import type { Span } from '../../src/kernel/fingerprints/messages.ts';
+import { RangeSums } from '../../src/kernel/fingerprints/range-sums.ts';
 import { compareKeys } from '../../src/store/keys.ts';
 
 /** Stamps by key. */

@@ -8,8 +8,11 @@ import {
   sortedKeys,
 } from '../../../test/support/compared-sets.ts';
 import { compareKeys } from '../../store/keys.ts';
+import { Answerer } from './answerer.ts';
+import { Asker } from './asker.ts';
 import { Fingerprinter, isSameSum, RunningSum, type Seed } from './fingerprint.ts';
-import { Answerer, Asker, MAX_LISTED, MAX_SPANS, type Part, RangeSums } from './index.ts';
+import { MAX_LISTED, MAX_SPANS, type Part } from './messages.ts';
+import { RangeSums } from './range-sums.ts';
 
 const SEED: Seed = [1, 2, 3, 4];
 const whole = { lower: '', upper: undefined };
