@@ -31,7 +31,7 @@ export interface BackWinsSetup<V> {
   give(entry: Entry<V>): Entry<V>;
   own(value: V): V;
   /** The front's copy of a key is not what the back holds. */
-  uncopy(key: string): void;
+  uncopy(keys: readonly string[]): void;
   /** A commit of the store's own is pending from now on, instead of a write. */
   took(record: JournalRecord<V>, instead: PendingWrite<V>): void;
   settle(write: PendingWrite<V>, base: Base): void;
@@ -107,7 +107,7 @@ export class BackWins<V> {
         pending.add(record.seq, [], record.bytes);
         feed.add(pastOf(record, journal.epoch));
       }
-      uncopy(key);
+      uncopy([key]);
       settle(write, write.base);
       onFlushed();
     };

@@ -120,7 +120,7 @@ function worldOf<V>(given: TieredParts<V>): World<V> {
     fenceValue: values.sample(),
     commit: async (writes, call) => through.primitives.commit(writes, call),
     look: async (keys, call) => back.readMany(keys, call),
-    uncopy: (key) => through.distrust?.([key]),
+    uncopy: (keys) => through.distrust?.(keys),
     give: (entry) => ({ ...entry, value: values.apart(entry.value) }),
     own: (value) => values.apart(value),
     onEvent: parts.onEvent,

@@ -41,7 +41,7 @@ export interface BehindSetup<V> {
   commit(writes: readonly Write<V>[], call: Call): Promise<CommitOutcome>;
   look(keys: readonly string[], call: Call): Promise<readonly (Entry<V> | undefined)[]>;
   /** The front's copy of a key is not what the back holds. */
-  uncopy(key: string): void;
+  uncopy(keys: readonly string[]): void;
   /** An entry for the application, past the facade that would copy it. */
   give(entry: Entry<V>): Entry<V>;
   /** A value of the application's, likewise. */
@@ -218,7 +218,7 @@ export class Behind<V> {
     // What was pending is in the hands of the new owner: what it makes of it is seen in the back.
     for (const key of this.pending.abandon()) {
       this.views.touch(key);
-      this.#setup.uncopy(key);
+      this.#setup.uncopy([key]);
     }
   }
 
@@ -230,9 +230,9 @@ export class Behind<V> {
     this.#sequencer = this.#newSequencer();
     this.#flusher = this.#newFlusher(this.#sequencer);
     for (const record of dueOf(records)) this.#recover(record);
-    // A copy that outlived the process may be older than what was found in the back.
-    for (const { key, adopted } of records.flatMap(({ writes }) => writes))
-      if (adopted === true) this.#setup.uncopy(key);
+    // A copy that outlived the process may be older than what the back holds already.
+    const written = records.flatMap(({ writes }) => writes.map(({ key }) => key));
+    if (written.length > 0) this.#setup.uncopy([...new Set(written)]);
     for (const record of lastRun(records, lastSeq)) feed.add(pastOf(record, epoch));
     const { size: keys, bytes } = this.pending;
     if (keys > 0) onEvent({ type: 'recovered', keys, bytes });
