@@ -62,9 +62,28 @@ export class Lookups<T> {
   #sendAll(port: RedisPort): void {
     const waiting = this.#waiting;
     this.#waiting = [];
+    if (waiting.length === 1) {
+      this.#sendOne(port, waiting[0] as Waiting<T>);
+      return;
+    }
     const step = Math.max(1, Math.min(MOST_KEYS, Math.floor(REPLY_BYTES / this.#bytesPerKey)));
     for (let at = 0; at < waiting.length; at += step)
       void this.#send(port, waiting.slice(at, at + step));
+  }
+
+  #sendOne(port: RedisPort, { key, call, resolve, reject }: Waiting<T>): void {
+    port.send(['HMGET', this.#engine.layout.data, ...this.#lookup.fields(key)]).then(
+      (reply) => {
+        const values = reply as unknown[];
+        this.#learn(values, 1);
+        try {
+          resolve(this.#lookup.decode(key, values, this.#engine.env.now()));
+        } catch (error) {
+          reject(error);
+        }
+      },
+      (error: unknown) => reject(this.#engine.connection.failure(error, call)),
+    );
   }
 
   async #send(port: RedisPort, group: readonly Waiting<T>[]): Promise<void> {

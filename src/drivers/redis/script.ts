@@ -48,9 +48,9 @@ export function runScript(
   keys: readonly string[],
   args: readonly RedisWord[],
 ): Promise<unknown> {
-  const rest = [String(keys.length), ...keys, ...args];
-  return port.send(['EVALSHA', sha, ...rest]).catch((error: unknown) => {
+  const words = ['EVALSHA', sha, String(keys.length), ...keys, ...args];
+  return port.send(words).catch((error: unknown) => {
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-    return port.send(['EVAL', source, ...rest]);
+    return port.send(['EVAL', source, ...words.slice(2)]);
   });
 }

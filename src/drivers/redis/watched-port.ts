@@ -25,9 +25,8 @@ export class WatchedPort implements RedisPort {
     this.#onError = onError;
     this.#settled = () => {
       this.#heardMs = systemEnv.monotonicMs();
-      if (--this.#owed > 0) return;
-      this.#timer?.cancel();
-      this.#timer = undefined;
+      // The timer stays: a command that follows soon needs no other.
+      if (--this.#owed > 0 || this.#idle.length === 0) return;
       const idle = this.#idle;
       this.#idle = [];
       for (const fn of idle) fn();
@@ -45,7 +44,7 @@ export class WatchedPort implements RedisPort {
   send(words: readonly RedisWord[]): Promise<unknown> {
     if (this.#owed++ === 0) {
       this.#heardMs = systemEnv.monotonicMs();
-      this.#watch();
+      if (this.#timer === undefined) this.#watch();
     }
     const reply = this.#port.send(words);
     reply.then(this.#settled, this.#failed);
