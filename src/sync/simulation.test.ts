@@ -22,7 +22,8 @@ type Step =
   | { readonly do: 'fail'; readonly who: number; readonly applied: boolean }
   | { readonly do: 'write'; readonly who: number; readonly key: number }
   | { readonly do: 'pass'; readonly ms: number }
-  | { readonly do: 'epoch' };
+  /** With `cut` the server is gone for a moment, as after a restore. */
+  | { readonly do: 'epoch'; readonly cut: boolean };
 
 const who = fc.nat(2);
 const key = fc.nat(11);
@@ -56,7 +57,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('write' as const), who, key }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.nat(300) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('epoch' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('epoch' as const), cut: fc.boolean() }) },
 );
 
 function stateOf(store: StoreWithBlocking<Uint8Array>): string {
@@ -205,8 +206,10 @@ async function run(seed: number, steps: readonly Step[]): Promise<void> {
     else if (next.do === 'batch')
       await store.setMany(next.keys.map((key) => [name(key), bytes(`${n++}`)]));
     else if (next.do === 'pass') await env.advance(next.ms);
-    else if (next.do === 'epoch') await epochs.renew();
-    else if (member === undefined || !('who' in next)) return;
+    else if (next.do === 'epoch') {
+      if (next.cut) for (const { line } of members) line.cut();
+      await epochs.renew();
+    } else if (member === undefined || !('who' in next)) return;
     else if (next.do === 'cut') member.line.cut();
     else if (next.do === 'hold') member.line.hold();
     else if (next.do === 'release') member.line.release(2);
