@@ -5,6 +5,8 @@ export {
   copyKeys,
   type DeadLetter,
   type Pending,
+  type ReadPolicy,
+  type TieredControls,
   type TieredEvent,
   type TieredOptions,
   type TieredStatus,
@@ -14,6 +16,7 @@ export {
   type WarmOptions,
   type WarmProgress,
   type WarmStrategy,
+  type WritePolicy,
   warm,
   warmReachable,
 } from './compositions/tiered/index.ts';
