@@ -16,7 +16,7 @@ import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../../src/te
 
 export type PartName = 'front' | 'back' | 'journal';
 export const PARTS: readonly PartName[] = ['front', 'back', 'journal'];
-export const LEASE_MS = 200;
+export const LEASE_MS = 600;
 
 type Wait = (step: string) => Promise<unknown>;
 
