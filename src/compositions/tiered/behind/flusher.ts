@@ -5,6 +5,7 @@ import type { StrataError } from '../../../store/errors.ts';
 import type { CommitOutcome, Write } from '../../../store/primitives.ts';
 import { randomId } from '../../../store/version.ts';
 import { type Base, OWN, versionOf } from './base.ts';
+import { DoubtfulWindows } from './doubtful-windows.ts';
 import { type Fence, fenceKey, fenceWrite, readFence } from './fence.ts';
 import { asFailure, isPermanent, mayBeApplied, Slowness, tookTooLong } from './flush-failures.ts';
 import { backWrite, flushTimeoutMs, judge, needsLook, type Verdict } from './flush-plan.ts';
@@ -39,8 +40,7 @@ export class Flusher<V> {
   #fence: Fence | null | undefined;
   /** The highest commit that the back is known to have taken. */
   #confirmed = 0;
-  /** Windows of which it is not known whether the back has them, by their names. */
-  readonly #doubtful = new Map<string, readonly Sending<V>[]>();
+  readonly #doubtful = new DoubtfulWindows<V>();
   readonly #slowness = new Slowness();
   #running: Promise<void> | undefined;
   #stopped: StrataError | undefined;
@@ -158,23 +158,24 @@ export class Flusher<V> {
     const chunk = left.slice(0, size);
     const sending = await this.#prepare(chunk);
     if (this.#stopped !== undefined) return 0;
-    if (sending.length === 0) {
-      this.#tellWaits();
-      return 0;
-    }
+    if (sending.length === 0) this.#tellWaits();
+    if (sending.length === 0) return 0;
     const writes = sending.map(({ write }) => write);
-    const name = randomId(this.#setup.env);
+    const sent = sending.map(({ pending }) => pending);
+    const name = this.#doubtful.nameOf(sent) ?? randomId(this.#setup.env);
     const last = chunk[chunk.length - 1] as PendingWrite<V>;
     const next = left[size];
     // A commit of which something is left is not in the back yet.
     const seq = next === undefined ? last.rev : next.rev - 1;
     const to = { epoch, seq, window: name };
     if (fenced) writes.push(fenceWrite(this.#fenceKey, this.#fenceValue, to, this.#fence ?? null));
-    const done = await this.#commit(writes, name, sending);
+    const done = await this.#commit(writes, name, sent);
     if (fenced) {
       const version = done.outcomes[sending.length]?.entry?.version ?? '';
       this.#fence = version === '' ? undefined : { ...to, version };
       this.#confirmed = Math.max(this.#confirmed, seq);
+      // Their condition on the fence fails from now on.
+      this.#doubtful.clear();
     }
     sending.forEach(({ pending: write }, i) => {
       settle(write, this.#baseAfter(write, done.outcomes[i]?.entry));
@@ -185,7 +186,7 @@ export class Flusher<V> {
   async #commit(
     writes: readonly Write<V>[],
     name: string,
-    sending: readonly Sending<V>[],
+    sent: readonly PendingWrite<V>[],
   ): Promise<CommitOutcome> {
     const { timeoutMs, usualMs } = this.#setup;
     const neededMs = flushTimeoutMs(timeoutMs, writes) * this.#slowness.factor;
@@ -199,7 +200,7 @@ export class Flusher<V> {
       // A back that needs longer for so much is given longer the next time.
       this.#slowness.failed(error);
       if (mayBeApplied(error)) {
-        this.#doubtful.set(name, sending);
+        if (this.#setup.fenced) this.#doubtful.add(name, sent);
         this.#fence = undefined;
       }
       throw error;
@@ -238,7 +239,7 @@ export class Flusher<V> {
     if (landed !== undefined && fence !== null) {
       this.#fence = fence;
       this.#confirmed = Math.max(known, fence.seq);
-      for (const { pending: write } of landed) settle(write, OWN);
+      for (const write of landed) settle(write, OWN);
       this.#flushed(landed.length, this.#setup.env.monotonicMs());
       return true;
     }
