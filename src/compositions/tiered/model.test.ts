@@ -5,7 +5,8 @@
  */
 import * as fc from 'fast-check';
 import { beforeAll, describe, it } from 'vitest';
-import { commands, setups, TieredModelRun } from '../../../test/support/tiered-model-run.ts';
+import { commands, setups } from '../../../test/support/tiered-model-commands.ts';
+import { TieredModelRun } from '../../../test/support/tiered-model-run.ts';
 import { loadBehind } from './late-behind.ts';
 
 // Loading takes real time, which simulated time does not wait for.
