@@ -32,3 +32,71 @@ describe('a front that outlives the process', () => {
       await world.store.close();
     });
 });
+
+describe('a delete that finds nothing, write behind', () => {
+  for (const keepsFront of [false, true])
+    it(`is not undone by a copy on its way into a front that ${keepsFront ? 'stays' : 'goes'}`, async () => {
+      await loadBehind();
+      const held: (() => void)[] = [];
+      let holds = true;
+      const world = new TieredModelWorld({
+        options: { write: 'behind', read: 'front-first' },
+        keepsFront,
+        late: { ...PROMPT, front: true },
+        wait: (step) =>
+          new Promise<void>((go) => {
+            if (holds && step === 'front commit set b') held.push(go);
+            else go();
+          }),
+      });
+      const { env, inBack, inFront } = world;
+      inBack.blocking.set('b', 'old');
+      const reading = world.store.get('b');
+      await env.advance(0);
+      expect(held).toHaveLength(1);
+      // Somebody else was quicker.
+      inBack.blocking.delete('b');
+      const deleting = world.store.delete('b');
+      await env.advance(0);
+      holds = false;
+      for (const go of held) go();
+      await env.advance(1);
+      expect(await reading).toBe('old');
+      expect(await deleting).toBe(false);
+      if (keepsFront) expect(inFront.blocking.get('b')).toBeUndefined();
+      expect(await world.store.get('b')).toBeUndefined();
+      await world.store.close();
+    });
+
+  it('is not undone by a copy that came after the front had been asked', async () => {
+    await loadBehind();
+    const held: (() => void)[] = [];
+    let holds = true;
+    const world = new TieredModelWorld({
+      options: { write: 'behind', read: 'front-first' },
+      keepsFront: false,
+      late: { ...PROMPT, front: true },
+      wait: (step) =>
+        new Promise<void>((go) => {
+          if (holds && step === 'front read b answers') held.push(go);
+          else go();
+        }),
+    });
+    const { env, inBack } = world;
+    inBack.blocking.set('b', 'old');
+    const reading = world.store.get('b');
+    const deleting = world.store.delete('b');
+    await env.advance(0);
+    expect(held).toHaveLength(2);
+    // The reader hears first, and its copy stands before the delete hears that there was none.
+    held.shift()?.();
+    holds = false;
+    expect(await reading).toBe('old');
+    await env.advance(0);
+    inBack.blocking.delete('b');
+    held.shift()?.();
+    expect(await deleting).toBe(false);
+    expect(await world.store.get('b')).toBeUndefined();
+    await world.store.close();
+  });
+});

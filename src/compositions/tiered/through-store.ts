@@ -83,7 +83,7 @@ export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
     fenced: copies.fenced,
     pending: NO_PENDING,
   });
-  const distrust = (keys: readonly string[]): void => void through.distrust(keys);
+  const distrust: Policy<V>['distrust'] = (keys) => through.distrust(keys);
   const copiesOf: Policy<V>['copies'] = (keys, call) => through.copies(keys, call);
   return {
     primitives,

@@ -36,8 +36,11 @@ export interface Policy<V> {
   status(): TieredStatus;
   /** What the front has of keys, and nothing of those in doubt; never asks the back. */
   copies?(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]>;
-  /** The front's copies of keys are not what the back holds: they are not served any more. */
-  distrust?(keys: readonly string[]): void;
+  /**
+   * The front's copies of keys are not what the back holds: from now on they are not served any
+   * more. Settles when the front is rid of them, as far as it lets itself be; never fails.
+   */
+  distrust?(keys: readonly string[]): Awaitable<unknown>;
   /** How the front is warmed beside everything else; absent where it cannot be. */
   readonly warming?: WarmTarget<V>;
   /** Absent where nothing is ever pending. */

@@ -3,7 +3,12 @@ import type { Awaitable } from '../../../store/awaitable.ts';
 import { Call } from '../../../store/call.ts';
 import type { Entry } from '../../../store/entry.ts';
 import type { KeyRange } from '../../../store/keys.ts';
-import type { BlockingPrimitives, Primitives } from '../../../store/primitives.ts';
+import type {
+  BlockingPrimitives,
+  CommitOutcome,
+  Primitives,
+  Write,
+} from '../../../store/primitives.ts';
 import { throughPolicy } from '../through-store.ts';
 import { commonOf, type Policy, type TieredParts, Traffic } from '../tiered-parts.ts';
 import { Behind } from './behind.ts';
@@ -52,7 +57,10 @@ export function behindPolicy<V>(given: TieredParts<V>): Policy<V> {
     commit: (writes, call) =>
       traffic.run(call, () => {
         const owned = world.values.own(writes, call.operation);
-        return whenOpen(call, () => behind.sequencer(call.operation).commit(owned, call));
+        return whenOpen(call, async () => {
+          const done = await behind.sequencer(call.operation).commit(owned, call);
+          return chain(uncopyAbsent(world, owned, done), () => done);
+        });
       }),
     feed,
     ...(blocking !== undefined && { blocking }),
@@ -120,7 +128,7 @@ function worldOf<V>(given: TieredParts<V>): World<V> {
     fenceValue: values.sample(),
     commit: async (writes, call) => through.primitives.commit(writes, call),
     look: async (keys, call) => back.readMany(keys, call),
-    uncopy: (keys) => through.distrust?.(keys),
+    uncopy: (keys) => void through.distrust?.(keys),
     give: (entry) => ({ ...entry, value: values.apart(entry.value) }),
     own: (value) => values.apart(value),
     onEvent: parts.onEvent,
@@ -229,6 +237,24 @@ function readsOf<V>(world: World<V>): Reads<V> {
   };
 }
 
+/**
+ * A delete that found nothing writes nothing, so that no flush takes the front's copy out. There may
+ * be one all the same, on its way or older than what the back has just said. A front that is read
+ * alone has let go of it already, when the delete looked past it.
+ */
+function uncopyAbsent<V>(
+  { parts, through, behind }: World<V>,
+  writes: readonly Write<V>[],
+  { outcomes }: CommitOutcome,
+): Awaitable<unknown> {
+  if (parts.read === 'front-only') return undefined;
+  const keys = writes
+    .filter(({ type }, i) => type === 'delete' && outcomes[i]?.existed === false)
+    .map(({ key }) => key)
+    .filter((key) => behind.pending.get(key) === undefined);
+  return keys.length === 0 ? undefined : through.distrust?.([...new Set(keys)]);
+}
+
 function overlayOf<V>({ pending }: Behind<V>): Overlay {
   return {
     get size() {
@@ -293,7 +319,9 @@ function blockingOf<V>(world: World<V>): BlockingPrimitives<V> | undefined {
     },
     commit: (writes, operation) => {
       const owned = values.own(writes, operation);
-      return behind.sequencer(operation).commitNow(owned, operation, meet);
+      const done = behind.sequencer(operation).commitNow(owned, operation, meet);
+      void uncopyAbsent(world, owned, done);
+      return done;
     },
     state: () => {
       behind.sequencer('cursor');
