@@ -178,7 +178,10 @@ export class FrontCopies<V> {
 
   /** Leaves the front to whoever uses it next: without the copies that only this store knows to be in doubt. */
   async leave(door: Door<V>): Promise<void> {
-    const doubtful = [...this.states.all()].filter(({ fenced, writers }) => fenced || writers > 0);
+    // Who reads may have been given what is newer than a copy that is not replaced any more.
+    const doubtful = [...this.states.all()].filter(
+      ({ fenced, writers, readings }) => fenced || writers > 0 || (readings > 0 && !this.#alone),
+    );
     const call = this.#newCall();
     try {
       if (!this.#trust.whole) await this.#trust.empty();

@@ -100,3 +100,34 @@ describe('a delete that finds nothing, write behind', () => {
     await world.store.close();
   });
 });
+
+describe('a store that is closed before the copy of what it gave is stored', () => {
+  it('leaves no older copy to the next one', async () => {
+    const held: (() => void)[] = [];
+    let holds = false;
+    const world = new TieredModelWorld({
+      options: { write: 'through', read: 'front-first' },
+      keepsFront: true,
+      late: { ...PROMPT, back: true },
+      wait: (step) =>
+        new Promise<void>((go) => {
+          if (holds && step.includes('head')) held.push(go);
+          else go();
+        }),
+    });
+    const { env, inBack } = world;
+    await world.store.set('a', 'old');
+    await world.store.close();
+    world.restart();
+    await inBack.set('a', 'new');
+    holds = true;
+    expect(await world.store.get('a', { fresh: true })).toBe('new');
+    expect(held).not.toHaveLength(0);
+    const closing = world.store.close();
+    await env.advance(10_000);
+    await closing;
+    world.restart();
+    expect(await world.store.get('a')).toBe('new');
+    await world.store.close();
+  });
+});
