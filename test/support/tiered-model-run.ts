@@ -44,7 +44,9 @@ export class TieredModelRun extends TieredModelCalls {
     const [copy, truth] = [inFront.blocking.get(key), inBack.blocking.get(key)];
     if (this.rules.write !== 'front-only') {
       if (truth !== shown) throw new Error(`the back has ${key}=${truth}, and ${shown} is shown`);
-      if (copy !== undefined && copy !== truth)
+      // A front that is read alone is not filled again: what is fenced in it stays, and is not served.
+      const fenced = this.rules.read === 'front-only' && store.status().fenced > 0;
+      if (copy !== undefined && copy !== truth && !fenced)
         throw new Error(`the front has ${key}=${copy}, the back ${truth}`);
     } else if (truth !== undefined && this.model.writeOf(key, truth)?.own === true)
       throw new Error(`an overlay has written ${key}=${truth} to the back`);

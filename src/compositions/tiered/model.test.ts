@@ -15,6 +15,8 @@ beforeAll(async () => {
 });
 
 const RUNS = 2_000;
+/** The same runs each time; another seed by STRATAKV_SEED, or `random`. */
+const SEED = process.env.STRATAKV_SEED ?? '1';
 
 describe('agrees with a plain map of what may be read', () => {
   for (const write of ['through', 'around', 'front-only'] as const)
@@ -29,6 +31,7 @@ describe('agrees with a plain map of what may be read', () => {
           }),
           {
             numRuns: RUNS,
+            ...(SEED !== 'random' && { seed: Number(SEED) }),
             interruptAfterTimeLimit: 60_000,
           },
         );
