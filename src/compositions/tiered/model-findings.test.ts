@@ -131,3 +131,51 @@ describe('a store that is closed before the copy of what it gave is stored', () 
     await world.store.close();
   });
 });
+
+describe('a second delete, write behind', () => {
+  for (const read of ['front-first', 'front-only'] as const) {
+    const worldOf = (): TieredModelWorld =>
+      new TieredModelWorld({
+        options: { write: 'behind', read },
+        keepsFront: false,
+        late: PROMPT,
+        wait: () => Promise.resolve(),
+      });
+
+    it(`deletes what others wrote while the first was unanswered, read ${read}`, async () => {
+      await loadBehind();
+      const { env, inBack, plans, store } = worldOf();
+      inBack.blocking.set('c', 'old');
+      await store.flush();
+      plans.back.hangNext('commit', { applied: true });
+      await store.delete('c');
+      await env.advance(0);
+      expect(inBack.blocking.get('c')).toBeUndefined();
+      inBack.blocking.set('c', 'of others');
+      const deleting = store.delete('c');
+      await env.advance(0);
+      expect(await deleting).toBe(false);
+      plans.back.release();
+      await env.advance(10_000);
+      expect(inBack.blocking.get('c')).toBeUndefined();
+    });
+
+    it(`deletes what others wrote before a crash was recovered from, read ${read}`, async () => {
+      await loadBehind();
+      const world = worldOf();
+      const { env, inBack } = world;
+      inBack.blocking.set('c', 'old');
+      await world.store.delete('c');
+      await env.advance(0);
+      expect(inBack.blocking.get('c')).toBeUndefined();
+      world.restart();
+      await env.advance(600);
+      inBack.blocking.set('c', 'of others');
+      const deleting = world.store.delete('c');
+      await env.advance(600);
+      await deleting;
+      await env.advance(10_000);
+      expect(inBack.blocking.get('c')).toBeUndefined();
+    });
+  }
+});

@@ -54,9 +54,15 @@ export class PlannedCommit<V> {
     const met = new Map<string, Met<V>>();
     const conditional = new Set(writes.filter((write) => write.if).map(({ key }) => key));
     const deleted = new Set(writes.filter(({ type }) => type === 'delete').map(({ key }) => key));
+    /** Deleted already, by a delete that may be in the back: what others wrote there since is deleted anew. */
+    const again = new Set<string>();
     const standing = (key: string): Standing<V> | undefined => {
       const found = setup.meet(key);
       met.set(key, found);
+      if (found.deleted === true && deleted.has(key) && !conditional.has(key)) {
+        again.add(key);
+        return assumed(key);
+      }
       if (found.failure === undefined) return standingOf(found.entry, nowMs);
       if (conditional.has(key)) throw away(operation, key, found.failure);
       return deleted.has(key) ? assumed(key) : undefined;
@@ -73,7 +79,7 @@ export class PlannedCommit<V> {
       const { rev: _, ...head } = change.head;
       return { type: 'set', ...head, value: change.write.value, ...stamp };
     });
-    return new PlannedCommit(plan, journaled, bases);
+    return new PlannedCommit(withoutExisting(plan, writes, again), journaled, bases);
   }
 
   /** Whether it changes nothing, so that there is nothing to keep. */
@@ -106,6 +112,19 @@ function standingOf<V>(entry: Entry<V> | undefined, nowMs: number): Standing<V> 
   const { value, ...head } = entry;
   if (entry.expiresAt !== undefined && entry.expiresAt <= nowMs) return { rev: 0, pos: 0 };
   return { rev: 0, pos: 0, live: head, sameValue: (other) => sameValue(value, other) };
+}
+
+/** The first write of each of these keys has found nothing. */
+function withoutExisting<V>(
+  plan: CommitPlan<V>,
+  writes: readonly Write<V>[],
+  keys: Set<string>,
+): CommitPlan<V> {
+  if (keys.size === 0) return plan;
+  const outcomes = plan.outcomes.map((outcome, i) =>
+    keys.delete((writes[i] as Write<V>).key) ? { ...outcome, existed: false } : outcome,
+  );
+  return { ...plan, outcomes };
 }
 
 /** Nobody could say whether the key is there: then it is, so that its delete reaches the back. */
