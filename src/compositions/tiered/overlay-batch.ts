@@ -34,6 +34,8 @@ interface Touched<V> {
   seen: Seen<V> | undefined;
   /** Whether a write of this batch has reached the front's entry. */
   written: boolean;
+  /** Whether a delete mark is to stand after the batch, and what it hides. */
+  mark: { readonly hidden: V } | undefined;
 }
 
 /**
@@ -41,7 +43,7 @@ interface Touched<V> {
  * conditions on the front's own entries and marks, deletes leave marks.
  */
 export class OverlayBatch<V> {
-  readonly writes: Write<V>[] = [];
+  readonly #writes: Write<V>[] = [];
   readonly #operation: string;
   readonly #rules: OverlayRules<V>;
   readonly #keys: Map<string, Touched<V>>;
@@ -68,29 +70,35 @@ export class OverlayBatch<V> {
       const entry = seen.entry === undefined ? {} : { entry: seen.entry };
       this.#outcomes.push({ outcome: { ...outcome, ...entry }, at: seen.at });
     } else {
-      this.#outcomes.push({ outcome, at: this.writes.length });
+      this.#outcomes.push({ outcome, at: this.#writes.length });
       this.#set(write, touched);
     }
   }
 
+  /** What the front is to do: the writes, then the marks, each key's once. */
+  finish(): readonly Write<V>[] {
+    for (const touched of this.#keys.values()) if (touched.written) this.#pushMark(touched);
+    return this.#writes;
+  }
+
   #set(write: SetWrite<V>, touched: Touched<V>): void {
-    const { key, value, expiresAt, immutable } = write;
-    const at = this.writes.length;
+    const { value, expiresAt, immutable } = write;
+    const at = this.#writes.length;
     const { if: _checked, ...plain } = write;
     this.#push(plain, touched);
     // Where an own entry ends, the back's must not come to light.
-    this.#pushMark(touched, key, expiresAt === undefined ? undefined : value);
+    touched.mark = expiresAt === undefined ? undefined : { hidden: value };
     const ended = expiresAt !== undefined && expiresAt <= this.#rules.nowMs;
     touched.seen = ended ? undefined : { value, immutable: immutable === true, at };
-    touched.written = true;
   }
 
   #delete(touched: Touched<V>, seen: Seen<V>): void {
-    const { key } = touched.view;
+    const { key, own, mark, beneath } = touched.view;
     this.#push({ type: 'delete', key }, touched);
-    this.#pushMark(touched, key, seen.value);
+    // What this batch alone has made leaves nothing to hide: a new mark would be a commit without a change.
+    const bare = own === undefined && beneath === undefined && mark === undefined;
+    touched.mark = bare ? undefined : { hidden: seen.value };
     touched.seen = undefined;
-    touched.written = true;
   }
 
   /** The outcome of the caller's batch, from that of the front's. */
@@ -103,17 +111,20 @@ export class OverlayBatch<V> {
   }
 
   /** The first write of a key holds only if the front is still as it was seen. */
-  #push(write: Write<V>, { written, view }: Touched<V>): void {
-    this.writes.push(written ? write : { ...write, if: unchanged(view.own) });
+  #push(write: Write<V>, touched: Touched<V>): void {
+    const { view, written } = touched;
+    this.#writes.push(written ? write : { ...write, if: unchanged(view.own) });
+    touched.written = true;
   }
 
-  #pushMark({ written, view }: Touched<V>, of: string, hidden: V | undefined): void {
-    const key = this.#rules.markKey(of);
-    const condition = written ? {} : { if: unchanged(view.mark) };
-    this.writes.push(
-      hidden === undefined
-        ? { type: 'delete', key, ...condition }
-        : { type: 'set', key, value: this.#rules.markValue(hidden), ...condition },
+  #pushMark({ mark, view }: Touched<V>): void {
+    // A mark that stands goes only with a write of the front's entry, whose condition notices that.
+    if (mark !== undefined && view.mark !== undefined) return;
+    const key = this.#rules.markKey(view.key);
+    this.#writes.push(
+      mark === undefined
+        ? { type: 'delete', key, if: unchanged(view.mark) }
+        : { type: 'set', key, value: this.#rules.markValue(mark.hidden), if: 'absent' },
     );
   }
 
@@ -143,10 +154,10 @@ export class OverlayBatch<V> {
 
 function touch<V>(view: View<V>): Touched<V> {
   const entry = view.own ?? view.beneath;
-  if (entry === undefined) return { view, seen: undefined, written: false };
+  if (entry === undefined) return { view, seen: undefined, written: false, mark: undefined };
   const { value, ...head } = entry;
   const seen = { value, immutable: head.immutable === true, entry: head, at: -1 };
-  return { view, seen, written: false };
+  return { view, seen, written: false, mark: undefined };
 }
 
 /** A copy answers to the version of its source too: it may have been read there. */

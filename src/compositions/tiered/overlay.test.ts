@@ -76,6 +76,39 @@ describe('an overlay', () => {
     expect(await store.get('other')).toBe('back');
   });
 
+  it('leaves no mark, and makes no commit, for what a batch alone has made and deleted', async () => {
+    const { store, inBack } = await world();
+    const cursor = await store.cursor();
+    await store.batch([
+      { type: 'set', key: 'new', value: 1 },
+      { type: 'delete', key: 'new' },
+    ]);
+    expect(await store.cursor()).toBe(cursor);
+    await inBack.set('new', 'of others');
+    expect(await store.get('new')).toBe('of others');
+  });
+
+  it('hides the back after a batch that sets and deletes what is there', async () => {
+    for (const options of [{}, { ttlMs: 100 }]) {
+      const { env, store } = await world();
+      await store.batch([
+        { type: 'set', key: 'k', value: 1, ...options },
+        { type: 'delete', key: 'k' },
+        { type: 'set', key: 'other', value: 1 },
+        { type: 'set', key: 'other', value: 2, ttlMs: 100 },
+      ]);
+      expect(await store.get('k')).toBeUndefined();
+      await env.advance(100);
+      expect([await store.get('k'), await store.get('other')]).toEqual([undefined, undefined]);
+      await store.batch([
+        { type: 'set', key: 'k', value: 1, ttlMs: 100 },
+        { type: 'set', key: 'k', value: 2 },
+      ]);
+      await env.advance(100);
+      expect(await store.get('k')).toBe(2);
+    }
+  });
+
   it('checks conditions on what the caller sees', async () => {
     const { store } = await world();
     expect(await codeOf(store.set('k', 1, { if: 'absent' }))).toBe('conflict');

@@ -84,9 +84,10 @@ export class Overlay<V> {
         markValue: this.#setup.markValue,
       });
       for (const write of writes) batch.add(write);
-      if (batch.writes.length === 0) return batch.outcome({ outcomes: [] });
+      const asked = batch.finish();
+      if (asked.length === 0) return batch.outcome({ outcomes: [] });
       return attempt(
-        () => this.#front.commit(batch.writes, call),
+        () => this.#front.commit(asked, call),
         (done) => batch.outcome(done),
         (error) => {
           const seen = views.map(({ own, mark }) => `${own?.version} ${mark?.version}`).join();
