@@ -47,6 +47,7 @@ const config: ViteUserConfig = defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    setupFiles: ['test/support/repeatable.ts'],
     projects: [
       { extends: true, ...node },
       // Without a Chromium the browser cases are left out here; the test command reports them.
