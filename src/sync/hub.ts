@@ -5,6 +5,7 @@ import { checkOptions } from '../store/options.ts';
 import type { Shape } from '../store/primitives.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
 import { systemEnv } from '../store/system-env.ts';
+import type { ConnectionInfo, Reception } from './admit.ts';
 import type { PublicationCore, PublicationStats } from './publication-core.ts';
 import {
   type CloseOptions,
@@ -16,7 +17,7 @@ import {
   type PublishOptions,
   publish,
 } from './publish.ts';
-import { type ConnectionInfo, ServerConnection } from './server-connection.ts';
+import { ServerConnection } from './server-connection.ts';
 import type { EndReason } from './server-session.ts';
 import type { Transport } from './transports/transport.ts';
 
@@ -75,7 +76,7 @@ class StoreHub implements Hub {
   readonly #publications: Map<string, Publication> = new Map();
   readonly #endings: Partial<Record<EndReason, number>> = {};
   #closed = false;
-  readonly #reception: ConstructorParameters<typeof ServerConnection>[0];
+  readonly #reception: Reception;
 
   constructor({ limits, env = systemEnv }: HubOptions) {
     this.#reception = {

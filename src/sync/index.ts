@@ -1,4 +1,6 @@
 /** Live replication of one store to many subscribers, over any transport. */
+
+export type { ConnectionInfo } from './admit.ts';
 export type { BackoffOptions } from './backoff.ts';
 export type { ChangeListener, ChangeMatch, RemoteChange } from './change-listeners.ts';
 export { type Hub, type HubEntry, type HubOptions, hub } from './hub.ts';
@@ -16,7 +18,6 @@ export {
   publish,
 } from './publish.ts';
 export type { KeyRights, Rights } from './scope.ts';
-export type { ConnectionInfo } from './server-connection.ts';
 export type { EndReason } from './server-session.ts';
 export { subscribe } from './subscribe.ts';
 export type {

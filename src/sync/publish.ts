@@ -4,6 +4,7 @@ import { invalidArgument, type StrataError } from '../store/errors.ts';
 import * as is from '../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
+import type { ConnectionInfo } from './admit.ts';
 import { LEAST_CREDIT_BYTES } from './protocol.ts';
 import {
   type Authorize,
@@ -11,7 +12,7 @@ import {
   PublicationCore,
   type PublicationStats,
 } from './publication-core.ts';
-import { type ConnectionInfo, ServerConnection } from './server-connection.ts';
+import { ServerConnection } from './server-connection.ts';
 import { sourceSide } from './sides.ts';
 import type { Transport } from './transports/transport.ts';
 

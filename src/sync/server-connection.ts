@@ -1,14 +1,9 @@
 import { Call } from '../store/call.ts';
-import { MAX_KEY_BYTES } from '../store/capabilities.ts';
 import type { Env, Timer } from '../store/env.ts';
-import {
-  invalidArgument,
-  isStrataError,
-  StrataError,
-  type StrataErrorCode,
-} from '../store/errors.ts';
-import { utf8Length } from '../store/keys.ts';
+import { isStrataError, StrataError } from '../store/errors.ts';
 import type { Position } from '../store/primitives.ts';
+import { type Admitted, admit, type ConnectionInfo, checkPlace, type Reception } from './admit.ts';
+import { ConnectionWrites, unexpected } from './connection-writes.ts';
 import type { GroupFrame, GroupReader, GroupSource } from './group-frames.ts';
 import {
   encodeMessage,
@@ -18,7 +13,7 @@ import {
   RANGES_VERSION,
 } from './protocol.ts';
 import type { Member, PublicationCore, SubscriberStats } from './publication-core.ts';
-import { acceptsKey, isRights, type Rights, type Scope, scopeOf } from './scope.ts';
+import type { Rights } from './scope.ts';
 import { ServerComparison } from './server-comparison.ts';
 import {
   type EndReason,
@@ -26,35 +21,13 @@ import {
   type ServerEffect,
   type ServerEvent,
   ServerSession,
-  type ServerSessionLimits,
 } from './server-session.ts';
 import type { SourceSums } from './source-sums.ts';
 import { SubscriberStream } from './subscriber-stream.ts';
 import type { Transport, TransportClose } from './transports/transport.ts';
 import { CLOSE, ProtocolError } from './wire.ts';
-import { encodeOutcomes, type WireWrite } from './writes.ts';
+import type { WireWrite } from './writes.ts';
 
-/** What is known of a connection before its first message. */
-export interface ConnectionInfo {
-  /** The web page it comes from, as its browser says. */
-  readonly origin?: string | undefined;
-  /** The store it is for, when the subscriber names none. */
-  readonly storeId?: string | undefined;
-}
-
-/** Where connections arrive: one publication, or a hub of them. */
-export interface Reception {
-  readonly env: Env;
-  readonly limits: ServerSessionLimits;
-  /** The publication of a store; `undefined` when there is none of that id. */
-  find(storeId: string): PublicationCore | undefined | Promise<PublicationCore | undefined>;
-  /** Counts a connection that ended before it belonged to a publication. */
-  count(reason: EndReason): void;
-}
-
-const RIGHTS =
-  'false, or { read, write } of booleans, lists of prefixes or functions of a key, with expiresAt a number and scope a text';
-const NOT_PUBLISHED = 'the store is no longer published';
 /** So many bytes of answers may wait beside the stream for one who does not read. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
@@ -76,8 +49,7 @@ export class ServerConnection implements Member {
   #comparison: ServerComparison | undefined;
   #clientId = '';
   #rights: Rights = {};
-  #writes: { readonly id: number; readonly writes: readonly WireWrite[] }[] = [];
-  #writing = false;
+  #writes: ConnectionWrites | undefined;
   #ended = false;
 
   constructor(reception: Reception, transport: Transport, info: ConnectionInfo) {
@@ -125,10 +97,17 @@ export class ServerConnection implements Member {
     else if (effect.do === 'range') this.#compare(effect.body);
     else if (effect.do === 'admit') this.#admit(effect.hello).catch((error) => this.#fail(error));
     else if (effect.do === 'end') this.#end(effect.code, effect.reason);
-    else {
-      this.#writes.push(effect);
-      if (!this.#writing) this.#applyWrites().catch((error) => this.#fail(error));
-    }
+    else this.#write(effect.id, effect.writes);
+  }
+
+  #write(id: number, writes: readonly WireWrite[]): void {
+    this.#writes ??= new ConnectionWrites({
+      core: this.#core as PublicationCore,
+      rights: this.#rights,
+      written: (answer) => this.#step({ type: 'written', answer }),
+      failed: (error) => this.#fail(error),
+    });
+    this.#writes.push({ id, writes });
   }
 
   /** Whoever asks and asks and takes no answer would have them all wait here. */
@@ -153,41 +132,20 @@ export class ServerConnection implements Member {
   }
 
   async #admit(hello: MessageOf<'hello'>): Promise<void> {
-    const storeId = hello.storeId || (this.#info.storeId ?? '');
-    const core = await this.#reception.find(storeId);
-    if (core === undefined)
-      throw refusal('invalid-argument', `there is no store with the id ${JSON.stringify(storeId)}`);
-    if (core.isClosed) throw refusal('unavailable', NOT_PUBLISHED);
-    if (utf8Length(hello.prefix) > MAX_KEY_BYTES)
-      throw refusal('invalid-argument', `the prefix has more than ${MAX_KEY_BYTES} bytes`);
-    this.#rights = await this.#authorize(core, hello.token, storeId);
-    const { head, storeId: sourceId } = await core.state();
-    const scope = scopeOf(hello.prefix, this.#rights, core.filter, core.own);
-    const { cursor } = hello;
-    const resumes =
-      cursor !== undefined &&
-      hello.sourceId === sourceId &&
-      hello.scope === scope.id &&
-      (await core.canContinue(cursor, this.#call));
+    const admitted = await admit(this.#reception, this.#info, hello, this.#call);
     if (this.#ended) return;
+    const { core, rights } = admitted;
     // It may have closed or filled up in the meantime.
-    if (core.isClosed) throw refusal('unavailable', NOT_PUBLISHED);
-    if (core.isFull) throw refusal('overloaded', 'there are too many subscribers');
+    checkPlace(core);
     this.#core = core;
+    this.#rights = rights;
     this.#clientId = hello.clientId.slice(0, 64);
     core.join(this);
-    this.#open(core, scope, sourceId, head, resumes ? cursor : undefined, hello);
+    this.#open(admitted, hello);
   }
 
-  #open(
-    core: PublicationCore,
-    scope: Scope,
-    sourceId: string,
-    head: Position,
-    at: Position | undefined,
-    hello: MessageOf<'hello'>,
-  ): void {
-    const { expiresAt, write = false } = this.#rights;
+  #open({ core, rights, scope, sourceId, head, at }: Admitted, hello: MessageOf<'hello'>): void {
+    const { expiresAt, write = false } = rights;
     const nowMs = this.#env.now();
     const { heartbeatMs } = core.limits;
     const expiresInMs = expiresAt === undefined ? undefined : Math.max(0, expiresAt - nowMs);
@@ -280,66 +238,6 @@ export class ServerConnection implements Member {
     this.#session.step({ type: 'streamed', bytes }, this.#env.monotonicMs());
   }
 
-  /** What the one who asks may do. With `authorize` set, no token means no. */
-  async #authorize(core: PublicationCore, token: string, storeId: string): Promise<Rights> {
-    if (core.authorize === undefined) return { read: true };
-    if (token === '') throw refusal('denied', 'a token is needed');
-    let rights: Rights | false | undefined;
-    try {
-      rights = await core.authorize({ token, origin: this.#info.origin, storeId });
-    } catch (cause) {
-      core.onError?.(
-        new StrataError('denied', 'publish: authorize failed', { operation: 'publish', cause }),
-      );
-      throw refusal('denied', 'the token is not accepted');
-    }
-    const { read = false, write = false } = rights || {};
-    if (!rights || (read === false && write === false))
-      throw refusal('denied', 'the token is not accepted');
-    if (isRights(rights)) return rights;
-    core.onError?.(invalidArgument('publish', 'what authorize gave', rights, RIGHTS));
-    throw refusal('denied', 'the token is not accepted');
-  }
-
-  /** One after the other, in the order they came. */
-  async #applyWrites(): Promise<void> {
-    this.#writing = true;
-    for (let next = this.#writes.shift(); next !== undefined; next = this.#writes.shift()) {
-      const answer = await this.#apply(next.id, next.writes);
-      this.#step({ type: 'written', answer });
-    }
-    this.#writing = false;
-  }
-
-  async #apply(
-    id: number,
-    writes: readonly WireWrite[],
-  ): Promise<MessageOf<'result'> | MessageOf<'error'>> {
-    const core = this.#core as PublicationCore;
-    try {
-      const mayWrite = acceptsKey(this.#rights.write ?? false);
-      const forbidden = writes.find(
-        ({ key }) => !mayWrite(key) || (core.filter?.(key) ?? true) !== true,
-      );
-      if (forbidden !== undefined) {
-        const { key } = forbidden;
-        const message = `write: ${JSON.stringify(key)} may not be written by this connection`;
-        throw new StrataError('denied', message, { operation: 'write', key });
-      }
-      const { rev = 0, results } = await core.side.batch(writes);
-      core.appliedWrites += writes.length;
-      return { type: 'result', id, rev, outcomes: encodeOutcomes(results) };
-    } catch (error) {
-      const known = isStrataError(error)
-        ? error
-        : new StrataError('unknown-outcome', 'write: it failed', { operation: 'write' });
-      if (known !== error) core.onError?.(unexpected(error));
-      // Who lost a condition waits until it has seen what it lost to.
-      const { head } = await core.state();
-      return errorMessage(id, known, head.rev);
-    }
-  }
-
   /** Something failed that concerns the whole connection. */
   #fail(error: unknown): void {
     if (this.#ended) return;
@@ -372,7 +270,7 @@ export class ServerConnection implements Member {
   #release(reason: EndReason): void {
     this.#ended = true;
     this.#timer.cancel();
-    this.#writes = [];
+    this.#writes?.end();
     this.#call.end('closed');
     this.#stream?.end();
     this.#comparison?.end();
@@ -380,17 +278,6 @@ export class ServerConnection implements Member {
     if (this.#core === undefined) this.#reception.count(reason);
     else this.#core.count(reason);
   }
-}
-
-function refusal(code: StrataErrorCode, message: string): StrataError {
-  return new StrataError(code, `subscribe: ${message}`, { operation: 'subscribe' });
-}
-
-function unexpected(cause: unknown): StrataError {
-  return new StrataError('unavailable', 'publish: an unexpected failure', {
-    operation: 'publish',
-    cause,
-  });
 }
 
 function reasonOf(error: StrataError): EndReason {

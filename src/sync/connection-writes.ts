@@ -1,0 +1,84 @@
+import { isStrataError, StrataError } from '../store/errors.ts';
+import type { MessageOf } from './protocol.ts';
+import type { PublicationCore } from './publication-core.ts';
+import { acceptsKey, type Rights } from './scope.ts';
+import { errorMessage } from './server-session.ts';
+import { encodeOutcomes, type WireWrite } from './writes.ts';
+
+interface Asked {
+  readonly id: number;
+  readonly writes: readonly WireWrite[];
+}
+
+export interface ConnectionWritesInit {
+  readonly core: PublicationCore;
+  readonly rights: Rights;
+  written(answer: MessageOf<'result'> | MessageOf<'error'>): void;
+  /** Not even the failure could be told. */
+  failed(error: unknown): void;
+}
+
+/** Applies what one subscriber writes, one after the other, in the order they came. */
+export class ConnectionWrites {
+  readonly #init: ConnectionWritesInit;
+  #waiting: Asked[] = [];
+  #running = false;
+
+  constructor(init: ConnectionWritesInit) {
+    this.#init = init;
+  }
+
+  push(asked: Asked): void {
+    this.#waiting.push(asked);
+    if (!this.#running) this.#run().catch((error: unknown) => this.#init.failed(error));
+  }
+
+  /** Forgets what waits; what is under way is applied, and nobody told. */
+  end(): void {
+    this.#waiting = [];
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift())
+      this.#init.written(await this.#apply(next.id, next.writes));
+    this.#running = false;
+  }
+
+  async #apply(
+    id: number,
+    writes: readonly WireWrite[],
+  ): Promise<MessageOf<'result'> | MessageOf<'error'>> {
+    const { core, rights } = this.#init;
+    try {
+      const mayWrite = acceptsKey(rights.write ?? false);
+      const forbidden = writes.find(
+        ({ key }) => !mayWrite(key) || (core.filter?.(key) ?? true) !== true,
+      );
+      if (forbidden !== undefined) {
+        const { key } = forbidden;
+        const message = `write: ${JSON.stringify(key)} may not be written by this connection`;
+        throw new StrataError('denied', message, { operation: 'write', key });
+      }
+      const { rev = 0, results } = await core.side.batch(writes);
+      core.appliedWrites += writes.length;
+      return { type: 'result', id, rev, outcomes: encodeOutcomes(results) };
+    } catch (error) {
+      const known = isStrataError(error)
+        ? error
+        : new StrataError('unknown-outcome', 'write: it failed', { operation: 'write' });
+      if (known !== error) core.onError?.(unexpected(error));
+      // Who lost a condition waits until it has seen what it lost to.
+      const { head } = await core.state();
+      return errorMessage(id, known, head.rev);
+    }
+  }
+}
+
+/** A failure that no store tells of by itself. */
+export function unexpected(cause: unknown): StrataError {
+  return new StrataError('unavailable', 'publish: an unexpected failure', {
+    operation: 'publish',
+    cause,
+  });
+}
