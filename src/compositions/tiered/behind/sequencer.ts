@@ -5,9 +5,10 @@ import { isStrataError, type StrataError } from '../../../store/errors.ts';
 import { changeBytes } from '../../../store/feed/commit-log.ts';
 import type { CommitOutcome, Write } from '../../../store/primitives.ts';
 import { type Met, PlannedCommit } from './planned-commit.ts';
+import { Lines } from './sequencer-lines.ts';
 import type { SequencerSetup } from './sequencer-setup.ts';
 import { type KeyLook, needsOf } from './views.ts';
-import { Group, notKept, overloaded, tooMuch, type Waiting } from './waiting-commits.ts';
+import { Group, notKept, overloaded, tooMuch, Waiting } from './waiting-commits.ts';
 
 /** Most commits that the journal is given at once. */
 const MAX_GROUP = 512;
@@ -21,7 +22,7 @@ const MAX_GROUP_BYTES = 4 * 1024 * 1024;
  */
 export class Sequencer<V> {
   readonly #setup: SequencerSetup<V>;
-  readonly #queue = new Set<Waiting<V>>();
+  readonly #queue = new Lines<Waiting<V>>();
   /** What the journal does; one thing at a time. */
   #atWork: 'append' | 'drop' | undefined;
   #idling: PromiseWithResolvers<void> | undefined;
@@ -158,7 +159,7 @@ export class Sequencer<V> {
   /** Takes no more; what waits fails. */
   refuse(refusal: (call: Call) => StrataError): void {
     this.#refusal ??= refusal;
-    for (const waiting of this.#queue) this.#fail(waiting, refusal(waiting.call));
+    for (const waiting of this.#queue.all()) this.#fail(waiting, refusal(waiting.call));
   }
 
   #enqueue(writes: readonly Write<V>[], call: Call): Waiting<V> {
@@ -168,30 +169,21 @@ export class Sequencer<V> {
     let bytes = 0;
     for (const write of writes)
       bytes += changeBytes(write.key, write.type === 'set' ? write.value : undefined);
-    const waiting: Waiting<V> = {
-      writes,
-      call,
-      looks,
-      bytes,
-      done: Promise.withResolvers(),
-      forget: () => {},
-      reading: false,
-      alone: false,
-    };
-    this.#queue.add(waiting);
+    const waiting = new Waiting<V>(writes, call, looks, bytes);
+    waiting.ticket = this.#queue.enter(waiting, looks.keys());
     waiting.forget = call.onEnd((error) => this.#fail(waiting, error));
     return waiting;
   }
 
-  /** Takes it out of the queue. */
-  #leave(waiting: Waiting<V>): void {
-    if (!this.#queue.delete(waiting)) return;
+  /** Takes it out of the queue; false where it is not there. */
+  #leave(waiting: Waiting<V>): boolean {
+    if (!this.#queue.leave(waiting.ticket)) return false;
     for (const look of waiting.looks.values()) this.#setup.views.leave(look);
+    return true;
   }
 
   #fail(waiting: Waiting<V>, error: unknown): void {
-    const wasWaiting = this.#queue.has(waiting);
-    this.#leave(waiting);
+    const wasWaiting = this.#leave(waiting);
     waiting.forget();
     waiting.done.reject(error);
     // Whoever waited behind it may go on.
@@ -221,18 +213,14 @@ export class Sequencer<V> {
     }
   }
 
+  /** Decides commits in the order in which they came, those being looked up left out, and those behind them. */
   #gather(): Group<V> {
     const group = new Group<V>();
-    /** Keys of commits that are not ready: those behind them must not overtake them there. */
-    const barred = new Set<string>();
-    for (const waiting of [...this.#queue]) {
-      if (group.members.length >= MAX_GROUP || group.bytes >= MAX_GROUP_BYTES) break;
+    while (group.members.length < MAX_GROUP && group.bytes < MAX_GROUP_BYTES) {
+      const waiting = this.#queue.due;
+      if (waiting === undefined) break;
       if (waiting.alone && group.members.length > 0) break;
-      const keys = [...waiting.looks.keys()];
-      if (keys.some((key) => barred.has(key)) || !this.#isReady(waiting, group)) {
-        for (const key of keys) barred.add(key);
-        continue;
-      }
+      if (!this.#isReady(waiting, group)) continue;
       if (this.#isFull(waiting, group)) {
         if (this.#setup.blocks) break;
         const { operation, key } = waiting.call;
@@ -245,19 +233,18 @@ export class Sequencer<V> {
     return group;
   }
 
-  /** Whether everything that the commit needs to see is known; else it is looked up. */
+  /** Whether everything that the commit needs to see is known; else it is looked up, and held meanwhile. */
   #isReady(waiting: Waiting<V>, { left }: Group<V>): boolean {
     const { pending, views } = this.#setup;
-    if (waiting.reading) return false;
     const unseen = [...waiting.looks.values()].filter(
       (look) => !left.has(look.key) && pending.get(look.key) === undefined && !views.isGood(look),
     );
     if (unseen.length === 0) return true;
     const reading = views.read(unseen, waiting.call);
     if (!(reading instanceof Promise)) return true;
-    waiting.reading = true;
+    this.#queue.hold(waiting.ticket);
     void reading.then(() => {
-      waiting.reading = false;
+      this.#queue.release(waiting.ticket);
       this.#drainSoon();
     });
     return false;
@@ -326,8 +313,11 @@ export class Sequencer<V> {
     writes: readonly Write<V>[],
     meet: (key: string) => Met<V>,
   ): PlannedCommit<V> {
-    const { env, ids, tracksBase } = this.#setup;
-    return PlannedCommit.plan({ operation, writes, nowMs: env.now(), ids, tracksBase, meet });
+    const { env, ids, tracksBase, pending } = this.#setup;
+    const isHeld = (key: string): boolean => pending.isHeld(key);
+    return PlannedCommit.plan({
+      ...{ operation, writes, nowMs: env.now(), ids, tracksBase, meet, isHeld },
+    });
   }
 
   #pendingAs(key: string): Met<V> | undefined {
@@ -381,14 +371,11 @@ export class Sequencer<V> {
       return;
     }
     // One of them has a value that the journal does not take: each is tried by itself.
-    const behind = [...this.#queue];
-    this.#queue.clear();
     for (const waiting of all) {
       for (const look of waiting.looks.values()) this.#setup.views.enter(look);
       waiting.alone = true;
-      this.#queue.add(waiting);
     }
-    for (const waiting of behind) this.#queue.add(waiting);
+    this.#queue.enterAgain(all.map(({ ticket }) => ticket));
   }
 
   #finish(waiting: Waiting<V>, outcome: CommitOutcome): void {

@@ -2,20 +2,34 @@ import type { Call } from '../../../store/call.ts';
 import { isStrataError, StrataError } from '../../../store/errors.ts';
 import type { CommitOutcome, Write } from '../../../store/primitives.ts';
 import type { Met, PlannedCommit } from './planned-commit.ts';
+import type { Ticket } from './sequencer-lines.ts';
 import type { KeyLook } from './views.ts';
 
 /** A commit on its way. */
-export interface Waiting<V> {
+export class Waiting<V> {
   readonly writes: readonly Write<V>[];
   readonly call: Call;
   readonly looks: ReadonlyMap<string, KeyLook<V>>;
   /** About how many bytes the journal will need. */
   readonly bytes: number;
-  readonly done: PromiseWithResolvers<CommitOutcome>;
-  forget: () => void;
-  reading: boolean;
+  readonly done: PromiseWithResolvers<CommitOutcome> = Promise.withResolvers();
+  /** Where it stands; given as it enters the queue. */
+  ticket!: Ticket<Waiting<V>>;
+  forget: () => void = () => {};
   /** Its values may be what the journal does not take: by itself it harms nobody else. */
-  alone: boolean;
+  alone = false;
+
+  constructor(
+    writes: readonly Write<V>[],
+    call: Call,
+    looks: ReadonlyMap<string, KeyLook<V>>,
+    bytes: number,
+  ) {
+    this.writes = writes;
+    this.call = call;
+    this.looks = looks;
+    this.bytes = bytes;
+  }
 }
 
 /** A commit that is decided. */
