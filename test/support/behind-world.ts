@@ -7,20 +7,21 @@ import {
   tiered,
 } from '../../src/compositions/tiered/index.ts';
 import { memory } from '../../src/drivers/memory/index.ts';
-import { defineStore, primitivesOf, type Store } from '../../src/store/index.ts';
+import { type Capabilities, defineStore, primitivesOf, type Store } from '../../src/store/index.ts';
 import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../../src/testing/index.ts';
 import { given, Mortal } from './journal-world.ts';
 
 export const LEASE_MS = 200;
 
 /** A store that outlives the simulated processes, as one of a server does. */
-export function lasting(env: SimulatedEnv): Store<unknown> {
+export function lasting(env: SimulatedEnv, less: Partial<Capabilities> = {}): Store<unknown> {
   const inner = primitivesOf(memory({ env }));
   const { blocking: _, ...rest } = inner;
   const capabilities = Object.freeze({
     ...inner.capabilities,
     durability: 'os' as const,
     blocking: false,
+    ...less,
   });
   return defineStore({ ...rest, capabilities });
 }
@@ -38,13 +39,19 @@ export interface Process {
 /** What outlives the processes. */
 export class BehindWorld {
   readonly env: SimulatedEnv = simulatedEnv();
-  readonly back: Store<unknown> = lasting(this.env);
+  readonly back: Store<unknown>;
   readonly journal: Store<unknown> = lasting(this.env);
   readonly front: Store<unknown>;
   readonly #options: Partial<TieredOptions<unknown>>;
   readonly #keepsFront: boolean;
 
-  constructor(options: Partial<TieredOptions<unknown>> = {}, keepsFront = false) {
+  /** `backLacks`: what the back can do less than others. */
+  constructor(
+    options: Partial<TieredOptions<unknown>> = {},
+    keepsFront = false,
+    backLacks: Partial<Capabilities> = {},
+  ) {
+    this.back = lasting(this.env, backLacks);
     this.#options = options;
     this.#keepsFront = keepsFront;
     this.front = lasting(this.env);

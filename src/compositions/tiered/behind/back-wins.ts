@@ -104,7 +104,7 @@ export class BackWins<V> {
     };
     const done = (record: JournalRecord<V> | undefined): void => {
       if (record !== undefined) {
-        pending.add(record.seq, [], record.bytes);
+        pending.add(record.seq, [], record.bytes, [key]);
         feed.add(pastOf(record, journal.epoch));
       }
       uncopy([key]);

@@ -13,7 +13,7 @@ import type { BehindFeed } from './behind-feed.ts';
 import type { FlushRules } from './flush-plan.ts';
 import { Flusher } from './flusher.ts';
 import { entryOf, type PendingWrite, PendingWrites, pendingOf } from './pending-writes.ts';
-import { baseFor, dueOf, lastRun, notOpened, pastOf, positionOf } from './recovery.ts';
+import { baseFor, type Due, dueOf, lastRun, notOpened, pastOf, positionOf } from './recovery.ts';
 import { Sequencer } from './sequencer.ts';
 import { fromBack, isOwn } from './stamps.ts';
 import { type ViewSource, Views } from './views.ts';
@@ -229,7 +229,7 @@ export class Behind<V> {
     feed.begin(journal.storeId, baseFor(records, positionOf(epoch, lastSeq, lastId)));
     this.#sequencer = this.#newSequencer();
     this.#flusher = this.#newFlusher(this.#sequencer);
-    for (const record of dueOf(records)) this.#recover(record);
+    for (const due of dueOf(records)) this.#recover(due);
     // A copy that outlived the process may be older than what the back holds already.
     const written = records.flatMap(({ writes }) => writes.map(({ key }) => key));
     if (written.length > 0) this.#setup.uncopy([...new Set(written)]);
@@ -240,10 +240,12 @@ export class Behind<V> {
     else this.#flusher.kick();
   }
 
-  #recover(record: JournalRecord<V>): void {
+  #recover({ record, writes, settled }: Due<V>): void {
     const { env } = this.#setup;
-    const ageMs = Math.max(0, env.now() - (record.writes[0]?.modifiedAt ?? env.now()));
-    this.pending.add(record.seq, pendingOf(record, env.monotonicMs() - ageMs), record.bytes);
+    const { seq, bytes } = record;
+    const ageMs = Math.max(0, env.now() - (writes[0]?.modifiedAt ?? env.now()));
+    const pending = pendingOf({ ...record, writes }, env.monotonicMs() - ageMs);
+    this.pending.add(seq, pending, bytes, settled);
   }
 
   #newSequencer(): Sequencer<V> {

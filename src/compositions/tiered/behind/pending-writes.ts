@@ -2,6 +2,7 @@ import type { JournalRecord, JournalSet, JournalWrite } from '../../../kernel/jo
 import { SortedKeys } from '../../../kernel/sorted-keys.ts';
 import type { Change, Entry } from '../../../store/entry.ts';
 import { type Base, decodeBase } from './base.ts';
+import { HeldRecords } from './held-records.ts';
 
 /** The newest write of a key, acknowledged and not yet in the back. */
 export interface PendingWrite<V> {
@@ -45,13 +46,6 @@ export function changeOf<V>(write: JournalWrite<V>, rev: number): Change<V> {
   return { ...entryOf(write, rev), type: 'set' };
 }
 
-/** One commit as the journal holds it. */
-interface Held {
-  readonly bytes: number;
-  /** Of its writes, those that are the newest of their keys and still pending. */
-  newest: number;
-}
-
 /** Most keys that are noted for one reader. */
 const MAX_RETIRED = 10_000;
 
@@ -88,9 +82,7 @@ export class PendingWrites<V> {
   #waiting = new Map<string, PendingWrite<V>>();
   #window = new Map<string, PendingWrite<V>>();
   readonly #keys = new SortedKeys();
-  readonly #held = new Map<number, Held>();
-  #bytes = 0;
-  #spent: number[] = [];
+  readonly #held = new HeldRecords();
   readonly #retiring = new Set<RetiredKeys>();
   /** How many keys have ceased to be pending. */
   retired = 0;
@@ -101,12 +93,12 @@ export class PendingWrites<V> {
 
   /** What the journal holds, in bytes. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#held.bytes;
   }
 
-  /** Whether a commit is held of which the back has everything. */
+  /** Whether the journal may drop a commit: the back has everything of it, and of those before it. */
   get hasSpent(): boolean {
-    return this.#spent.length > 0;
+    return this.#held.hasSpent;
   }
 
   get(key: string): PendingWrite<V> | undefined {
@@ -128,19 +120,26 @@ export class PendingWrites<V> {
     return this.#keys.page(range, after, count);
   }
 
-  /** Takes over a commit that the journal holds. */
-  add(rev: number, writes: readonly PendingWrite<V>[], bytes: number): void {
-    const held: Held = { bytes, newest: writes.length };
-    this.#held.set(rev, held);
-    this.#bytes += bytes;
+  /** Whether the journal holds a write of a key that is not pending: after a crash it would be. */
+  isHeld(key: string): boolean {
+    return this.#held.hasSettled(key);
+  }
+
+  /** Takes over a commit that the journal holds; `settled` are the keys of writes that are not to be pending. */
+  add(
+    rev: number,
+    writes: readonly PendingWrite<V>[],
+    bytes: number,
+    settled: readonly string[] = [],
+  ): void {
+    this.#held.add(rev, writes.length, settled, bytes);
     for (const write of writes) {
       const former = this.get(write.key);
       if (former === undefined) this.#keys.add(write.key);
-      else this.#release(former.rev);
+      else this.#held.replace(former.rev);
       this.#waiting.delete(write.key);
       this.#waiting.set(write.key, write);
     }
-    if (held.newest === 0) this.#spent.push(rev);
   }
 
   /** Everything pending now, in the order of the writes; to be settled before the next is taken. */
@@ -172,7 +171,7 @@ export class PendingWrites<V> {
       newer.base = base;
       return;
     }
-    this.#release(write.rev);
+    this.#held.settle(write.rev, key);
     this.#keys.delete(key);
     this.retired++;
     for (const keys of this.#retiring) keys.add(key);
@@ -185,24 +184,19 @@ export class PendingWrites<V> {
     return keys;
   }
 
-  /** The commits that the journal may forget. */
+  /** The commits that the journal may forget, unless it is at that. */
   takeSpent(): readonly number[] {
-    const spent = this.#spent;
-    this.#spent = [];
-    return spent;
+    return this.#held.takeSpent();
   }
 
   /** The journal has forgotten them. */
   forget(revs: readonly number[]): void {
-    for (const rev of revs) {
-      this.#bytes -= this.#held.get(rev)?.bytes ?? 0;
-      this.#held.delete(rev);
-    }
+    this.#held.forget(revs);
   }
 
   /** The journal has not forgotten them. */
   giveBack(revs: readonly number[]): void {
-    this.#spent = [...revs, ...this.#spent];
+    this.#held.giveBack(revs);
   }
 
   /** Nothing is pending here any more: it is another one's to bring to the back. Gives the keys. */
@@ -211,16 +205,9 @@ export class PendingWrites<V> {
     this.#waiting = new Map();
     this.#window = new Map();
     this.#held.clear();
-    this.#spent = [];
-    this.#bytes = 0;
     this.#keys.clear();
     this.retired += keys.length;
     for (const seen of this.#retiring) for (const key of keys) seen.add(key);
     return keys;
-  }
-
-  #release(rev: number): void {
-    const held = this.#held.get(rev);
-    if (held !== undefined && --held.newest === 0) this.#spent.push(rev);
   }
 }

@@ -30,6 +30,8 @@ export interface PlanSetup<V> {
   /** Whether the back's versions are kept in mind, for conflicts. */
   readonly tracksBase: boolean;
   meet(key: string): Met<V>;
+  /** Whether the journal holds a write of a key that is not pending. */
+  isHeld(key: string): boolean;
 }
 
 /** A commit that is decided, before the journal has it. */
@@ -54,32 +56,34 @@ export class PlannedCommit<V> {
     const met = new Map<string, Met<V>>();
     const conditional = new Set(writes.filter((write) => write.if).map(({ key }) => key));
     const deleted = new Set(writes.filter(({ type }) => type === 'delete').map(({ key }) => key));
-    /** Deleted already, by a delete that may be in the back: what others wrote there since is deleted anew. */
-    const again = new Set<string>();
     const standing = (key: string): Standing<V> | undefined => {
       const found = setup.meet(key);
       met.set(key, found);
-      if (found.deleted === true && deleted.has(key) && !conditional.has(key)) {
-        again.add(key);
-        return assumed(key);
-      }
       if (found.failure === undefined) return standingOf(found.entry, nowMs);
       if (conditional.has(key)) throw away(operation, key, found.failure);
       return deleted.has(key) ? assumed(key) : undefined;
     };
     const plan = planCommit<V>({ operation, writes, rev: UNNUMBERED, nowMs, ids, standing });
-    const bases = plan.changes.map(({ key }) => nextBase(met.get(key) as Met<V>, tracksBase));
-    const journaled = plan.changes.map((change, i): JournalWrite<V> => {
-      const base = encodeBase(bases[i]);
-      const stamp = base === undefined ? {} : { base };
-      if (change.type === 'delete') {
-        const version = ids.text(ids.next());
-        return { type: 'delete', key: change.key, version, modifiedAt: nowMs, ...stamp };
-      }
+    const changed = new Set(plan.changes.map(({ key }) => key));
+    // A delete that finds nothing counts all the same over a pending one, which may be in the back
+    // already, beneath what others wrote since, and over what would come back after a crash.
+    const again = [...deleted].filter(
+      (key) => !changed.has(key) && (met.get(key)?.deleted === true || setup.isHeld(key)),
+    );
+    const baseUnder = (key: string): Base => nextBase(met.get(key) as Met<V>, tracksBase);
+    const remove = (key: string): JournalWrite<V> => {
+      const version = ids.text(ids.next());
+      return { type: 'delete', key, version, modifiedAt: nowMs, ...stampOf(baseUnder(key)) };
+    };
+    const journaled = plan.changes.map((change): JournalWrite<V> => {
+      const { key } = change;
+      if (change.type === 'delete') return remove(key);
       const { rev: _, ...head } = change.head;
-      return { type: 'set', ...head, value: change.write.value, ...stamp };
+      return { type: 'set', ...head, value: change.write.value, ...stampOf(baseUnder(key)) };
     });
-    return new PlannedCommit(withoutExisting(plan, writes, again), journaled, bases);
+    const all = [...journaled, ...again.map(remove)];
+    const bases = all.map(({ key }) => baseUnder(key));
+    return new PlannedCommit(plan, all, bases);
   }
 
   /** Whether it changes nothing, so that there is nothing to keep. */
@@ -114,17 +118,9 @@ function standingOf<V>(entry: Entry<V> | undefined, nowMs: number): Standing<V> 
   return { rev: 0, pos: 0, live: head, sameValue: (other) => sameValue(value, other) };
 }
 
-/** The first write of each of these keys has found nothing. */
-function withoutExisting<V>(
-  plan: CommitPlan<V>,
-  writes: readonly Write<V>[],
-  keys: Set<string>,
-): CommitPlan<V> {
-  if (keys.size === 0) return plan;
-  const outcomes = plan.outcomes.map((outcome, i) =>
-    keys.delete((writes[i] as Write<V>).key) ? { ...outcome, existed: false } : outcome,
-  );
-  return { ...plan, outcomes };
+function stampOf(base: Base): { readonly base?: string } {
+  const text = encodeBase(base);
+  return text === undefined ? {} : { base: text };
 }
 
 /** Nobody could say whether the key is there: then it is, so that its delete reaches the back. */

@@ -56,15 +56,24 @@ export function baseFor<V>(records: readonly JournalRecord<V>[], head: Position)
   return positionOf(head.epoch, before.seq, before.id);
 }
 
-/** The writes of each record that the back is still to get: none of what it was found to hold, and nothing before that. */
-export function dueOf<V>(records: readonly JournalRecord<V>[]): readonly JournalRecord<V>[] {
+/** A record, and what of it the back is still to get. */
+export interface Due<V> {
+  readonly record: JournalRecord<V>;
+  readonly writes: readonly JournalWrite<V>[];
+  /** Keys of the other writes. */
+  readonly settled: readonly string[];
+}
+
+/** Of each record the writes that the back is still to get: none of what it was found to hold, and nothing before that. */
+export function dueOf<V>(records: readonly JournalRecord<V>[]): readonly Due<V>[] {
   const adoptedAt = new Map<string, number>();
   for (const { seq, writes } of records)
     for (const { key, adopted } of writes) if (adopted === true) adoptedAt.set(key, seq);
-  if (adoptedAt.size === 0) return records;
-  const isDue = (seq: number, { key }: JournalWrite<V>): boolean => seq > (adoptedAt.get(key) ?? 0);
-  return records.map((record) => ({
-    ...record,
-    writes: record.writes.filter((write) => isDue(record.seq, write)),
-  }));
+  return records.map((record) => {
+    const isDue = ({ key }: JournalWrite<V>): boolean => record.seq > (adoptedAt.get(key) ?? 0);
+    const writes = adoptedAt.size === 0 ? record.writes : record.writes.filter(isDue);
+    const all = writes.length === record.writes.length;
+    const rest = all ? [] : record.writes.filter((write) => !isDue(write));
+    return { record, writes, settled: rest.map(({ key }) => key) };
+  });
 }
