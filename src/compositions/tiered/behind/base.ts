@@ -5,6 +5,11 @@ export interface BackVersion {
   readonly version: string;
   /** When it ends by itself, in ms since 1970. */
   readonly expiresAt?: number;
+  /**
+   * When a write of this store that was pending over it leaves nothing there, in ms since 1970: at
+   * once (0) as a delete, or by its own expiry. After a crash nobody knows whether it got there.
+   */
+  readonly endedByUsAt?: number;
 }
 
 /** The back holds an earlier write of this store, or nothing because of its delete. */
@@ -25,15 +30,35 @@ export function encodeBase(base: Base): string | undefined {
   if (base === undefined) return undefined;
   if (base === null) return NOTHING;
   if (base === OWN) return BY_US;
-  return base.expiresAt === undefined ? base.version : base.version + END + base.expiresAt;
+  const { version, expiresAt, endedByUsAt } = base;
+  if (endedByUsAt !== undefined) return [version, expiresAt ?? '', endedByUsAt].join(END);
+  return expiresAt === undefined ? version : version + END + expiresAt;
 }
 
 export function decodeBase(text: string | undefined): Base {
   if (text === undefined) return undefined;
   if (text === NOTHING) return null;
   if (text === BY_US) return OWN;
-  const [version = '', expiresAt] = text.split(END);
-  return expiresAt === undefined ? { version } : { version, expiresAt: Number(expiresAt) };
+  const [version = '', expiresAt = '', endedByUsAt = ''] = text.split(END);
+  return {
+    version,
+    ...(expiresAt !== '' && { expiresAt: Number(expiresAt) }),
+    ...(endedByUsAt !== '' && { endedByUsAt: Number(endedByUsAt) }),
+  };
+}
+
+/** What lies beneath a write over a pending one, which leaves nothing from a moment on (0: at once). */
+export function beneath(base: Base, endedByUsAt: number | undefined): Base {
+  if (typeof base !== 'object' || base === null || endedByUsAt === undefined) return base;
+  const { endedByUsAt: before = endedByUsAt } = base;
+  return { ...base, endedByUsAt: Math.min(before, endedByUsAt) };
+}
+
+/** What lies beneath a write that was recovered: what was pending beneath it may be in the back. */
+export function afterCrash(base: Base): Base {
+  if (typeof base !== 'object' || base?.endedByUsAt === undefined) return base;
+  const { version, expiresAt = base.endedByUsAt, endedByUsAt } = base;
+  return { version, expiresAt: Math.min(expiresAt, endedByUsAt) };
 }
 
 /** What an entry of the back is as a base. */

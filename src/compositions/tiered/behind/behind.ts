@@ -8,7 +8,7 @@ import type { CommitOutcome, Write } from '../../../store/primitives.ts';
 import { WriteIds } from '../../../store/version.ts';
 import type { DeadLetter, Pending, TieredEvent } from '../events.ts';
 import { BackWins, type ConflictPolicy } from './back-wins.ts';
-import type { Base } from './base.ts';
+import { afterCrash, type Base } from './base.ts';
 import type { BehindFeed } from './behind-feed.ts';
 import type { FlushRules } from './flush-plan.ts';
 import { Flusher } from './flusher.ts';
@@ -245,6 +245,7 @@ export class Behind<V> {
     const { seq, bytes } = record;
     const ageMs = Math.max(0, env.now() - (writes[0]?.modifiedAt ?? env.now()));
     const pending = pendingOf({ ...record, writes }, env.monotonicMs() - ageMs);
+    for (const write of pending) write.base = afterCrash(write.base);
     this.pending.add(seq, pending, bytes, settled);
   }
 

@@ -152,3 +152,43 @@ describe('a write that gave way to the back', () => {
     expect(await run.gets('d')).toEqual(['ours', 'ours', 'ours']);
   });
 });
+
+describe('changes of others, after a crash', () => {
+  const CHAINS: Readonly<Record<string, (process: Process) => Promise<unknown>>> = {
+    'own delete': ({ store }) => store.delete('c'),
+    'own set that has ended': ({ store }) => store.set('c', 'brief', { ttlMs: 100 }),
+    'own delete and set': async ({ store }) => {
+      await store.delete('c');
+      await store.set('c', 'coalesced');
+    },
+  };
+
+  for (const [name, before] of Object.entries(CHAINS)) {
+    const onTheWay = async (): Promise<Restarting> => {
+      const run = new Restarting({ onConflict: 'keep-back' });
+      await run.world.back.set('c', 'of others');
+      await run.give(({ store }) => store.has('c'));
+      run.process.plans.back.hangNext('commit', { applied: true });
+      await run.give(before);
+      await run.world.env.advance(0);
+      return run;
+    };
+
+    it(`are not seen in an ${name} beneath a write`, async () => {
+      const run = await onTheWay();
+      await run.give(({ store }) => store.set('c', 'ours'));
+      await run.crash();
+      await run.give(({ store }) => store.flush());
+      expect(await run.world.back.get('c')).toBe('ours');
+    });
+
+    it(`are seen beyond an ${name}`, async () => {
+      const run = await onTheWay();
+      await run.give(({ store }) => store.set('c', 'ours'));
+      await run.world.back.set('c', 'of others again');
+      await run.crash();
+      await run.give(({ store }) => store.flush());
+      expect(await run.world.back.get('c')).toBe('of others again');
+    });
+  }
+});

@@ -5,7 +5,7 @@ import { failure } from '../../../store/errors.ts';
 import { type CommitPlan, planCommit, type Standing } from '../../../store/feed/plan.ts';
 import type { CommitOutcome, Write } from '../../../store/primitives.ts';
 import type { WriteIds } from '../../../store/version.ts';
-import { type Base, encodeBase, OWN } from './base.ts';
+import { type Base, beneath, encodeBase, OWN } from './base.ts';
 import { entryOf } from './pending-writes.ts';
 
 /** Stands for the number that the journal will give. */
@@ -132,8 +132,9 @@ function assumed<V>(key: string): Standing<V> {
  * What the back holds beneath the next write of a key. Over a pending delete a set is sure to be in
  * its right, whatever immutable entry the back still has.
  */
-function nextBase<V>({ base, deleted }: Met<V>, tracksBase: boolean): Base {
-  return deleted === true && !tracksBase ? OWN : base;
+function nextBase<V>({ base, deleted, entry }: Met<V>, tracksBase: boolean): Base {
+  if (tracksBase) return beneath(base, deleted === true ? 0 : entry?.expiresAt);
+  return deleted === true ? OWN : base;
 }
 
 function away(operation: string, key: string, cause: unknown): unknown {
