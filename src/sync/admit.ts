@@ -4,8 +4,9 @@ import type { Env } from '../store/env.ts';
 import { invalidArgument, StrataError, type StrataErrorCode } from '../store/errors.ts';
 import { utf8Length } from '../store/keys.ts';
 import type { Position } from '../store/primitives.ts';
+import type { Admission } from './admission.ts';
 import type { MessageOf } from './protocol.ts';
-import type { PublicationCore } from './publication-core.ts';
+import type { Member, PublicationCore } from './publication-core.ts';
 import { isRights, type Rights, type Scope, scopeOf } from './scope.ts';
 import type { EndReason, ServerSessionLimits } from './server-session.ts';
 
@@ -23,6 +24,10 @@ export interface Reception {
   readonly limits: ServerSessionLimits;
   /** The publication of a store; `undefined` when there is none of that id. */
   find(storeId: string): PublicationCore | undefined | Promise<PublicationCore | undefined>;
+  /** Who may read, and who waits. */
+  readonly admission: Admission;
+  /** Connections that have not asked for a store. */
+  readonly greeting: Set<Pick<Member, 'leave'>>;
   /** Counts a connection that ended before it belonged to a publication. */
   count(reason: EndReason): void;
 }

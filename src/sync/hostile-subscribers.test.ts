@@ -135,7 +135,8 @@ describe('a server and a bad subscriber', () => {
       send(peer);
       await world.advance(10);
       expect(peer.closed).toBe(code);
-      expect(publication.stats().endings).toEqual({ 'protocol-error': 1 });
+      const reasons: Record<number, string> = { 1007: 'malformed', 1009: 'too-large' };
+      expect(publication.stats().endings).toEqual({ [reasons[code] ?? 'protocol-error']: 1 });
       await store.set('open/2', bytes('still served'));
       await world.advance(10);
       expect(await contents(local)).toEqual({ 'open/1': 'shown', 'open/2': 'still served' });

@@ -33,9 +33,11 @@ describe('a hub', () => {
     expect(await contents(second.local)).toEqual({ b: 'user' });
     for (const { subscription } of [unknown, nameless])
       await expect(subscription.ready).rejects.toMatchObject({ code: 'invalid-argument' });
+    const shape = { type: 'memory' };
+    const lag = { revs: 0, ageMs: 0 };
     expect(stores.describe()).toEqual([
-      { id: 'notes', shape: { type: 'memory' }, subscribers: 1 },
-      { id: 'users', shape: { type: 'memory' }, subscribers: 1 },
+      { id: 'notes', shape, headRev: 1, subscribers: 1, lag },
+      { id: 'users', shape, headRev: 1, subscribers: 1, lag },
     ]);
     expect(stores.endings()).toEqual({ refused: 2 });
     expect(await stores.unregister('users')).toBe(true);

@@ -5,8 +5,10 @@ import { checkOptions } from '../store/options.ts';
 import type { Shape } from '../store/primitives.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
 import { systemEnv } from '../store/system-env.ts';
+import { Admission } from './admission.ts';
 import type { ConnectionInfo, Reception } from './admit.ts';
 import type { PublicationCore, PublicationStats } from './publication-core.ts';
+import { type Endings, type HubStatus, type Lag, sumOf } from './publication-status.ts';
 import {
   type CloseOptions,
   checkClose,
@@ -23,8 +25,8 @@ import type { Transport } from './transports/transport.ts';
 
 /** How a hub is made. */
 export interface HubOptions {
-  /** Bounds of connections before they belong to a store. */
-  readonly limits?: Pick<PublishLimits, 'handshakeTimeoutMs'>;
+  /** Bounds of connections before they belong to a store, and of all stores together. */
+  readonly limits?: Pick<PublishLimits, 'handshakeTimeoutMs' | 'readings' | 'turnTimeoutMs'>;
   /** Clock, timers and randomness; default the real ones. */
   readonly env?: Env;
 }
@@ -34,7 +36,10 @@ export interface HubEntry {
   readonly id: string;
   /** What the store is made of. */
   readonly shape: Shape;
+  readonly headRev: number;
   readonly subscribers: number;
+  /** Of the subscriber that is furthest behind. */
+  readonly lag: Lag;
 }
 
 /** Serves many stores by id over one address. */
@@ -46,14 +51,16 @@ export interface Hub {
     options?: Omit<PublishOptions<V>, 'id'>,
   ): Publication;
   /** Takes a store out and ends its connections; false when there is none. The store stays open. */
-  unregister(id: string): Promise<boolean>;
+  unregister(id: string, options?: CloseOptions): Promise<boolean>;
   describe(): readonly HubEntry[];
   accept(transport: Transport, info?: ConnectionInfo): void;
   /** By id of the store. */
   stats(): ReadonlyMap<string, PublicationStats>;
+  /** The whole at a glance, and each store by itself. */
+  status(): HubStatus;
   /** Connections that ended before they belonged to a store, by reason. */
   endings(): Readonly<Partial<Record<EndReason, number>>>;
-  /** Closes every publication. */
+  /** Lets nobody in any more, and closes every publication. */
   close(options?: CloseOptions): Promise<void>;
 }
 
@@ -74,14 +81,17 @@ export function hub(options: HubOptions = {}): Hub {
 
 class StoreHub implements Hub {
   readonly #publications: Map<string, Publication> = new Map();
-  readonly #endings: Partial<Record<EndReason, number>> = {};
-  #closed = false;
+  readonly #endings: Endings = {};
+  #state: HubStatus['state'] = 'open';
   readonly #reception: Reception;
 
   constructor({ limits, env = systemEnv }: HubOptions) {
+    const whole = checkLimits('hub', limits);
     this.#reception = {
       env,
-      limits: checkLimits('hub', limits),
+      limits: whole,
+      admission: new Admission(env, whole),
+      greeting: new Set(),
       find: (storeId) => this.#find(storeId),
       count: (reason) => {
         this.#endings[reason] = (this.#endings[reason] ?? 0) + 1;
@@ -94,7 +104,7 @@ class StoreHub implements Hub {
     what: ReadonlyStore<V> | Publication,
     options: Omit<PublishOptions<V>, 'id'> = {},
   ): Publication {
-    if (this.#closed)
+    if (this.#state !== 'open')
       throw new StrataError('closed', 'register: the hub is closed', { operation: 'register' });
     if (typeof id !== 'string' || id === '')
       throw invalidArgument('register', 'the id', id, 'a non-empty string');
@@ -109,20 +119,23 @@ class StoreHub implements Hub {
     return publication;
   }
 
-  async unregister(id: string): Promise<boolean> {
+  async unregister(id: string, options?: CloseOptions): Promise<boolean> {
+    checkClose(options);
     const publication = this.#publications.get(id);
     if (publication === undefined) return false;
     this.#publications.delete(id);
-    await publication.close();
+    await publication.close(options);
     return true;
   }
 
   describe(): readonly HubEntry[] {
-    return [...this.#publications].map(([id, publication]) => ({
-      id,
-      shape: coreOf('describe', publication).side.primitives.shape,
-      subscribers: publication.stats().subscribers.length,
-    }));
+    return [...this.#publications].map(([id, publication]) => {
+      const { shape } = coreOf('describe', publication).side.primitives;
+      const { headRev, connections, lag } = publication.status();
+      const { greeting, ...open } = connections;
+      const subscribers = Object.values(open).reduce((sum, count) => sum + count, 0);
+      return { id, shape, headRev, subscribers, lag };
+    });
   }
 
   accept(transport: Transport, info: ConnectionInfo = {}): void {
@@ -135,22 +148,31 @@ class StoreHub implements Hub {
     );
   }
 
+  status(): HubStatus {
+    const stores = new Map(
+      [...this.#publications].map(([id, publication]) => [id, publication.status()] as const),
+    );
+    return sumOf(this.#state, stores, this.#reception.greeting.size, this.#endings);
+  }
+
   endings(): Readonly<Partial<Record<EndReason, number>>> {
     return { ...this.#endings };
   }
 
   async close(options?: CloseOptions): Promise<void> {
-    checkClose(options);
-    this.#closed = true;
+    const { spreadMs } = checkClose(options);
+    if (this.#state === 'open') this.#state = 'draining';
     const publications = [...this.#publications.values()];
-    this.#publications.clear();
     await Promise.all(publications.map((publication) => publication.close(options)));
+    this.#state = 'closed';
+    for (const connection of this.#reception.greeting) connection.leave(spreadMs);
+    this.#publications.clear();
   }
 
   /** By id; a hub of one store serves it to those who name none. */
   #find(storeId: string): PublicationCore | undefined {
     // Not the same as an unknown id, after which a subscriber never comes back.
-    if (this.#closed)
+    if (this.#state !== 'open')
       throw new StrataError('unavailable', 'subscribe: the hub is closed', {
         operation: 'subscribe',
       });

@@ -11,7 +11,14 @@ export type {
   PublicationStats,
   SubscriberStats,
 } from './publication-core.ts';
+export type {
+  ConnectionState,
+  HubStatus,
+  Lag,
+  PublicationStatus,
+} from './publication-status.ts';
 export {
+  type CloseOptions,
   type Publication,
   type PublishLimits,
   type PublishOptions,

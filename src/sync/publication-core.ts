@@ -1,9 +1,18 @@
 import { Call } from '../store/call.ts';
-import type { Env } from '../store/env.ts';
+import type { Env, Timer } from '../store/env.ts';
 import { StrataError } from '../store/errors.ts';
 import type { FeedState, Position } from '../store/primitives.ts';
 import { randomId } from '../store/version.ts';
+import type { AdmissionLimits } from './admission.ts';
 import type { GroupLimits, GroupSource } from './group-frames.ts';
+import { HeadTimes } from './head-times.ts';
+import {
+  type ConnectionState,
+  type Lag,
+  NO_CONNECTIONS,
+  type PublicationStatus,
+  widen,
+} from './publication-status.ts';
 import type { Rights, Scope } from './scope.ts';
 import type { EndReason, ServerSessionLimits } from './server-session.ts';
 import { SharedTail, type TailLimits } from './shared-tail.ts';
@@ -25,9 +34,11 @@ export type Authorize = (
   request: AuthorizeRequest,
 ) => Rights | false | undefined | Promise<Rights | false | undefined>;
 
-export interface CoreLimits extends GroupLimits, TailLimits, ServerSessionLimits {
+export interface CoreLimits extends GroupLimits, TailLimits, ServerSessionLimits, AdmissionLimits {
   /** Most bytes waiting in this process for one slow connection. */
   readonly bufferedBytes: number;
+  /** And for all of them, shared evenly: a frame each at least. */
+  readonly totalBufferedBytes: number;
   /** Most connections at once. */
   readonly subscribers: number;
   /** A store with fewer keys is sent whole rather than compared. */
@@ -43,8 +54,13 @@ export interface SubscriberStats {
   readonly id: string;
   /** The newest revision that it holds for sure. */
   readonly rev: number;
+  readonly state: ConnectionState;
   /** How many commits of the source that is behind. */
   readonly lag: number;
+  /** For how long, at most. */
+  readonly lagMs: number;
+  /** Bytes that wait in this process for the connection to take them. */
+  readonly bufferedBytes: number;
   readonly sentBytes: number;
   readonly sentOperations: number;
   readonly connectedMs: number;
@@ -71,7 +87,13 @@ export interface PublicationStats {
 
 /** A connection as its publication knows it. */
 export interface Member {
-  stats(nowMs: number, headRev: number): SubscriberStats;
+  readonly state: ConnectionState;
+  readonly bufferedBytes: number;
+  /** The newest revision that it holds for sure. */
+  readonly rev: number;
+  stats(nowMs: number): SubscriberStats;
+  /** Goes away as soon as it holds a revision and all its writes are answered. */
+  drain(rev: number, spreadMs: number): void;
   leave(spreadMs: number): void;
 }
 
@@ -90,7 +112,9 @@ export class PublicationCore {
   #accepted = 0;
   #head: Position | undefined;
   #headMs: number = Number.NEGATIVE_INFINITY;
-  #closed = false;
+  #state: PublicationStatus['state'] = 'open';
+  readonly #heads = new HeadTimes();
+  #onEmpty: (() => void) | undefined;
   #own: string | undefined;
   readonly #members: Set<Member> = new Set();
   readonly #tails: Map<string, { readonly tail: SharedTail; followers: number }> = new Map();
@@ -116,8 +140,15 @@ export class PublicationCore {
     this.onError = init.onError;
   }
 
+  /** Whether nobody is let in any more. */
   get isClosed(): boolean {
-    return this.#closed;
+    return this.#state !== 'open';
+  }
+
+  /** What may wait in this process for one connection. */
+  get allowedBytes(): number {
+    const { bufferedBytes, totalBufferedBytes } = this.limits;
+    return Math.min(bufferedBytes, totalBufferedBytes / Math.max(1, this.#members.size));
   }
 
   get isFull(): boolean {
@@ -148,7 +179,9 @@ export class PublicationCore {
   /** Somebody read up to here; a slow one does not move the head back. */
   sawHead(at: Position): void {
     const head = this.#head;
-    if (head === undefined || at.epoch !== head.epoch || at.rev > head.rev) this.#head = at;
+    if (head !== undefined && at.epoch === head.epoch && at.rev <= head.rev) return;
+    this.#heads.moved(head, at, this.env.monotonicMs());
+    this.#head = at;
   }
 
   /** Whether a subscriber can go on from a position, by the store's own word. */
@@ -169,6 +202,13 @@ export class PublicationCore {
 
   part(member: Member): void {
     this.#members.delete(member);
+    if (this.#members.size === 0) this.#onEmpty?.();
+  }
+
+  /** How far somebody that holds a revision is behind. */
+  lagOf(rev: number, nowMs: number): Lag {
+    const revs = Math.max(0, this.headRev - rev);
+    return { revs, ageMs: revs === 0 ? 0 : this.#heads.ageMs(rev, nowMs) };
   }
 
   count(reason: EndReason): void {
@@ -225,27 +265,80 @@ export class PublicationCore {
     };
   }
 
+  get #historyBytes(): number {
+    let bytes = 0;
+    for (const { tail } of this.#tails.values()) bytes += tail.bytes;
+    return bytes;
+  }
+
   stats(): PublicationStats {
     const nowMs = this.env.monotonicMs();
-    let historyBytes = 0;
-    for (const { tail } of this.#tails.values()) historyBytes += tail.bytes;
     return {
       headRev: this.headRev,
-      subscribers: [...this.#members].map((member) => member.stats(nowMs, this.headRev)),
+      subscribers: [...this.#members].map((member) => member.stats(nowMs)),
       sentOperations: this.sentOperations,
       sentBytes: this.sentBytes,
       appliedWrites: this.appliedWrites,
-      historyBytes,
+      historyBytes: this.#historyBytes,
       accepted: this.#accepted,
       endings: { ...this.#endings },
     };
   }
 
-  /** Sends everybody away. The store stays open. */
-  close(spreadMs: number): void {
-    this.#closed = true;
+  status(greeting: number): PublicationStatus {
+    const nowMs = this.env.monotonicMs();
+    const connections = { ...NO_CONNECTIONS, greeting };
+    const lag = { revs: 0, ageMs: 0 };
+    let bufferedBytes = 0;
+    for (const member of this.#members) {
+      connections[member.state]++;
+      bufferedBytes += member.bufferedBytes;
+      widen(lag, this.lagOf(member.rev, nowMs));
+    }
+    const { headRev, sentBytes } = this;
+    return {
+      state: this.#state,
+      headRev,
+      connections,
+      lag,
+      sentBytes,
+      bufferedBytes,
+      historyBytes: this.#historyBytes,
+      accepted: this.#accepted,
+      endings: { ...this.#endings },
+    };
+  }
+
+  /**
+   * Sends everybody away: those who hold what is written by now and have their answers at once, all
+   * others when they do, or after `drainMs`. The store stays open.
+   */
+  async close(spreadMs: number, drainMs: number): Promise<void> {
+    if (this.#state === 'open') this.#state = 'draining';
+    if (drainMs > 0 && this.#members.size > 0) await this.#drain(spreadMs, drainMs);
+    this.#state = 'closed';
     for (const sums of this.#sums.values()) sums.close();
     this.#sums.clear();
     for (const member of this.#members) member.leave(spreadMs);
+  }
+
+  /** Ends when everybody has left, or the time is over. */
+  async #drain(spreadMs: number, drainMs: number): Promise<void> {
+    let timer: Timer | undefined;
+    const over = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+      timer = this.env.setTimer(resolve, drainMs);
+    });
+    try {
+      // A store that hangs must not hold up the end.
+      const known = await Promise.race([this.state(), over]);
+      for (const member of this.#members) member.drain(known?.head.rev ?? 0, spreadMs);
+      await over;
+    } catch (error) {
+      this.onError?.(error as StrataError);
+    } finally {
+      timer?.cancel();
+      this.#onEmpty = undefined;
+    }
   }
 }

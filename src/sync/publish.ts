@@ -1,10 +1,12 @@
 import type { Codec } from '../store/codec.ts';
 import type { Env } from '../store/env.ts';
 import { invalidArgument, type StrataError } from '../store/errors.ts';
+import type { OptionRule } from '../store/option-rules.ts';
 import * as is from '../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
-import type { ConnectionInfo } from './admit.ts';
+import { Admission } from './admission.ts';
+import type { ConnectionInfo, Reception } from './admit.ts';
 import { LEAST_CREDIT_BYTES } from './protocol.ts';
 import {
   type Authorize,
@@ -12,6 +14,7 @@ import {
   PublicationCore,
   type PublicationStats,
 } from './publication-core.ts';
+import type { PublicationStatus } from './publication-status.ts';
 import { ServerConnection } from './server-connection.ts';
 import { sourceSide } from './sides.ts';
 import type { Transport } from './transports/transport.ts';
@@ -32,18 +35,38 @@ export interface PublishLimits {
   readonly heartbeatMs?: number;
   /** A subscriber that acknowledges nothing for so long is gone; default 30,000. */
   readonly ackTimeoutMs?: number;
-  /** One that takes in nothing of what waits for it for so long is given up; default 300,000. */
+  /** One that takes in nothing of what waits for it for so long is given up; default 60,000. */
   readonly progressTimeoutMs?: number;
+  /**
+   * So long instead after a group of several frames (a snapshot, a long absence), which it applies as
+   * one, and while its own store fails; default 300,000.
+   */
+  readonly graceMs?: number;
   /** Most bytes on their way to one subscriber, from 64 KiB on; default 4 MiB. */
   readonly creditBytes?: number;
   /** Most bytes waiting in this process for one slow connection; default 1 MiB. */
   readonly bufferedBytes?: number;
+  /**
+   * Most bytes waiting in this process for all connections together, shared evenly among them;
+   * default 4 MiB. For each, one frame may wait whatever the number.
+   */
+  readonly totalBufferedBytes?: number;
   /** Largest write of a subscriber, in bytes; default 16 MiB. */
   readonly writeBytes?: number;
   /** Most writes of one subscriber that wait to be applied; default 1,024. */
   readonly pendingWrites?: number;
   /** Most subscribers at once; default 10,000. */
   readonly subscribers?: number;
+  /**
+   * Most subscribers that read the store for themselves at once, for a snapshot, a comparison or
+   * what they missed; default 32. Others wait their turn. Of a store in a hub, the hub's counts.
+   */
+  readonly readings?: number;
+  /**
+   * Who waits longer for its turn is sent away, to come back after a random part of so long; default
+   * 30,000. Of a store in a hub, the hub's counts.
+   */
+  readonly turnTimeoutMs?: number;
   /** A store with fewer keys is sent whole to a copy that cannot resume, rather than compared with it; default 1,000. */
   readonly comparedKeys?: number;
 }
@@ -72,6 +95,11 @@ export interface PublishOptions<V> {
 export interface CloseOptions {
   /** Subscribers come back within a random part of this; default 1,000. */
   readonly spreadMs?: number;
+  /**
+   * So long those connected may take to get what is written by now, and answers to their own writes,
+   * while nobody new comes in; each goes when it has. Default 0: all go at once.
+   */
+  readonly drainMs?: number;
 }
 
 /** A store offered for live replication. */
@@ -79,8 +107,14 @@ export interface Publication {
   readonly id: string;
   /** Serves one connection, until it ends. */
   accept(transport: Transport, info?: ConnectionInfo): void;
+  /** Totals, and every subscriber by itself. */
   stats(): PublicationStats;
-  /** Tells subscribers to come back later, and ends their connections. The store stays open. */
+  /** The whole at a glance: connections by state, lag, bytes, ended connections by reason. */
+  status(): PublicationStatus;
+  /**
+   * Tells subscribers to come back later, and ends their connections, after `drainMs` at most. The
+   * store stays open.
+   */
   close(options?: CloseOptions): Promise<void>;
 }
 
@@ -92,24 +126,28 @@ const DEFAULT_LIMITS: CoreLimits = {
   handshakeTimeoutMs: 10_000,
   heartbeatMs: 10_000,
   ackTimeoutMs: 30_000,
-  progressTimeoutMs: 300_000,
+  progressTimeoutMs: 60_000,
+  graceMs: 300_000,
   creditBytes: 4 * 1024 * 1024,
   bufferedBytes: 1024 * 1024,
+  totalBufferedBytes: 4 * 1024 * 1024,
   writeBytes: 16 * 1024 * 1024,
   pendingWrites: 1_024,
   subscribers: 10_000,
+  readings: 32,
+  turnTimeoutMs: 30_000,
   comparedKeys: 1_000,
 };
 
 /** The longest that messages tell of. */
 const MAX_WAIT_MS = 2 ** 31 - 1;
 
-const CLOSE_RULES: OptionRules = {
-  spreadMs: {
-    expected: `a whole number of ms from 0 to ${MAX_WAIT_MS}`,
-    accepts: (v) => is.count.accepts(v) && (v as number) <= MAX_WAIT_MS,
-  },
+const waitMs: OptionRule = {
+  expected: `a whole number of ms from 0 to ${MAX_WAIT_MS}`,
+  accepts: (v) => is.count.accepts(v) && (v as number) <= MAX_WAIT_MS,
 };
+
+const CLOSE_RULES: OptionRules = { spreadMs: waitMs, drainMs: waitMs };
 
 const LIMIT_RULES: OptionRules = {
   batchBytes: {
@@ -129,14 +167,18 @@ const LIMIT_RULES: OptionRules = {
   },
   ackTimeoutMs: is.durationMs,
   progressTimeoutMs: is.durationMs,
+  graceMs: is.durationMs,
   creditBytes: {
     expected: `a whole number of at least ${LEAST_CREDIT_BYTES}`,
     accepts: (v) => is.positive.accepts(v) && (v as number) >= LEAST_CREDIT_BYTES,
   },
   bufferedBytes: is.positive,
+  totalBufferedBytes: is.positive,
   writeBytes: is.positive,
   pendingWrites: is.positive,
   subscribers: is.positive,
+  readings: is.positive,
+  turnTimeoutMs: waitMs,
   comparedKeys: is.count,
 };
 
@@ -166,10 +208,10 @@ export function checkLimits(operation: string, limits: PublishLimits | undefined
   return whole;
 }
 
-/** The spread of those who come back, checked. */
-export function checkClose(options: CloseOptions | undefined): number {
+/** How connections are ended, checked. */
+export function checkClose(options: CloseOptions | undefined): Required<CloseOptions> {
   checkOptions('close', options, CLOSE_RULES);
-  return options?.spreadMs ?? 1_000;
+  return { spreadMs: options?.spreadMs ?? 1_000, drainMs: options?.drainMs ?? 0 };
 }
 
 const cores = new WeakMap<object, PublicationCore>();
@@ -208,9 +250,12 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
     filter: options.filter,
     onError: options.onError,
   });
-  const reception = {
-    env: core.env,
-    limits: core.limits,
+  const { env, limits } = core;
+  const reception: Reception = {
+    env,
+    limits,
+    admission: new Admission(env, limits),
+    greeting: new Set(),
     find: (storeId: string) => isAskedFor(core, storeId),
     count: core.count.bind(core),
   };
@@ -218,7 +263,12 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
     id: core.id,
     accept: (transport, info = {}) => void new ServerConnection(reception, transport, info),
     stats: () => core.stats(),
-    close: async (how) => core.close(checkClose(how)),
+    status: () => core.status(reception.greeting.size),
+    close: async (how) => {
+      const { spreadMs, drainMs } = checkClose(how);
+      await core.close(spreadMs, drainMs);
+      for (const connection of reception.greeting) connection.leave(spreadMs);
+    },
   };
   cores.set(publication, core);
   return publication;

@@ -2,6 +2,7 @@ import { Call } from '../store/call.ts';
 import type { Env, Timer } from '../store/env.ts';
 import { isStrataError, StrataError } from '../store/errors.ts';
 import type { Position } from '../store/primitives.ts';
+import type { Turn, TurnTaker } from './admission.ts';
 import { type Admitted, admit, type ConnectionInfo, checkPlace, type Reception } from './admit.ts';
 import { ConnectionWrites, unexpected } from './connection-writes.ts';
 import type { GroupFrame, GroupReader, GroupSource } from './group-frames.ts';
@@ -13,9 +14,11 @@ import {
   RANGES_VERSION,
 } from './protocol.ts';
 import type { Member, PublicationCore, SubscriberStats } from './publication-core.ts';
+import type { ConnectionState } from './publication-status.ts';
 import type { Rights } from './scope.ts';
 import { ServerComparison } from './server-comparison.ts';
 import {
+  breachOf,
   type EndReason,
   errorMessage,
   type ServerEffect,
@@ -31,11 +34,16 @@ import type { WireWrite } from './writes.ts';
 /** So many bytes of answers may wait beside the stream for one who does not read. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
+/** After so long it is looked again whether a transport has passed on what waited. */
+const RECHECK_MS = 100;
+/** What a step of a comparison counts as progress. */
+const RANGE_STEP_BYTES = 64 * 1024;
+
 /** The first group of a stream, where it is neither a snapshot nor what follows a cursor. */
 type Mend = (reader: GroupReader) => AsyncGenerator<GroupFrame, void>;
 
 /** Serves one connection: drives the session, and does what it says. */
-export class ServerConnection implements Member {
+export class ServerConnection implements Member, TurnTaker {
   readonly #reception: Reception;
   readonly #transport: Transport;
   readonly #info: ConnectionInfo;
@@ -50,6 +58,12 @@ export class ServerConnection implements Member {
   #clientId = '';
   #rights: Rights = {};
   #writes: ConnectionWrites | undefined;
+  /** The right to read, while there is one. */
+  #turn: Turn | undefined;
+  /** Leaves when it holds this. */
+  #drain: { readonly rev: number; readonly spreadMs: number } | undefined;
+  /** Looks again whether what waits in the transport has become less. */
+  #recheck: Timer | undefined;
   #ended = false;
 
   constructor(reception: Reception, transport: Transport, info: ConnectionInfo) {
@@ -61,6 +75,7 @@ export class ServerConnection implements Member {
     this.#session = new ServerSession(reception.limits, this.#startedMs);
     this.#call = Call.background(this.#env, 'publish');
     this.#timer = this.#setTimer(reception.limits.handshakeTimeoutMs);
+    reception.greeting.add(this);
     transport.start({
       message: (frame) => this.#step({ type: 'frame', frame }),
       drain: () => this.#stream?.wake(),
@@ -68,12 +83,29 @@ export class ServerConnection implements Member {
     });
   }
 
-  stats(nowMs: number, headRev: number): SubscriberStats {
+  get state(): ConnectionState {
+    if (this.#core === undefined) return 'greeting';
+    return this.#stream?.state ?? (this.#turn === undefined ? 'waiting' : 'comparing');
+  }
+
+  get bufferedBytes(): number {
+    return this.#transport.bufferedBytes;
+  }
+
+  get rev(): number {
+    return this.#session.ackedRev;
+  }
+
+  stats(nowMs: number): SubscriberStats {
     const { ackedRev, streamedBytes, trouble } = this.#session;
+    const { revs = 0, ageMs = 0 } = this.#core?.lagOf(ackedRev, nowMs) ?? {};
     return {
       id: this.#clientId,
+      state: this.state,
       rev: ackedRev,
-      lag: Math.max(0, headRev - ackedRev),
+      lag: revs,
+      lagMs: ageMs,
+      bufferedBytes: this.bufferedBytes,
       sentBytes: streamedBytes,
       sentOperations: this.#stream?.sentOperations ?? 0,
       connectedMs: nowMs - this.#startedMs,
@@ -83,12 +115,28 @@ export class ServerConnection implements Member {
   }
 
   leave(spreadMs: number): void {
-    this.#step({ type: 'leaving', spreadMs });
+    this.sendAway('going-away', spreadMs);
+  }
+
+  sendAway(reason: EndReason, spreadMs: number): void {
+    this.#step({ type: 'leaving', spreadMs, reason });
+  }
+
+  drain(rev: number, spreadMs: number): void {
+    this.#drain = { rev, spreadMs };
+    this.#leaveIfDrained();
+  }
+
+  #leaveIfDrained(): void {
+    const drain = this.#drain;
+    if (drain === undefined || this.#ended) return;
+    if (this.rev >= drain.rev && this.#session.isAnswered) this.leave(drain.spreadMs);
   }
 
   #step(event: ServerEvent): void {
     if (this.#ended) return;
     for (const effect of this.#session.step(event, this.#env.monotonicMs())) this.#do(effect);
+    if (event.type === 'frame' || event.type === 'written') this.#leaveIfDrained();
   }
 
   #do(effect: ServerEffect): void {
@@ -140,6 +188,7 @@ export class ServerConnection implements Member {
     this.#core = core;
     this.#rights = rights;
     this.#clientId = hello.clientId.slice(0, 64);
+    this.#reception.greeting.delete(this);
     core.join(this);
     this.#open(admitted, hello);
   }
@@ -183,19 +232,34 @@ export class ServerConnection implements Member {
       this.#step({ type: 'comparing', mayCompare: false });
       if (!this.#ended) this.#startStream(core, source, undefined, mend);
     };
-    this.#comparison = new ServerComparison({
+    const comparison = new ServerComparison({
       sums,
       leastKeys: core.limits.comparedKeys,
-      send: (body) => this.#answer({ type: 'range', body }),
+      send: (body) => {
+        this.#answer({ type: 'range', body });
+        this.#turn?.blocked();
+      },
       listen: () => this.#step({ type: 'comparing', mayCompare: true }),
       compared: (keys, since) => goOn((reader) => reader.mend(keys, since, this.#call)),
       gaveUp: () => goOn(),
       failed: (error) => this.#failComparison(error),
     });
-    this.#comparison.start();
+    this.#comparison = comparison;
+    this.#enter().then((turn) => {
+      if (turn !== undefined) comparison.start();
+    });
+  }
+
+  /** Waits until it may read; gives nothing when the connection has ended meanwhile. */
+  async #enter(): Promise<Turn | undefined> {
+    const turn = await this.#reception.admission.enter(this);
+    if (this.#ended) turn?.end();
+    else this.#turn = turn;
+    return this.#ended ? undefined : turn;
   }
 
   #compare(body: Uint8Array): void {
+    this.#turn?.moved(RANGE_STEP_BYTES);
     try {
       this.#comparison?.take(body);
     } catch (error) {
@@ -207,7 +271,7 @@ export class ServerConnection implements Member {
     if (!(error instanceof ProtocolError)) this.#fail(error);
     else {
       this.#answer(errorMessage(0, error));
-      this.#end(error.closeCode, 'protocol-error');
+      this.#end(error.closeCode, breachOf(error.closeCode) ?? 'protocol-error');
     }
   }
 
@@ -217,16 +281,32 @@ export class ServerConnection implements Member {
     at: Position | undefined,
     first?: Mend,
   ): void {
-    const { bufferedBytes } = core.limits;
     const stream = new SubscriberStream({
       core,
       source,
       call: this.#call,
-      mayGo: () => this.#session.mayStream && this.#transport.bufferedBytes < bufferedBytes,
+      enter: () => this.#enter(),
+      breathe: () => this.#reception.admission.breathe(),
+      mayGo: () => this.#session.mayStream && this.#hasRoom(core),
       send: (frame) => this.#sendFrame(core, frame),
     });
     this.#stream = stream;
-    stream.run(at, first).catch((error) => this.#fail(error));
+    stream.run(at, first, this.#turn).catch((error) => this.#fail(error));
+  }
+
+  /** Whether another frame may wait in the transport. Not every transport tells when it may again. */
+  #hasRoom(core: PublicationCore): boolean {
+    const waiting = this.#transport.bufferedBytes;
+    if (waiting === 0 || waiting + core.limits.batchBytes <= core.allowedBytes) return true;
+    this.#recheck ??= this.#env.setTimer(
+      () => {
+        this.#recheck = undefined;
+        this.#stream?.wake();
+      },
+      RECHECK_MS,
+      { background: true },
+    );
+    return false;
   }
 
   #sendFrame(core: PublicationCore, frame: GroupFrame): void {
@@ -235,7 +315,8 @@ export class ServerConnection implements Member {
     core.sentBytes += bytes;
     core.sentOperations += frame.operations;
     if (frame.end !== undefined) core.sawHead(frame.end);
-    this.#session.step({ type: 'streamed', bytes }, this.#env.monotonicMs());
+    const endsLongGroup = frame.end !== undefined && !frame.begins;
+    this.#session.step({ type: 'streamed', bytes, endsLongGroup }, this.#env.monotonicMs());
   }
 
   /** Something failed that concerns the whole connection. */
@@ -264,12 +345,16 @@ export class ServerConnection implements Member {
     if (this.#ended) return;
     this.#session.closed();
     const orderly = code === CLOSE.normal || code === CLOSE.goingAway;
-    this.#release(orderly ? 'closed-by-subscriber' : 'lost');
+    this.#release(orderly ? 'closed-by-subscriber' : (breachOf(code) ?? 'lost'));
   }
 
   #release(reason: EndReason): void {
     this.#ended = true;
     this.#timer.cancel();
+    this.#recheck?.cancel();
+    this.#reception.greeting.delete(this);
+    this.#reception.admission.leave(this);
+    this.#turn?.end();
     this.#writes?.end();
     this.#call.end('closed');
     this.#stream?.end();

@@ -12,14 +12,21 @@ import {
 import { CLOSE, ProtocolError } from './wire.ts';
 import { readWrites, type WireWrite } from './writes.ts';
 
-/** Why a connection ended, as counted by the publication. */
+/**
+ * Why a connection ended, as counted by the publication: `turned-away` waited too long for its turn
+ * to read; `no-progress` took nothing in; `protocol-error`, `malformed` and `too-large` sent frames
+ * that no subscriber sends; `refused` asked for what there is not; `overloaded` is one too many.
+ */
 export type EndReason =
   | 'closed-by-subscriber'
   | 'lost'
   | 'going-away'
   | 'handshake-timeout'
+  | 'turned-away'
   | 'no-progress'
   | 'protocol-error'
+  | 'malformed'
+  | 'too-large'
   | 'denied'
   | 'rights-expired'
   | 'refused'
@@ -34,6 +41,8 @@ export interface ServerSessionLimits {
   readonly ackTimeoutMs: number;
   /** One that takes in nothing of what waits for it for so long is given up. */
   readonly progressTimeoutMs: number;
+  /** After the end of a long group, or while its own store fails, a subscriber has so long instead. */
+  readonly graceMs: number;
   /** Most bytes on their way to one subscriber, whatever it offers. */
   readonly creditBytes: number;
   /** Largest write of a subscriber, in bytes, all its frames together. */
@@ -57,11 +66,11 @@ export type ServerEvent =
   /** Writes were applied or failed. */
   | { readonly type: 'written'; readonly answer: MessageOf<'result'> | MessageOf<'error'> }
   /** A frame of the stream went out. */
-  | { readonly type: 'streamed'; readonly bytes: number }
+  | { readonly type: 'streamed'; readonly bytes: number; readonly endsLongGroup?: boolean }
   /** Steps of a comparison may come from now on, or no longer. */
   | { readonly type: 'comparing'; readonly mayCompare: boolean }
   | { readonly type: 'tick'; readonly headRev: number }
-  | { readonly type: 'leaving'; readonly spreadMs: number };
+  | { readonly type: 'leaving'; readonly spreadMs: number; readonly reason: EndReason };
 
 export type ServerEffect =
   | { readonly do: 'send'; readonly message: Message }
@@ -90,6 +99,8 @@ export class ServerSession {
   #ackedRev = 0;
   #heardMs: number;
   #progressMs: number;
+  /** Until then it may be busy with a long group. */
+  #graceUntilMs = 0;
   #trouble: StrataErrorCode | '' = '';
   #pieces: Pieces;
   #writing: { readonly id: number; readonly writes: WireWrite[]; bytes: number } | undefined;
@@ -124,6 +135,11 @@ export class ServerSession {
     return this.#ackedRev;
   }
 
+  /** Whether nothing that the subscriber wrote is still to be answered. */
+  get isAnswered(): boolean {
+    return this.#pending.size === 0 && this.#writing === undefined;
+  }
+
   /** The code with which the subscriber's own store fails, else empty. */
   get trouble(): string {
     return this.#trouble;
@@ -150,6 +166,7 @@ export class ServerSession {
       case 'streamed':
         if (this.#streamedBytes === this.#takenBytes) this.#progressMs = nowMs;
         this.#streamedBytes += event.bytes;
+        if (event.endsLongGroup) this.#graceUntilMs = nowMs + this.#limits.graceMs;
         return [];
       case 'comparing':
         this.#mayCompare = event.mayCompare;
@@ -157,10 +174,7 @@ export class ServerSession {
       case 'tick':
         return this.#tick(event.headRev, nowMs);
       case 'leaving':
-        return [
-          { do: 'send', message: { type: 'goaway', spreadMs: event.spreadMs } },
-          ...this.#end(CLOSE.goingAway, 'going-away'),
-        ];
+        return this.#leave(event.spreadMs, event.reason);
     }
   }
 
@@ -174,6 +188,14 @@ export class ServerSession {
     return [{ do: 'wake' }, { do: 'end', code, reason }];
   }
 
+  /** Only who has been greeted understands when to come back. */
+  #leave(spreadMs: number, reason: EndReason): ServerEffect[] {
+    const code = reason === 'going-away' ? CLOSE.goingAway : CLOSE.tryLater;
+    const told: ServerEffect[] =
+      this.#phase === 'open' ? [{ do: 'send', message: { type: 'goaway', spreadMs } }] : [];
+    return [...told, ...this.#end(code, reason)];
+  }
+
   #frame(frame: Uint8Array, nowMs: number): readonly ServerEffect[] {
     try {
       if (this.#phase !== 'open' && frame.length > MAX_HELLO_BYTES)
@@ -183,7 +205,7 @@ export class ServerSession {
       if (!(error instanceof ProtocolError)) throw error;
       return [
         { do: 'send', message: errorMessage(0, error) },
-        ...this.#end(error.closeCode, 'protocol-error'),
+        ...this.#end(error.closeCode, breachOf(error.closeCode) ?? 'protocol-error'),
       ];
     }
   }
@@ -299,20 +321,28 @@ export class ServerSession {
   }
 
   #tick(headRev: number, nowMs: number): readonly ServerEffect[] {
-    const { handshakeTimeoutMs, ackTimeoutMs, progressTimeoutMs } = this.#limits;
+    const { handshakeTimeoutMs, ackTimeoutMs, progressTimeoutMs, graceMs } = this.#limits;
     if (this.#phase !== 'open')
       return nowMs - this.#startedMs >= handshakeTimeoutMs
         ? this.#end(CLOSE.policy, 'handshake-timeout')
         : [];
     if (nowMs >= this.#expiresMs) return this.#end(CLOSE.policy, 'rights-expired');
     const waits = this.#streamedBytes > this.#takenBytes;
+    const allowedMs = this.#trouble === '' ? progressTimeoutMs : graceMs;
     if (
       nowMs - this.#heardMs >= ackTimeoutMs ||
-      (waits && nowMs - this.#progressMs >= progressTimeoutMs)
+      (waits && nowMs >= this.#graceUntilMs && nowMs - this.#progressMs >= allowedMs)
     )
       return this.#end(CLOSE.tryLater, 'no-progress');
     return [{ do: 'send', message: { type: 'live', rev: headRev } }];
   }
+}
+
+/** What frames were like for which a connection is closed with a code. */
+export function breachOf(code: number): EndReason | undefined {
+  if (code === CLOSE.malformed) return 'malformed';
+  if (code === CLOSE.tooBig) return 'too-large';
+  return code === CLOSE.protocol || code === CLOSE.notBinary ? 'protocol-error' : undefined;
 }
 
 function outOfOrder(type: string): ProtocolError {

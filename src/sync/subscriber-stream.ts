@@ -1,6 +1,7 @@
 import type { Call } from '../store/call.ts';
 import { isStrataError } from '../store/errors.ts';
 import type { Position } from '../store/primitives.ts';
+import type { Turn } from './admission.ts';
 import { type GroupFrame, GroupReader, type GroupSource } from './group-frames.ts';
 import type { PublicationCore } from './publication-core.ts';
 import type { SharedTail } from './shared-tail.ts';
@@ -11,6 +12,10 @@ const MAX_FRESH_STARTS = 8;
 export interface StreamInit {
   readonly core: PublicationCore;
   readonly source: GroupSource;
+  /** Gives a turn to read alone, or nothing when the connection has ended. */
+  enter(): Promise<Turn | undefined>;
+  /** Waits where reading has kept everything else waiting for long enough. */
+  breathe(): Promise<void> | undefined;
   /** Ends with the connection. */
   readonly call: Call;
   /** Whether a frame may go out now; `wake` is called when that may have changed. */
@@ -30,6 +35,7 @@ export class SubscriberStream {
   #ended = false;
   #resolve: (() => void) | undefined;
   #freshStarts = 0;
+  state: 'waiting' | 'reading' | 'live' | 'blocked' = 'waiting';
   sentOperations = 0;
 
   constructor(init: StreamInit) {
@@ -41,15 +47,15 @@ export class SubscriberStream {
 
   /**
    * Runs until `end`; rejects when the store fails. `undefined` starts with the whole state, or with
-   * a first group made otherwise.
+   * a first group made otherwise; for that there may be a turn already.
    */
   async run(
     start: Position | undefined,
     first?: (reader: GroupReader) => AsyncGenerator<GroupFrame, void>,
+    turn?: Turn,
   ): Promise<void> {
     let at = start;
-    if (first !== undefined && !this.#ended)
-      at = await this.#readAlone(undefined, first(new GroupReader(this.#init.source)));
+    if (first !== undefined || turn !== undefined) at = await this.#readAlone(start, first, turn);
     while (!this.#ended) {
       this.#tail.throwIfOver();
       const index = at === undefined ? undefined : this.#tail.attach(at);
@@ -76,6 +82,7 @@ export class SubscriberStream {
   /** Sends frames of the tail as they come; returns the position when they went by too fast. */
   async #follow(start: number, from: Position): Promise<Position> {
     let at = from;
+    this.state = 'live';
     for (let index = start; !this.#ended; ) {
       const frame = this.#tail.at(index);
       if (frame === 'lost') return at;
@@ -93,22 +100,28 @@ export class SubscriberStream {
     return at;
   }
 
-  /** Reads one group, however large, as fast as the subscriber takes it. */
+  /** Reads one group, however large, as fast as the subscriber takes it, when it is its turn. */
   async #readAlone(
     from: Position | undefined,
-    frames: AsyncGenerator<GroupFrame, void> = new GroupReader(this.#init.source).read(
-      from,
-      this.#init.call,
-    ),
+    group = (reader: GroupReader) => reader.read(from, this.#init.call),
+    held?: Turn,
   ): Promise<Position | undefined> {
+    // Room first: who does not read is not read for.
+    if (held === undefined) await this.#room();
+    this.state = 'waiting';
+    const turn = held ?? (this.#ended ? undefined : await this.#init.enter());
+    if (turn === undefined) return from;
+    const frames = group(new GroupReader(this.#init.source));
     try {
       for (;;) {
-        // Room first: who does not read is not read for.
-        await this.#room();
+        this.state = 'reading';
+        await this.#room(turn);
         const next = this.#ended ? undefined : await frames.next();
         if (this.#ended || next === undefined) return from;
         if (next.done === true) break;
         this.#send(next.value);
+        turn.moved(next.value.bytes.length);
+        await this.#init.breathe();
         if (next.value.end === undefined) continue;
         this.#freshStarts = 0;
         return next.value.end;
@@ -119,9 +132,11 @@ export class SubscriberStream {
       if (from === undefined && ++this.#freshStarts >= MAX_FRESH_STARTS) throw error;
       return undefined;
     } finally {
+      turn.end();
       await frames.return();
     }
     // Nothing follows, yet the tail is somewhere else: it moves on when asked.
+    this.state = 'live';
     await this.#more();
     return from;
   }
@@ -131,11 +146,16 @@ export class SubscriberStream {
     this.#init.send(frame);
   }
 
-  async #room(): Promise<void> {
-    while (!this.#ended && !this.#init.mayGo())
+  async #room(turn?: Turn): Promise<void> {
+    const { state } = this;
+    while (!this.#ended && !this.#init.mayGo()) {
+      this.state = 'blocked';
+      turn?.blocked();
       await new Promise<void>((resolve) => {
         this.#resolve = resolve;
       });
+    }
+    this.state = state;
   }
 
   async #more(): Promise<void> {

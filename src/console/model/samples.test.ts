@@ -18,8 +18,11 @@ function stats(at: number, sent: number): ServedStats {
 
 const lagging = (lag: number): SubscriberStats => ({
   id: 'a',
+  state: 'live',
   rev: 1,
   lag,
+  lagMs: 0,
+  bufferedBytes: 0,
   sentBytes: 0,
   sentOperations: 0,
   connectedMs: 0,

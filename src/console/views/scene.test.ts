@@ -15,8 +15,11 @@ const tiers: Shape = {
 
 const subscriber = (id: string, lag = 0): SubscriberStats => ({
   id,
+  state: 'live',
   rev: 1,
   lag,
+  lagMs: 0,
+  bufferedBytes: 0,
   sentBytes: 1_500,
   sentOperations: 1,
   connectedMs: 1,

@@ -1,6 +1,6 @@
 import type { Transport, TransportClose, TransportHandlers } from './transport.ts';
 
-/** A sender is told of the drain when less than this waits. */
+/** A sender is told of the drain when nothing waits, and when after much less than this does. */
 const LOW_BYTES = 64 * 1024;
 /** So much may wait before a drain is told of. */
 const HIGH_BYTES = 256 * 1024;
@@ -89,7 +89,7 @@ class ChannelEnd implements Transport {
   }
 
   #tellDrain(): void {
-    if (!this.#wasHigh || this.#inboxBytes > LOW_BYTES) return;
+    if (this.#inboxBytes > 0 && (!this.#wasHigh || this.#inboxBytes > LOW_BYTES)) return;
     this.#wasHigh = false;
     if (!this.#other.#closed) this.#other.#handlers?.drain();
   }

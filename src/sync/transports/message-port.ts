@@ -166,7 +166,7 @@ class PortTransport implements Transport {
 
   #passed(bytes: number): void {
     this.#untaken = Math.max(0, this.#untaken - bytes);
-    if (!this.#wasHigh || this.#untaken > LOW_BYTES) return;
+    if (this.#untaken > 0 && (!this.#wasHigh || this.#untaken > LOW_BYTES)) return;
     this.#wasHigh = false;
     this.#handlers?.drain();
   }

@@ -10,6 +10,8 @@ export class ServerWebSocket implements Transport {
   readonly #socket: WebSocket;
   #handlers: TransportHandlers | undefined;
   #waiting = false;
+  /** The code of a frame that `ws` refused. */
+  #breach: number | undefined;
   /** What this side closed with. */
   #asked: TransportClose | undefined;
   /** How it ended, until somebody is told. */
@@ -25,9 +27,12 @@ export class ServerWebSocket implements Transport {
       this.#handlers?.message(new Uint8Array(buffer, byteOffset, byteLength));
     });
     // A bad frame: `ws` closes with the right code, and `close` follows.
-    socket.on('error', () => {});
+    socket.on('error', (error: Error & { readonly code?: string }) => {
+      this.#breach = breachCode(error.code ?? '');
+    });
     socket.on('close', (code, reason) => {
-      this.#how = this.#asked ?? { code: meantCode(code), reason: reason.toString() };
+      const meant = this.#breach ?? meantCode(code);
+      this.#how = this.#asked ?? { code: meant, reason: reason.toString() };
       this.#handlers?.close(this.#how);
     });
     socket.pause();
@@ -64,12 +69,25 @@ export class ServerWebSocket implements Transport {
   }
 
   readonly #sent = (): void => {
-    if (!this.#waiting || this.bufferedBytes > LOW_BYTES || this.#how !== undefined) return;
+    const left = this.bufferedBytes;
+    if (this.#how !== undefined || (left > 0 && (!this.#waiting || left > LOW_BYTES))) return;
     this.#waiting = false;
     this.#handlers?.drain();
   };
 }
 
+/** The close code of what `ws` finds wrong in frames; nothing for what is wrong with the line. */
+function breachCode(code: string): number | undefined {
+  if (!code.startsWith('WS_ERR_')) return undefined;
+  if (code === 'WS_ERR_INVALID_UTF8') return 1007;
+  return TOO_MUCH.has(code) ? 1009 : 1002;
+}
+
+const TOO_MUCH: ReadonlySet<string> = new Set([
+  'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH',
+  'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH',
+  'WS_ERR_TOO_MANY_BUFFERED_PARTS',
+]);
 const SEND_OPTIONS = { binary: true, compress: false, fin: true };
 const CLOSE_WAIT_MS = 2_000;
 /** What a server may send besides: all but what stands for a line that broke. */
