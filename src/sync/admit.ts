@@ -7,7 +7,7 @@ import type { Position } from '../store/primitives.ts';
 import type { Admission } from './admission.ts';
 import type { MessageOf } from './protocol.ts';
 import type { Member, PublicationCore } from './publication-core.ts';
-import { isRights, type Rights, type Scope, scopeOf } from './scope.ts';
+import { isRights, type Rights, type Scope } from './scope.ts';
 import type { EndReason, ServerSessionLimits } from './server-session.ts';
 
 /** What is known of a connection before its first message. */
@@ -63,7 +63,7 @@ export async function admit(
     throw refusal('invalid-argument', `the prefix has more than ${MAX_KEY_BYTES} bytes`);
   const rights = await authorize(core, info, hello.token, storeId);
   const { head, storeId: sourceId } = await core.state();
-  const scope = scopeOf(hello.prefix, rights, core.filter, core.own);
+  const scope = core.scope(hello.prefix, rights);
   const { cursor } = hello;
   const resumes =
     cursor !== undefined &&

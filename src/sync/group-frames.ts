@@ -3,9 +3,11 @@ import type { Change, Entry } from '../store/entry.ts';
 import { utf8Length } from '../store/keys.ts';
 import type { Position } from '../store/primitives.ts';
 import { OperationsWriter } from './batch-operations.ts';
+import { isPlain } from './plain-shape.ts';
 import { encodeMessage, MAX_PIECE_BYTES } from './protocol.ts';
 import type { Scope } from './scope.ts';
 import type { SourceSide } from './sides.ts';
+import { rangeOf } from './stamps.ts';
 
 /** One frame of a group, ready to be sent to any number of subscribers. */
 export interface GroupFrame {
@@ -47,12 +49,18 @@ export class GroupReader {
    * each key the last. Gives nothing when nothing follows. Errors are those of `feed.read`.
    */
   async *read(after: Position | undefined, call: Call): AsyncGenerator<GroupFrame, void> {
-    const { feed } = this.#source.side;
+    const { side, scope } = this.#source;
+    const { feed } = side;
+    if (after === undefined && scope.prefixes !== undefined && isPlain(side.primitives.shape)) {
+      yield* this.#readPrefixes(scope.prefixes, call);
+      return;
+    }
     const group = new GroupEncoder(this.#source, this.#operations, after);
     let at = after;
     for (;;) {
       // Noted before the read: what is written as an empty store is read belongs to what follows.
       const head = at === undefined ? (await feed.state(call)).head : undefined;
+      if (head !== undefined) group.beganAt(head);
       let end: Position | undefined;
       let isFirst = true;
       for await (const page of feed.read(at, call)) {
@@ -82,7 +90,7 @@ export class GroupReader {
     call: Call,
   ): AsyncGenerator<GroupFrame, void> {
     const { side, scope } = this.#source;
-    const { feed, entries } = side;
+    const { entries } = side;
     const maxBytes = entries.capabilities.maxKeyBytes;
     const group = new GroupEncoder(this.#source, this.#operations, since);
     for (let start = 0; start < keys.length; start += MEND_KEYS) {
@@ -95,6 +103,37 @@ export class GroupReader {
       for (const key of some) group.addAsIs(key, found.get(key), since.rev);
       if (group.ready.length > 0) yield* group.ready.splice(0);
     }
+    yield* this.#catchUp(group, since, call);
+  }
+
+  /**
+   * The whole state of a narrow scope, by what it is in the order of keys: the rest of the store is
+   * not read. The parts of a scan are of different moments; what changed meanwhile ends the group.
+   */
+  async *#readPrefixes(prefixes: readonly string[], call: Call): AsyncGenerator<GroupFrame, void> {
+    const { side, scope } = this.#source;
+    const { head } = await side.feed.state(call);
+    const group = new GroupEncoder(this.#source, this.#operations, undefined);
+    group.beganAt(head);
+    for (const prefix of prefixes) {
+      const range = rangeOf({ lower: '', upper: undefined }, prefix);
+      for await (const page of side.entries.scan(range, call)) {
+        call.throwIfEnded();
+        for (const entry of page)
+          if (scope.accepts(entry.key)) group.addAsIs(entry.key, entry, head.rev);
+        if (group.ready.length > 0) yield* group.ready.splice(0);
+      }
+    }
+    yield* this.#catchUp(group, head, call);
+  }
+
+  /** Ends a group with all that changed since a position, up to a head that nothing in it is beyond. */
+  async *#catchUp(
+    group: GroupEncoder,
+    since: Position,
+    call: Call,
+  ): AsyncGenerator<GroupFrame, void> {
+    const { feed } = this.#source.side;
     const { head } = await feed.state(call);
     let at = since;
     // Another epoch is met by the read.
@@ -124,6 +163,7 @@ class GroupEncoder {
   readonly #merged: Map<string, Change<unknown>> = new Map();
   #mergedBytes = 0;
   #commits = 0;
+  #retractsAbove = -1;
   #part = 0;
   #frames = 0;
   /** Where the changes added so far lead to, at the end of a commit. */
@@ -136,6 +176,11 @@ class GroupEncoder {
     operations.clear();
     this.#fresh = after === undefined;
     this.#from = after?.rev ?? 0;
+  }
+
+  /** The whole state was begun here: what did not change since then can have been given only as it is. */
+  beganAt({ rev }: Position): void {
+    this.#retractsAbove = rev;
   }
 
   /** Whether the group should end here rather than take in another commit. */
@@ -195,8 +240,15 @@ class GroupEncoder {
   }
 
   #encode(change: Change<unknown>): void {
-    const { side, storeId, limits } = this.#source;
+    const { side, storeId, limits, scope } = this.#source;
     const operations = this.#operations;
+    if (change.type === 'set' && scope.holds?.(change) === false) {
+      const { rev = Number.POSITIVE_INFINITY } = change;
+      // The subscriber may have it from before, when it belonged to the scope.
+      if (rev > this.#retractsAbove)
+        this.#encode({ type: 'delete', key: change.key, rev: change.rev ?? 0 });
+      return;
+    }
     if (change.type === 'delete') operations.addDelete(change.key, change.rev);
     else {
       const value = side.toBytes(change.key, change.value);

@@ -6,6 +6,7 @@ import { randomId } from '../store/version.ts';
 import type { AdmissionLimits } from './admission.ts';
 import type { GroupLimits, GroupSource } from './group-frames.ts';
 import { HeadTimes } from './head-times.ts';
+import { isPlain } from './plain-shape.ts';
 import {
   type ConnectionState,
   type Lag,
@@ -13,11 +14,11 @@ import {
   type PublicationStatus,
   widen,
 } from './publication-status.ts';
-import type { Rights, Scope } from './scope.ts';
+import { type Rights, type Scope, type Selection, scopeOf } from './scope.ts';
 import type { EndReason, ServerSessionLimits } from './server-session.ts';
 import { SharedTail, type TailLimits } from './shared-tail.ts';
 import type { SourceSide } from './sides.ts';
-import { isPlain, SourceSums } from './source-sums.ts';
+import { SourceSums } from './source-sums.ts';
 
 /** Who asks for what. */
 export interface AuthorizeRequest {
@@ -104,8 +105,8 @@ export class PublicationCore {
   readonly env: Env;
   readonly limits: CoreLimits;
   readonly authorize: Authorize | undefined;
-  readonly filter: ((key: string) => boolean) | undefined;
   readonly onError: ((error: StrataError) => void) | undefined;
+  readonly #selection: Selection;
   sentOperations = 0;
   sentBytes = 0;
   appliedWrites = 0;
@@ -128,15 +129,15 @@ export class PublicationCore {
     readonly env: Env;
     readonly limits: CoreLimits;
     readonly authorize: Authorize | undefined;
-    readonly filter: ((key: string) => boolean) | undefined;
+    readonly selection: Selection;
     readonly onError: ((error: StrataError) => void) | undefined;
-  }) {
+    }) {
     this.id = init.id;
     this.side = init.side;
     this.env = init.env;
     this.limits = init.limits;
     this.authorize = init.authorize;
-    this.filter = init.filter;
+    this.#selection = init.selection;
     this.onError = init.onError;
   }
 
@@ -219,11 +220,18 @@ export class PublicationCore {
     return { side: this.side, storeId, scope, limits: this.limits };
   }
 
-  /** A random name for this publication in this process. */
-  readonly own = (): string => {
-    this.#own ??= randomId(this.env);
-    return this.#own;
-  };
+  /** The test of the keys that are published at all. */
+  get filter(): ((key: string) => boolean) | undefined {
+    return this.#selection.filter;
+  }
+
+  /** What one subscriber sees of what is published. */
+  scope(prefix: string, rights: Rights): Scope {
+    return scopeOf(prefix, rights, this.#selection, () => {
+      this.#own ??= randomId(this.env);
+      return this.#own;
+    });
+  }
 
   /** The sums that all subscribers of a scope compare with; `undefined` where there can be none. */
   sums(source: GroupSource, prefix: string): SourceSums | undefined {

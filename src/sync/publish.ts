@@ -1,4 +1,5 @@
 import type { Codec } from '../store/codec.ts';
+import type { Entry } from '../store/entry.ts';
 import type { Env } from '../store/env.ts';
 import { invalidArgument, type StrataError } from '../store/errors.ts';
 import type { OptionRule } from '../store/option-rules.ts';
@@ -15,8 +16,10 @@ import {
   type PublicationStats,
 } from './publication-core.ts';
 import type { PublicationStatus } from './publication-status.ts';
+import { blamed, type Selection } from './scope.ts';
 import { ServerConnection } from './server-connection.ts';
 import { sourceSide } from './sides.ts';
+import { entryOpener } from './stored-entries.ts';
 import type { Transport } from './transports/transport.ts';
 
 /** Bounds of a publication; each has a default. */
@@ -77,6 +80,18 @@ export interface PublishOptions<V> {
   readonly id?: string;
   /** Publishes only keys that it accepts. It must always give the same answer for a key. */
   readonly filter?: (key: string) => boolean;
+  /**
+   * Publishes only entries that it accepts: one that no longer is goes out as a delete. It must
+   * always give the same answer for an entry; what depends on the time is said by `expiresAt`. It
+   * is no right: the keys of changed entries that it refuses are told.
+   */
+  readonly where?: (entry: Entry<V>) => boolean;
+  /**
+   * Names what `filter`, `where` and `walk` let through, for copies that come back after a restart
+   * or to another server. Change it with them. Without it a copy resumes only at this very
+   * publication; at any other it is compared with the store, or gets all of it.
+   */
+  readonly scope?: string;
   /**
    * Decides for each subscriber what it may read and write. Without it everybody may read and
    * nobody may write; with it, no token means no.
@@ -185,6 +200,8 @@ const LIMIT_RULES: OptionRules = {
 const RULES: OptionRules = {
   id: is.text,
   filter: is.fn,
+  where: is.fn,
+  scope: is.text,
   authorize: is.fn,
   codec: is.codec,
   limits: is.object,
@@ -247,7 +264,7 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
     env: options.env ?? side.primitives.env,
     limits: checkLimits('publish', options.limits),
     authorize: options.authorize,
-    filter: options.filter,
+    selection: selectionOf(store, options),
     onError: options.onError,
   });
   const { env, limits } = core;
@@ -272,6 +289,19 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
   };
   cores.set(publication, core);
   return publication;
+}
+
+/** What is published at all. */
+function selectionOf<V>(
+  store: ReadonlyStore<V>,
+  { filter, where, scope, codec }: PublishOptions<V>,
+): Selection {
+  const open = entryOpener(store, codec);
+  return {
+    name: scope,
+    filter: filter && blamed('the filter', filter),
+    where: where && blamed('where', (entry) => where(open(entry))),
+  };
 }
 
 /** One publication answers to no name, to its own, and to that of its store. */

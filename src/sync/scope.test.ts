@@ -95,7 +95,7 @@ describe('what a subscriber sees', () => {
 
   it('never holds keys that belong to StrataKV', () => {
     for (const filter of [undefined, () => true]) {
-      const scope = scopeOf('', { read: true }, filter);
+      const scope = scopeOf('', { read: true }, { filter });
       expect(scope.accepts('\u0000sync/')).toBe(false);
       expect(scope.accepts('\u0001')).toBe(true);
     }
@@ -105,17 +105,17 @@ describe('what a subscriber sees', () => {
     const one = (key: string): boolean => key === 'a';
     const other = (key: string): boolean => key === 'b';
     const ids = [
-      scopeOf('', { read: true }, undefined),
-      scopeOf('a', { read: true }, undefined),
-      scopeOf('', { read: ['a'] }, undefined),
-      scopeOf('', { read: one }, undefined),
-      scopeOf('', { read: other }, undefined),
-      scopeOf('', { read: true }, one),
+      scopeOf('', { read: true }, {}),
+      scopeOf('a', { read: true }, {}),
+      scopeOf('', { read: ['a'] }, {}),
+      scopeOf('', { read: one }, {}),
+      scopeOf('', { read: other }, {}),
+      scopeOf('', { read: true }, { filter: one }),
     ].map(({ shareId }) => shareId);
     expect(new Set(ids).size).toBe(ids.length);
-    expect(scopeOf('', { read: ['a', 'b'] }, undefined)).toMatchObject({
-      id: scopeOf('', { read: ['b', 'a'] }, undefined).id,
-      shareId: scopeOf('', { read: ['b', 'a'] }, undefined).shareId,
+    expect(scopeOf('', { read: ['a', 'b'] }, {})).toMatchObject({
+      id: scopeOf('', { read: ['b', 'a'] }, {}).id,
+      shareId: scopeOf('', { read: ['b', 'a'] }, {}).shareId,
     });
   });
 

@@ -1,3 +1,5 @@
+import type { Entry } from '../store/entry.ts';
+import { isStrataError, StrataError, show } from '../store/errors.ts';
 import { FIRST_USER_KEY } from '../store/keys.ts';
 
 /** Which keys: all, none, those with one of the prefixes, or those that a function accepts. */
@@ -17,14 +19,32 @@ export interface Rights {
   readonly scope?: string;
 }
 
+/** What of a store is published at all; entries as the feed has them. */
+export interface Selection {
+  readonly filter?: ((key: string) => boolean) | undefined;
+  readonly where?: ((entry: Entry<unknown>) => boolean) | undefined;
+  /** Places keys within a group, lower first. */
+  readonly order?: ((key: string) => number) | undefined;
+  /** Names what is selected by functions, across processes. */
+  readonly name?: string | undefined;
+  /** What is known of a walk beside its functions; absent where there is none. */
+  readonly walk?: string | undefined;
+}
+
 /** The part of a store that one subscriber sees. */
 export interface Scope {
   /** The same for equal scopes, whatever the process: a copy resumes only within its own. */
   readonly id: string;
   /** The same for scopes that accept the same keys for sure in this process: they share frames. */
   readonly shareId: string;
+  /** Keys that do not begin with one of these do not belong to it; absent where all may. */
+  readonly prefixes?: readonly string[];
   /** Whether a key belongs to it; reserved ones never do. */
   accepts(key: string): boolean;
+  /** Whether an entry under a key of the scope belongs to it; absent where all do. */
+  readonly holds?: (entry: Entry<unknown>) => boolean;
+  /** Places keys within a group, lower first; absent where the order of writing counts. */
+  readonly order?: (key: string) => number;
 }
 
 /** The test of key rights. A function that throws is passed on: better no frame than a wrong one. */
@@ -64,34 +84,33 @@ function idOf(fn: object): number {
 }
 
 /**
- * What a subscriber asked for, within its rights, within what is published at all. `own` names
+ * What a subscriber asked for, within its rights, within what is published. `own` names
  * the publication where functions without a name are told apart.
  */
 export function scopeOf(
   prefix: string,
   rights: Rights,
-  filter: ((key: string) => boolean) | undefined,
+  selection: Selection,
   own: () => string = () => '',
 ): Scope {
   const read = rights.read ?? false;
+  const { filter, where, order, walk, name } = selection;
   const readTest = acceptsKey(read);
   const prefixes = Array.isArray(read) ? [...(read as readonly string[])].sort() : [];
+  const isSelected = filter !== undefined || where !== undefined || walk !== undefined;
   const named = JSON.stringify([
     prefix,
     typeof read === 'boolean' ? read : prefixes,
     typeof read === 'function' && (rights.scope === undefined ? `${own()}.${idOf(read)}` : true),
     rights.scope ?? '',
-    filter !== undefined,
+    // Nobody can tell what the functions of another publication would let through.
+    isSelected && [name ?? '', name === undefined ? own() : '', !!filter, !!where, walk ?? ''],
   ]);
-  const shared = [
-    typeof read === 'function' ? idOf(read) : 0,
-    filter === undefined ? 0 : idOf(filter),
-  ];
-  const id = fingerprint(named);
   const everything = read === true && prefix === '' && filter === undefined;
+  const ranges = rangesOf(prefix, read);
   return {
-    id,
-    shareId: `${named}#${shared.join('.')}`,
+    id: fingerprint(named),
+    shareId: `${named}#${typeof read === 'function' ? idOf(read) : 0}`,
     accepts: everything
       ? (key) => key >= FIRST_USER_KEY
       : (key) =>
@@ -99,7 +118,52 @@ export function scopeOf(
           key.startsWith(prefix) &&
           readTest(key) &&
           (filter === undefined || filter(key) === true),
+    ...(ranges !== undefined && { prefixes: ranges }),
+    ...(where !== undefined && { holds: where }),
+    ...(order !== undefined && { order }),
   };
+}
+
+/** The prefixes that keys of a scope begin with, none within another; `undefined` for the whole store. */
+function rangesOf(prefix: string, read: KeyRights): readonly string[] | undefined {
+  const granted = Array.isArray(read) ? (read as readonly string[]) : read === false ? [] : [''];
+  const narrow = granted
+    .filter((one) => one.startsWith(prefix) || prefix.startsWith(one))
+    .map((one) => (one.length > prefix.length ? one : prefix))
+    .sort();
+  if (narrow.some((one) => one === '' || !one.isWellFormed())) return undefined;
+  // Sorted, so that whatever covers a prefix stands before it.
+  const apart: string[] = [];
+  for (const one of narrow) {
+    const last = apart.at(-1);
+    if (last === undefined || !one.startsWith(last)) apart.push(one);
+  }
+  return apart;
+}
+
+/** A test of the application as one that says whose fault it is when it fails, or gives no answer. */
+export function blamed<A extends { readonly key: string } | string>(
+  what: string,
+  accepts: (argument: A) => boolean,
+): (argument: A) => boolean {
+  return (argument) => {
+    try {
+      const answer: unknown = accepts(argument);
+      // A promise would count as yes or as no, and neither is what it says.
+      if (typeof answer === 'boolean') return answer;
+      throw new TypeError(`it gave ${show(answer)}; expected true or false`);
+    } catch (cause) {
+      throw blame(what, typeof argument === 'string' ? argument : argument.key, cause);
+    }
+  };
+}
+
+/** The error for a function of the application that failed. */
+export function blame(what: string, key: string, cause: unknown): StrataError {
+  // Damage of the store, met by the function as it looked at the value.
+  if (isStrataError(cause) && cause.code === 'corrupt') return cause;
+  const message = `publish: ${what} failed for ${JSON.stringify(key)}`;
+  return new StrataError('unavailable', message, { operation: 'publish', key, cause });
 }
 
 /** A short name of a text: 64 bits, by two multiplicative hashes. */

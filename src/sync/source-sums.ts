@@ -5,7 +5,7 @@ import { RangeSums } from '../kernel/fingerprints/range-sums.ts';
 import { Call } from '../store/call.ts';
 import type { Env } from '../store/env.ts';
 import { isStrataError } from '../store/errors.ts';
-import type { Position, Shape } from '../store/primitives.ts';
+import type { Position } from '../store/primitives.ts';
 import type { GroupSource } from './group-frames.ts';
 import { rangeOf, readRange, sourceStampOf } from './stamps.ts';
 
@@ -14,16 +14,6 @@ const ANSWER_BYTES = 64 * 1024;
 /** The longest that one scan may take. */
 const READ_TIMEOUT_MS = 300_000;
 const WHOLE = { lower: '', upper: undefined };
-
-/**
- * Whether what a store shows in a scan is what its feed has told of or will tell of, in that order.
- * A composition may show in one what is not yet in the other.
- */
-export function isPlain({ parts }: Shape): boolean {
-  if (parts === undefined) return true;
-  const inner = Object.entries(parts);
-  return inner.every(([role, shape]) => role === 'inner' && isPlain(shape));
-}
 
 /**
  * The sums of one scope of a store, for all subscribers that compare it: one reading of the whole
@@ -124,7 +114,7 @@ export class SourceSums {
       const release = this.#call.onEnd(() => call.end('closed'));
       const done = readRange(side.entries, range, call, (entry) => {
         const { key, expiresAt } = entry;
-        if (scope.accepts(key))
+        if (scope.accepts(key) && scope.holds?.(entry) !== false)
           add({ key, stamp: sourceStampOf(entry, storeId, epochOf), expiresAt });
       });
       await call.guard(done).finally(release);
