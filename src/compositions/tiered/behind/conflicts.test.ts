@@ -161,6 +161,26 @@ describe('changes of others', () => {
     expect(kindsOf(next.events)).not.toContain('back-conflict');
   });
 
+  it('are no conflict where its own write gets there while the journal takes the next', async () => {
+    for (const own of [true, false]) {
+      const { store, give, back, env, plans } = await begin({ onConflict: 'keep-back' });
+      await back.set('k', 'theirs');
+      plans.back.hangNext('commit', { applied: true });
+      await give(store.delete('k'));
+      await env.advance(0);
+      plans.journal.hangNext('commit');
+      const setting = store.set('k', 2);
+      await env.advance(0);
+      plans.back.release();
+      await env.advance(0);
+      if (!own) await back.set('k', 'theirs again');
+      plans.journal.release();
+      await give(setting);
+      await give(store.flush());
+      expect(await back.get('k')).toBe(own ? 2 : 'theirs again');
+    }
+  });
+
   it('are merged although there is no room for a write, and while the store closes', async () => {
     const onConflict = () => 'merged';
     for (const closes of [true, false]) {

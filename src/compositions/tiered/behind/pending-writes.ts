@@ -1,4 +1,5 @@
 import type { JournalRecord, JournalSet, JournalWrite } from '../../../kernel/journal/journal.ts';
+import { KeyedQueue } from '../../../kernel/keyed-queue.ts';
 import { SortedKeys } from '../../../kernel/sorted-keys.ts';
 import type { Change, Entry } from '../../../store/entry.ts';
 import { type Base, decodeBase } from './base.ts';
@@ -78,11 +79,13 @@ export class RetiredKeys {
  * the writes. A window is taken out of it to be flushed; what is written meanwhile forms the next.
  */
 export class PendingWrites<V> {
-  /** The newest writes that are in no window. */
-  #waiting = new Map<string, PendingWrite<V>>();
-  #window = new Map<string, PendingWrite<V>>();
+  /** Split where a window was taken: that is the older stretch, down to what is left of it. */
+  readonly #queue = new KeyedQueue<PendingWrite<V>>();
   readonly #keys = new SortedKeys();
   readonly #held = new HeldRecords();
+  /** What the back holds of keys that were settled since the journal was given what it is at. */
+  readonly #settledMeanwhile = new Map<string, Base>();
+  #isJournaling = false;
   readonly #retiring = new Set<RetiredKeys>();
   /** How many keys have ceased to be pending. */
   retired = 0;
@@ -102,13 +105,12 @@ export class PendingWrites<V> {
   }
 
   get(key: string): PendingWrite<V> | undefined {
-    return this.#waiting.get(key) ?? this.#window.get(key);
+    return this.#queue.get(key);
   }
 
   /** The write that has been pending for longest. */
   get oldest(): PendingWrite<V> | undefined {
-    const [first] = this.#window.size > 0 ? this.#window.values() : this.#waiting.values();
-    return first;
+    return this.#queue.first;
   }
 
   /** Up to `count` keys beyond `after`, in the order of the range. */
@@ -137,36 +139,35 @@ export class PendingWrites<V> {
       const former = this.get(write.key);
       if (former === undefined) this.#keys.add(write.key);
       else this.#held.replace(former.rev);
-      this.#waiting.delete(write.key);
-      this.#waiting.set(write.key, write);
+      // It was decided on what has been settled while the journal took it.
+      if (this.#settledMeanwhile.has(write.key)) write.base = this.#settledMeanwhile.get(write.key);
+      this.#queue.putLast(write.key, write);
     }
   }
 
   /** Everything pending now, in the order of the writes; to be settled before the next is taken. */
   takeWindow(): readonly PendingWrite<V>[] {
-    if (this.#window.size === 0) {
-      this.#window = this.#waiting;
-      this.#waiting = new Map();
-    }
-    return [...this.#window.values()];
+    this.#queue.split();
+    return [...this.#queue.older.values()];
   }
 
   /** Whether a write is in the window, and not yet dealt with. */
   isInWindow(write: PendingWrite<V>): boolean {
-    return this.#window.get(write.key) === write;
+    return this.#queue.isSplit && this.#queue.older.get(write.key) === write;
   }
 
   /** What is left of the window. */
   window(): Iterable<PendingWrite<V>> {
-    return this.#window.values();
+    return this.#queue.isSplit ? this.#queue.older.values() : [];
   }
 
   /** A write of the window is dealt with; `base` is what the back holds since then. */
   settle(write: PendingWrite<V>, base: Base): void {
     const { key } = write;
-    if (this.#window.get(key) !== write) return;
-    this.#window.delete(key);
-    const newer = this.#waiting.get(key);
+    if (!this.isInWindow(write)) return;
+    this.#queue.deleteOlder(key);
+    if (this.#isJournaling) this.#settledMeanwhile.set(key, base);
+    const newer = this.#queue.get(key);
     if (newer !== undefined) {
       newer.base = base;
       return;
@@ -184,26 +185,29 @@ export class PendingWrites<V> {
     return keys;
   }
 
-  /** The commits that the journal may forget, unless it is at that. */
+  /** The journal is given something that is decided: these are the commits that it may forget, if it is not at that. */
   takeSpent(): readonly number[] {
+    this.#settledMeanwhile.clear();
+    this.#isJournaling = true;
     return this.#held.takeSpent();
   }
 
-  /** The journal has forgotten them. */
+  /** The journal has forgotten them, and has what it was given. */
   forget(revs: readonly number[]): void {
+    this.#isJournaling = false;
     this.#held.forget(revs);
   }
 
-  /** The journal has not forgotten them. */
+  /** The journal has not forgotten them, nor taken anything. */
   giveBack(revs: readonly number[]): void {
+    this.#isJournaling = false;
     this.#held.giveBack(revs);
   }
 
   /** Nothing is pending here any more: it is another one's to bring to the back. Gives the keys. */
   abandon(): readonly string[] {
-    const keys = [...new Set([...this.#window.keys(), ...this.#waiting.keys()])];
-    this.#waiting = new Map();
-    this.#window = new Map();
+    const keys = [...new Set(this.#queue.keys())];
+    this.#queue.clear();
     this.#held.clear();
     this.#keys.clear();
     this.retired += keys.length;
