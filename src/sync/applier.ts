@@ -1,10 +1,11 @@
 import { Call } from '../store/call.ts';
-import type { Env, Timer } from '../store/env.ts';
+import type { Env } from '../store/env.ts';
 import { isStrataError, StrataError } from '../store/errors.ts';
 import type { Position, Write } from '../store/primitives.ts';
 import { applyGroup, type Group, type GroupOrigin, otherSource } from './apply-group.ts';
 import { backoffMs } from './backoff.ts';
 import { readRecord, type StoredRecord, sourceOf } from './cursor-record.ts';
+import { Pause } from './pause.ts';
 import type { AnySide } from './sides.ts';
 
 /** A group on its way into the local store. */
@@ -42,11 +43,12 @@ export class Applier {
   #running = false;
   #closed = false;
   #call: Call | undefined;
-  #pause: { readonly timer: Timer; readonly go: () => void } | undefined;
+  readonly #pause: Pause;
   #idle: (() => void)[] = [];
 
   constructor(init: ApplierInit) {
     this.#init = init;
+    this.#pause = new Pause(init.env);
   }
 
   get record(): StoredRecord | undefined {
@@ -91,8 +93,7 @@ export class Applier {
     this.#closed = true;
     this.#queue = [];
     this.#call?.end('closed');
-    this.#pause?.timer.cancel();
-    this.#pause?.go();
+    this.#pause.cut();
   }
 
   #run(): void {
@@ -149,19 +150,9 @@ export class Applier {
         }
         this.#init.failed(known);
       }
-      await this.#sleep(backoffMs(env, tries, RETRY));
+      await this.#pause.sleep(backoffMs(env, tries, RETRY));
     }
     return false;
-  }
-
-  #sleep(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const go = (): void => {
-        this.#pause = undefined;
-        resolve();
-      };
-      this.#pause = { timer: this.#init.env.setTimer(go, delayMs), go };
-    });
   }
 }
 

@@ -11,10 +11,12 @@ import { type ChangeListener, ChangeListeners, type ChangeMatch } from './change
 import { ClientConnection, type ConnectionEnd } from './client-connection.ts';
 import { untold } from './cursor-record.ts';
 import { LocalComparison } from './local-comparison.ts';
+import { Pause } from './pause.ts';
 import type { MessageOf } from './protocol.ts';
 import { remoteStore } from './remote-store.ts';
 import { RemoteWrites } from './remote-writes.ts';
 import { type LocalSide, localSide } from './sides.ts';
+import { SourceClock } from './source-clock.ts';
 import { asSubscribeError } from './subscribe-errors.ts';
 import type { SubscribeOptions, Subscription, SubscriptionStatus } from './subscription.ts';
 import type { Connector, Transport } from './transports/transport.ts';
@@ -60,8 +62,9 @@ export class Subscriber<V> implements Subscription<V> {
   #connection: ClientConnection | undefined;
   /** The server's word at the current connection. */
   #greeting: MessageOf<'ready'> | undefined;
-  /** When that was, by both clocks, and where the copy stood. */
-  #clock = { atMs: 0, nowMs: 0, known: false, rev: 0 };
+  readonly #clock: SourceClock;
+  /** Where the copy stood when the server last answered. */
+  #greetedAtRev = 0;
   /** Groups wait for the check of the source. */
   #checked: Promise<boolean> = Promise.resolve(true);
   #at: Position | undefined;
@@ -70,7 +73,7 @@ export class Subscriber<V> implements Subscription<V> {
   #wasReady = false;
   #trouble: StrataError | undefined;
   #final: StrataError | undefined;
-  #pause: { readonly timer: Timer; go(): void } | undefined;
+  readonly #pause: Pause;
   #lastError: Error | undefined;
   #counts = { connections: 0, receivedBytes: 0, sentBytes: 0, ...NO_STARTS };
 
@@ -82,6 +85,8 @@ export class Subscriber<V> implements Subscription<V> {
     for (const [name, value] of Object.entries(options.limits ?? {}))
       if (value !== undefined) this.#limits[name as keyof typeof DEFAULTS] = value;
     this.#env = options.env ?? primitives.env;
+    this.#clock = new SourceClock(this.#env);
+    this.#pause = new Pause(this.#env);
     this.#side = localSide(local, options.codec);
     this.#clientId = randomId(this.#env);
     this.#listeners = new ChangeListeners((error) => this.#report(error));
@@ -90,7 +95,7 @@ export class Subscriber<V> implements Subscription<V> {
     this.#comparison = new LocalComparison(this.#side, options.prefix ?? '', this.#env);
     this.remote = remoteStore({
       local: primitives,
-      env: { ...bound(this.#env), now: () => this.#sourceNow() },
+      env: this.#clock.env(),
       timeoutMs: this.#limits.timeoutMs,
       sourceId: () => this.#applier.record?.record.sourceId,
       toBytes: this.#side.toBytes,
@@ -183,7 +188,7 @@ export class Subscriber<V> implements Subscription<V> {
       if (this.#isFinal(end.error)) return this.#finish(end.error);
       this.#report(end.error);
       const backoff = this.#options.reconnect;
-      await this.#sleep(
+      await this.#pause.sleep(
         end.spreadMs !== undefined
           ? this.#env.random() * end.spreadMs
           : backoffMs(this.#env, tries, typeof backoff === 'object' ? backoff : {}),
@@ -193,9 +198,8 @@ export class Subscriber<V> implements Subscription<V> {
 
   /** A server that greets and at once fails is not called again at once. */
   #wasGood(): boolean {
-    const { rev, atMs } = this.#clock;
     if (this.#greeting === undefined) return false;
-    return rev !== this.#at?.rev || this.#env.monotonicMs() - atMs > GOOD_CONNECTION_MS;
+    return this.#greetedAtRev !== this.#at?.rev || this.#clock.ageMs > GOOD_CONNECTION_MS;
   }
 
   /** Runs one connection to its end. */
@@ -241,12 +245,8 @@ export class Subscriber<V> implements Subscription<V> {
   #greeted(ready: MessageOf<'ready'>, copyOf: string | undefined): void {
     const { sourceId, head, fresh, mayWrite } = ready;
     this.#greeting = ready;
-    this.#clock = {
-      atMs: this.#env.monotonicMs(),
-      nowMs: ready.nowMs,
-      known: true,
-      rev: this.#at?.rev ?? 0,
-    };
+    this.#clock.told(ready.nowMs);
+    this.#greetedAtRev = this.#at?.rev ?? 0;
     this.#counts.connections++;
     if (!fresh) this.#counts.resumes++;
     this.#headRev = head?.rev ?? 0;
@@ -348,8 +348,7 @@ export class Subscriber<V> implements Subscription<V> {
     this.#applier.close();
     this.#connection?.step({ type: 'leave', error });
     this.#disconnected();
-    this.#pause?.timer.cancel();
-    this.#pause?.go();
+    this.#pause.cut();
   }
 
   #report(error: unknown): void {
@@ -362,30 +361,4 @@ export class Subscriber<V> implements Subscription<V> {
       this.#lastError = thrown instanceof Error ? thrown : known;
     }
   }
-
-  /** The source's clock, told at the connection and counted on from there: a wrong local one does no harm. */
-  #sourceNow(): number {
-    const { atMs, nowMs, known } = this.#clock;
-    return known ? nowMs + this.#env.monotonicMs() - atMs : this.#env.now();
-  }
-
-  #sleep(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const go = (): void => {
-        this.#pause = undefined;
-        resolve();
-      };
-      this.#pause = { timer: this.#env.setTimer(go, delayMs), go };
-    });
-  }
-}
-
-function bound(env: Env): Env {
-  return {
-    now: () => env.now(),
-    monotonicMs: () => env.monotonicMs(),
-    random: () => env.random(),
-    randomBytes: (length) => env.randomBytes(length),
-    setTimer: (fn, delayMs, options) => env.setTimer(fn, delayMs, options),
-  };
 }
