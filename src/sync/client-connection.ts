@@ -27,6 +27,8 @@ export interface ClientConnectionInit extends ClientSessionInit {
   head(rev: number): void;
   /** A step of the comparison of ranges. */
   range(body: Uint8Array): void;
+  /** What writes may do from now on. */
+  terms(terms: MessageOf<'terms'>): void;
   answer(answer: MessageOf<'result'> | MessageOf<'error'>): void;
 }
 
@@ -77,6 +79,7 @@ export class ClientConnection {
     else if (effect.do === 'apply') this.#init.apply(effect.group);
     else if (effect.do === 'head') this.#init.head(effect.rev);
     else if (effect.do === 'range') this.#init.range(effect.body);
+    else if (effect.do === 'terms') this.#init.terms(effect.terms);
     else if (effect.do === 'answer') this.#init.answer(effect.answer);
     else if (effect.do === 'ready') {
       this.#setTimer();

@@ -53,6 +53,7 @@ export type ClientEffect =
   | { readonly do: 'apply'; readonly group: Group }
   | { readonly do: 'head'; readonly rev: number }
   | { readonly do: 'range'; readonly body: Uint8Array }
+  | { readonly do: 'terms'; readonly terms: MessageOf<'terms'> }
   | { readonly do: 'answer'; readonly answer: MessageOf<'result'> | MessageOf<'error'> }
   /** The connection is over; `code` is what the other side is told. */
   | {
@@ -194,6 +195,8 @@ export class ClientSession {
       case 'result':
       case 'error':
         return [{ do: 'answer', answer: message }];
+      case 'terms':
+        return [{ do: 'terms', terms: message }];
       case 'goaway':
         return this.#end(CLOSE.normal, goneAway(), message.spreadMs);
       default:

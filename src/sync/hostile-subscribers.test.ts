@@ -241,12 +241,12 @@ describe('a server and a bad subscriber', () => {
   it('speaks with no version but its own', async () => {
     const { world, connect } = await server();
     const future = connect();
-    future.send({ ...hello, oldestVersion: 3, newestVersion: 9 });
+    future.send({ ...hello, oldestVersion: 4, newestVersion: 9 });
     const newer = connect();
     newer.send({ ...hello, newestVersion: 9 });
     await world.advance(5);
     expect(future.received).toMatchObject([{ type: 'error', code: 'unsupported' }]);
-    expect(newer.received[0]).toMatchObject({ type: 'ready', version: 2 });
+    expect(newer.received[0]).toMatchObject({ type: 'ready', version: 3 });
   });
 
   it('lives through any frames', async () => {

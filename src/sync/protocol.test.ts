@@ -32,6 +32,7 @@ import { encodeOutcomes, putWrite, readOutcomes, readWrites, type WireWrite } fr
 const PINNED: Readonly<Record<number, string>> = {
   1: '070b6f3f2d791fc53355e9ea386ee338',
   2: '71659bbe33c4606c80ca42c009601c0a',
+  3: '9e0c8bc9b587010691d3d80719bf4b6f',
 };
 
 const position: fc.Arbitrary<Position | undefined> = fc.option(
@@ -222,7 +223,7 @@ describe('the protocol', () => {
     };
     expect(code(new Uint8Array(MAX_FRAME_BYTES + 1))).toBe(1009);
     expect(code(Uint8Array.of(99))).toBe(1002);
-    expect(code(Uint8Array.of(13))).toBe(1002);
+    expect(code(Uint8Array.of(15))).toBe(1002);
     expect(code(new Uint8Array(0))).toBe(1007);
     expect(code(Uint8Array.of(MESSAGES.live.code, 1, 1))).toBe(1007);
     expect(code(Uint8Array.of(MESSAGES.live.code, ...new Array(8).fill(0xff)))).toBe(1007);

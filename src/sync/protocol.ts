@@ -17,7 +17,9 @@ import { ByteReader, ByteWriter, CLOSE, ProtocolError } from './wire.ts';
  */
 
 /** The version of the protocol spoken by this code. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
+/** The first version in which the server tells its terms, and writes are numbered by their writer. */
+export const TERMS_VERSION = 3;
 /** The first version in which ranges can be compared. */
 export const RANGES_VERSION = 2;
 /** The oldest version that this code still speaks. */
@@ -98,6 +100,30 @@ export const MESSAGES = {
   goaway: { code: 11, fields: { spreadMs: 'uint' } },
   /** Either side, from version 2 on: a step of the comparison of ranges, between `ready` and the first batch. */
   range: { code: 12, fields: { body: 'rest' } },
+  /**
+   * Server, from version 3 on: what writes may do, after `ready` and whenever that changes. With
+   * `keepsResults` a write may be asked for again; `resultsAt` is where the history of the store
+   * that keeps them stands.
+   */
+  terms: {
+    code: 13,
+    fields: { mayWrite: 'flag', writeBytes: 'uint', keepsResults: 'flag', resultsAt: 'position' },
+  },
+  /**
+   * Subscriber, from version 3 on: the write that follows is number `sequence` of `writer`, and was
+   * asked for before (`again`) or not; first when the history was at `since`. With `existence` its
+   * outcome must say which keys existed.
+   */
+  attempt: {
+    code: 14,
+    fields: {
+      writer: 'text',
+      sequence: 'uint',
+      again: 'flag',
+      existence: 'flag',
+      since: 'position',
+    },
+  },
 } as const;
 
 interface FieldValues {

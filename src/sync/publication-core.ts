@@ -19,6 +19,8 @@ import type { EndReason, ServerSessionLimits } from './server-session.ts';
 import { SharedTail, type TailLimits } from './shared-tail.ts';
 import type { SourceSide } from './sides.ts';
 import { SourceSums } from './source-sums.ts';
+import type { WriteTarget } from './write-target.ts';
+import type { RecordLimits } from './writer-records.ts';
 
 /** Who asks for what. */
 export interface AuthorizeRequest {
@@ -35,7 +37,12 @@ export type Authorize = (
   request: AuthorizeRequest,
 ) => Rights | false | undefined | Promise<Rights | false | undefined>;
 
-export interface CoreLimits extends GroupLimits, TailLimits, ServerSessionLimits, AdmissionLimits {
+export interface CoreLimits
+  extends GroupLimits,
+    TailLimits,
+    ServerSessionLimits,
+    RecordLimits,
+    AdmissionLimits {
   /** Most bytes waiting in this process for one slow connection. */
   readonly bufferedBytes: number;
   /** And for all of them, shared evenly: a frame each at least. */
@@ -106,6 +113,7 @@ export class PublicationCore {
   readonly limits: CoreLimits;
   readonly authorize: Authorize | undefined;
   readonly onError: ((error: StrataError) => void) | undefined;
+  readonly writes: WriteTarget;
   readonly #selection: Selection;
   sentOperations = 0;
   sentBytes = 0;
@@ -131,7 +139,8 @@ export class PublicationCore {
     readonly authorize: Authorize | undefined;
     readonly selection: Selection;
     readonly onError: ((error: StrataError) => void) | undefined;
-    }) {
+    readonly writes: WriteTarget;
+  }) {
     this.id = init.id;
     this.side = init.side;
     this.env = init.env;
@@ -139,6 +148,7 @@ export class PublicationCore {
     this.authorize = init.authorize;
     this.#selection = init.selection;
     this.onError = init.onError;
+    this.writes = init.writes;
   }
 
   /** Whether nobody is let in any more. */

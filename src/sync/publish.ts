@@ -8,6 +8,7 @@ import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
 import { Admission } from './admission.ts';
 import type { ConnectionInfo, Reception } from './admit.ts';
+import { unexpected } from './connection-writes.ts';
 import { LEAST_CREDIT_BYTES } from './protocol.ts';
 import {
   type Authorize,
@@ -21,6 +22,7 @@ import { ServerConnection } from './server-connection.ts';
 import { sourceSide } from './sides.ts';
 import { entryOpener } from './stored-entries.ts';
 import type { Transport } from './transports/transport.ts';
+import { storeTarget } from './write-target.ts';
 
 /** Bounds of a publication; each has a default. */
 export interface PublishLimits {
@@ -58,6 +60,10 @@ export interface PublishLimits {
   readonly writeBytes?: number;
   /** Most writes of one subscriber that wait to be applied; default 1,024. */
   readonly pendingWrites?: number;
+  /** How long a writer's last result is kept, for a write that is asked for again; default 7 days. */
+  readonly keepResultsMs?: number;
+  /** Of about so many writers the last results are kept; one more writes once one of the others has been silent for 10 minutes. Default 50,000. */
+  readonly writers?: number;
   /** Most subscribers at once; default 10,000. */
   readonly subscribers?: number;
   /**
@@ -148,6 +154,8 @@ const DEFAULT_LIMITS: CoreLimits = {
   totalBufferedBytes: 4 * 1024 * 1024,
   writeBytes: 16 * 1024 * 1024,
   pendingWrites: 1_024,
+  keepResultsMs: 7 * 24 * 3_600_000,
+  writers: 50_000,
   subscribers: 10_000,
   readings: 32,
   turnTimeoutMs: 30_000,
@@ -191,6 +199,8 @@ const LIMIT_RULES: OptionRules = {
   totalBufferedBytes: is.positive,
   writeBytes: is.positive,
   pendingWrites: is.positive,
+  keepResultsMs: is.durationMs,
+  writers: is.positive,
   subscribers: is.positive,
   readings: is.positive,
   turnTimeoutMs: waitMs,
@@ -258,16 +268,18 @@ export function coreOf(operation: string, publication: Publication): Publication
 export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> = {}): Publication {
   checkOptions('publish', options, RULES);
   const side = sourceSide(store, options.codec);
+  const env = options.env ?? side.primitives.env;
+  const limits = checkLimits('publish', options.limits);
   const core = new PublicationCore({
     id: options.id ?? '',
     side,
-    env: options.env ?? side.primitives.env,
-    limits: checkLimits('publish', options.limits),
+    env,
+    limits,
+    writes: storeTarget(side, env, limits, (error) => options.onError?.(unexpected(error))),
     authorize: options.authorize,
     selection: selectionOf(store, options),
     onError: options.onError,
   });
-  const { env, limits } = core;
   const reception: Reception = {
     env,
     limits,

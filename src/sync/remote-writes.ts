@@ -1,62 +1,124 @@
 import type { Call } from '../store/call.ts';
+import type { Env } from '../store/env.ts';
 import { StrataError } from '../store/errors.ts';
 import type { CommitOutcome, Position } from '../store/primitives.ts';
+import { randomId } from '../store/version.ts';
+import { backoffMs } from './backoff.ts';
 import { errorOf } from './client-session.ts';
-import { encodeMessage, MAX_PIECE_BYTES, MAX_WRITES, type MessageOf } from './protocol.ts';
-import { ByteWriter } from './wire.ts';
-import { putWrite, readOutcomes, type WireWrite } from './writes.ts';
+import { encodeMessage, MAX_WRITES, type MessageOf, TERMS_VERSION } from './protocol.ts';
+import type { Attempt } from './server-session.ts';
+import { writeFrames } from './write-frames.ts';
+import { readOutcomes, type WireWrite } from './writes.ts';
 
-/** Writes asked for and not yet answered; more wait here, in order. */
-const MAX_IN_FLIGHT = 256;
-/** A frame of writes is closed at so many bytes. */
-const FRAME_BYTES: number = 128 * 1024;
+/** Writes asked for and not yet answered, each by a writer of its own; more wait here, in order. */
+const MAX_IN_FLIGHT = 64;
+/** Between tries of a write whose outcome the server does not know. */
+const RETRY = { baseMs: 50, capMs: 2_000 };
 
 type Answer = MessageOf<'result'> | MessageOf<'error'>;
+type Terms = Omit<MessageOf<'terms'>, 'type'>;
 
 interface Turn {
-  give(link: Link): void;
+  give(): void;
   refuse(error: StrataError): void;
 }
 
+/** A connection that stands. */
 interface Link {
+  readonly sourceId: string;
   send(frame: Uint8Array): void;
-  readonly mayWrite: boolean;
+  terms: Terms;
 }
 
-/** Carries writes to the source, and waits until the local copy has them. */
+/** Somebody who writes, one batch after the other: each has the next number. */
+interface Writer {
+  readonly name: string;
+  sequence: number;
+}
+
+/** A batch of writes on its way. */
+interface Asked {
+  readonly id: number;
+  readonly sourceId: string;
+  readonly writes: readonly WireWrite[];
+  /** `undefined` where the server keeps no results: it may not be asked for again. */
+  attempt: Attempt | undefined;
+  tries: number;
+  answer(answer: Answer): void;
+  fail(error: StrataError): void;
+  readonly unknown: StrataError;
+}
+
+/**
+ * Carries writes to the source, and waits until the local copy has them. Where the source keeps
+ * results, a write that has got no answer is asked for again, by the next connection: it is applied
+ * once, because it keeps its number.
+ */
 export class RemoteWrites {
+  readonly #env: Env;
+  readonly #name: string;
   #link: Link | undefined;
   #ended: StrataError | undefined;
   #nextId = 1;
-  readonly #asked: Map<
-    number,
-    { readonly answer: (answer: Answer) => void; readonly lost: () => void }
-  > = new Map();
+  readonly #asked: Map<number, Asked> = new Map();
   /** Those who wait for a connection and for room, in order. */
   readonly #queue: Set<Turn> = new Set();
   #inFlight = 0;
+  /** Writers that have nothing under way; so few are used as are needed. */
+  readonly #idle: Writer[] = [];
+  #writers = 0;
   /** Those who wait for the copy to come up. */
   #waiting: Set<() => void> = new Set();
   #at: Position | undefined;
 
-  /** A connection stands. */
-  opened(link: Link): void {
-    this.#link = link;
-    this.#giveTurns();
+  constructor(env: Env) {
+    this.#env = env;
+    this.#name = randomId(env);
   }
 
-  /** It is gone: what was asked may have been done or not. */
+  /** Whether the server lets anything be written. */
+  get mayWrite(): boolean {
+    return this.#link?.terms.mayWrite === true;
+  }
+
+  /** What the source last said of its terms, while it is connected. */
+  get terms(): Terms | undefined {
+    return this.#link?.terms;
+  }
+
+  /** A connection stands; a server that tells its terms does so next. */
+  greeted({ version, sourceId, mayWrite }: MessageOf<'ready'>, send: Link['send']): void {
+    const terms = {
+      mayWrite,
+      writeBytes: Number.POSITIVE_INFINITY,
+      keepsResults: false,
+      resultsAt: undefined,
+    };
+    if (version < TERMS_VERSION) this.#opened({ sourceId, send, terms });
+    else this.#greeting = { sourceId, send };
+  }
+
+  #greeting: Pick<Link, 'sourceId' | 'send'> | undefined;
+
+  /** What writes may do from now on. */
+  told(terms: Terms): void {
+    if (this.#link !== undefined) this.#link.terms = terms;
+    else if (this.#greeting !== undefined) this.#opened({ ...this.#greeting, terms });
+  }
+
+  /** The connection is gone: what was asked may have been done or not. */
   lost(): void {
     this.#link = undefined;
-    const asked = [...this.#asked.values()];
-    this.#asked.clear();
-    for (const { lost } of asked) lost();
+    this.#greeting = undefined;
+    for (const asked of [...this.#asked.values()])
+      if (asked.attempt === undefined) this.#settle(asked)?.fail(asked.unknown);
   }
 
   /** The subscription is over. */
   end(error: StrataError): void {
     this.#ended = error;
     this.lost();
+    for (const asked of [...this.#asked.values()]) this.#settle(asked)?.fail(asked.unknown);
     for (const { refuse } of this.#queue) refuse(error);
     this.#queue.clear();
     this.#wakeAll();
@@ -64,8 +126,10 @@ export class RemoteWrites {
 
   answered(answer: Answer): void {
     const asked = this.#asked.get(answer.id);
-    this.#asked.delete(answer.id);
-    asked?.answer(answer);
+    if (asked === undefined) return;
+    const mayAskAgain = answer.type === 'error' && answer.code === 'unknown-outcome';
+    if (mayAskAgain && answer.retryable && asked.attempt !== undefined) this.#askLater(asked);
+    else this.#settle(asked)?.answer(answer);
   }
 
   /** The local copy stands here now. */
@@ -74,29 +138,26 @@ export class RemoteWrites {
     this.#wakeAll();
   }
 
-  /** Resolves when the source has done the writes and the local copy has them. */
-  async commit(writes: readonly WireWrite[], call: Call): Promise<CommitOutcome> {
+  /**
+   * Resolves when the source has done the writes and the local copy has them. `of` is whose writes
+   * they are, when they are passed on for somebody.
+   */
+  async commit(writes: readonly WireWrite[], call: Call, of?: Attempt): Promise<CommitOutcome> {
     if (writes.length > MAX_WRITES)
       throw new StrataError(
         'invalid-argument',
         `${call.operation}: ${writes.length} writes at once; expected at most ${MAX_WRITES}`,
         { operation: call.operation },
       );
-    let link = await this.#turn(call);
-    // It may have gone in the moment between.
-    while (link !== this.#link) {
-      this.#inFlight--;
-      link = await this.#turn(call);
-    }
+    const link = await this.#turn(call);
     let epoch: string | undefined;
     let answer: Answer;
     try {
-      if (!link.mayWrite) throw readOnly(call, writes[0]?.key);
+      if (!link.terms.mayWrite) throw readOnly(call, writes[0]?.key);
       epoch = this.#at?.epoch;
       // Whoever has been told that nothing happened must be right.
       call.throwIfEnded();
-      call.markSent();
-      answer = await this.#ask(link, writes, call);
+      answer = await this.#ask(link, writes, call, of);
     } finally {
       this.#inFlight--;
       this.#giveTurns();
@@ -119,6 +180,14 @@ export class RemoteWrites {
     return { ...(answer.rev > 0 && { rev: answer.rev }), outcomes };
   }
 
+  #opened(link: Link): void {
+    this.#link = link;
+    this.#greeting = undefined;
+    // In the order in which they were asked for.
+    for (const asked of [...this.#asked.values()]) this.#askAgain(asked);
+    this.#giveTurns();
+  }
+
   /** A snapshot of another epoch has whatever there is to have. */
   #has(rev: number, epoch: string | undefined): boolean {
     const at = this.#at;
@@ -127,16 +196,21 @@ export class RemoteWrites {
 
   /** Waits for a connection with room, behind those who came before. */
   async #turn(call: Call): Promise<Link> {
-    if (this.#ended !== undefined) throw asked(this.#ended, call.operation);
-    const given = new Promise<Link>((give, refuse) => {
-      const turn: Turn = { give, refuse: (error) => refuse(asked(error, call.operation)) };
-      this.#queue.add(turn);
-      call.onEnd((error) => {
-        if (this.#queue.delete(turn)) refuse(error);
+    for (;;) {
+      if (this.#ended !== undefined) throw asked(this.#ended, call.operation);
+      const given = new Promise<void>((give, refuse) => {
+        const turn: Turn = { give, refuse: (error) => refuse(asked(error, call.operation)) };
+        this.#queue.add(turn);
+        call.onEnd((error) => {
+          if (this.#queue.delete(turn)) refuse(error);
+        });
       });
-    });
-    this.#giveTurns();
-    return given;
+      this.#giveTurns();
+      await given;
+      if (this.#link !== undefined) return this.#link;
+      // It has gone in the moment between.
+      this.#inFlight--;
+    }
   }
 
   #giveTurns(): void {
@@ -144,17 +218,73 @@ export class RemoteWrites {
       if (this.#link === undefined || this.#inFlight >= MAX_IN_FLIGHT) return;
       this.#inFlight++;
       this.#queue.delete(turn);
-      turn.give(this.#link);
+      turn.give();
     }
   }
 
-  #ask(link: Link, writes: readonly WireWrite[], call: Call): Promise<Answer> {
+  #ask(
+    link: Link,
+    writes: readonly WireWrite[],
+    call: Call,
+    of: Attempt | undefined,
+  ): Promise<Answer> {
     const id = this.#nextId++;
+    const { writeBytes, keepsResults, resultsAt } = link.terms;
+    const { frames, bytes } = writeFrames(id, writes);
+    if (bytes > writeBytes) throw tooLarge(call, writes[0]?.key, bytes, writeBytes);
+    call.markSent();
+    const writer = keepsResults && of === undefined ? this.#writer() : undefined;
+    const own = writer && {
+      writer: writer.name,
+      sequence: ++writer.sequence,
+      again: false,
+      existence: call.operation !== 'set',
+      since: resultsAt,
+    };
+    const attempt = keepsResults ? (of ?? own) : undefined;
     const answered = new Promise<Answer>((answer, fail) => {
-      this.#asked.set(id, { answer, lost: () => fail(unknownOutcome(call)) });
+      const unknown = unknownOutcome(call);
+      const { sourceId } = link;
+      this.#asked.set(id, { id, sourceId, writes, attempt, tries: 0, answer, fail, unknown });
     });
-    for (const frame of writeFrames(id, writes)) link.send(frame);
-    return call.untilEnd(answered, () => void this.#asked.delete(id));
+    send(link, attempt, frames);
+    return call
+      .untilEnd(answered, () => void this.#asked.delete(id))
+      .finally(() => {
+        if (writer !== undefined) this.#idle.push(writer);
+      });
+  }
+
+  #writer(): Writer {
+    return this.#idle.pop() ?? { name: `${this.#name}.${this.#writers++}`, sequence: 0 };
+  }
+
+  /** Takes it off the list; `undefined` when it has gone from there. */
+  #settle({ id }: Asked): Asked | undefined {
+    const asked = this.#asked.get(id);
+    this.#asked.delete(id);
+    return asked;
+  }
+
+  #askAgain(again: Asked): void {
+    const link = this.#link;
+    const { id, sourceId, writes, attempt } = again;
+    if (link === undefined || this.#asked.get(id) !== again) return;
+    if (attempt === undefined || !link.terms.keepsResults || sourceId !== link.sourceId) {
+      this.#settle(again)?.fail(again.unknown);
+      return;
+    }
+    again.attempt = { ...attempt, again: true };
+    send(link, again.attempt, writeFrames(id, writes).frames);
+  }
+
+  #askLater(later: Asked): void {
+    const link = this.#link;
+    const delayMs = backoffMs(this.#env, later.tries++, RETRY);
+    this.#env.setTimer(() => {
+      // Another connection has asked already.
+      if (this.#link === link) this.#askAgain(later);
+    }, delayMs);
   }
 
   /** Waits for the copy after an answer: if that ends early, the write may well stand. */
@@ -179,26 +309,9 @@ export class RemoteWrites {
   }
 }
 
-/** The frames of one batch of writes. */
-function* writeFrames(id: number, writes: readonly WireWrite[]): Generator<Uint8Array> {
-  const rows = new ByteWriter(1_024);
-  const close = (last: boolean): Uint8Array => {
-    const frame = encodeMessage({ type: 'write', id, last, writes: rows.view() });
-    rows.clear();
-    return frame;
-  };
-  for (const write of writes) {
-    const pieced = write.type === 'set' && write.value.length > MAX_PIECE_BYTES;
-    if (rows.length > 0 && (pieced || rows.length > FRAME_BYTES)) yield close(false);
-    if (pieced) {
-      for (let offset = 0; offset < write.value.length; offset += MAX_PIECE_BYTES) {
-        const bytes = write.value.subarray(offset, offset + MAX_PIECE_BYTES);
-        yield encodeMessage({ type: 'piece', offset, bytes });
-      }
-    }
-    putWrite(rows, write, pieced);
-  }
-  yield close(true);
+function send(link: Link, attempt: Attempt | undefined, frames: readonly Uint8Array[]): void {
+  if (attempt !== undefined) link.send(encodeMessage({ type: 'attempt', ...attempt }));
+  for (const frame of frames) link.send(frame);
 }
 
 function readOnly({ operation }: Call, key: string | undefined): StrataError {
@@ -221,4 +334,17 @@ function asked(error: StrataError, operation: string): StrataError {
   const { code, message, retryable, key } = error;
   const text = message.replace(/^[a-z]+: /, `${operation}: `);
   return new StrataError(code, text, { operation, key, retryable, cause: error.cause });
+}
+
+function tooLarge(
+  { operation }: Call,
+  key: string | undefined,
+  bytes: number,
+  most: number,
+): StrataError {
+  return new StrataError(
+    'invalid-argument',
+    `${operation}: the write has ${bytes} bytes; the server takes at most ${most}`,
+    { operation, key },
+  );
 }

@@ -12,12 +12,14 @@ import {
   type MessageOf,
   PROTOCOL_VERSION,
   RANGES_VERSION,
+  TERMS_VERSION,
 } from './protocol.ts';
 import type { Member, PublicationCore, SubscriberStats } from './publication-core.ts';
 import type { ConnectionState } from './publication-status.ts';
 import type { Rights } from './scope.ts';
 import { ServerComparison } from './server-comparison.ts';
 import {
+  type AskedWrites,
   breachOf,
   type EndReason,
   errorMessage,
@@ -29,7 +31,6 @@ import type { SourceSums } from './source-sums.ts';
 import { SubscriberStream } from './subscriber-stream.ts';
 import type { Transport, TransportClose } from './transports/transport.ts';
 import { CLOSE, ProtocolError } from './wire.ts';
-import type { WireWrite } from './writes.ts';
 
 /** So many bytes of answers may wait beside the stream for one who does not read. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
@@ -145,17 +146,17 @@ export class ServerConnection implements Member, TurnTaker {
     else if (effect.do === 'range') this.#compare(effect.body);
     else if (effect.do === 'admit') this.#admit(effect.hello).catch((error) => this.#fail(error));
     else if (effect.do === 'end') this.#end(effect.code, effect.reason);
-    else this.#write(effect.id, effect.writes);
+    else this.#write(effect);
   }
 
-  #write(id: number, writes: readonly WireWrite[]): void {
+  #write(asked: AskedWrites): void {
     this.#writes ??= new ConnectionWrites({
       core: this.#core as PublicationCore,
-      rights: this.#rights,
+      rights: () => this.#rights,
       written: (answer) => this.#step({ type: 'written', answer }),
       failed: (error) => this.#fail(error),
     });
-    this.#writes.push({ id, writes });
+    this.#writes.push(asked);
   }
 
   /** Whoever asks and asks and takes no answer would have them all wait here. */
@@ -213,6 +214,7 @@ export class ServerConnection implements Member, TurnTaker {
         heartbeatMs,
         nowMs: Math.max(0, Math.floor(nowMs)),
       },
+      ...(hello.newestVersion >= TERMS_VERSION && { terms: this.#terms(core, head) }),
       ...(expiresInMs !== undefined && { expiresInMs }),
     });
     this.#timer.cancel();
@@ -224,6 +226,12 @@ export class ServerConnection implements Member, TurnTaker {
     const sums = mayCompare ? core.sums(source, hello.prefix) : undefined;
     if (sums === undefined) this.#startStream(core, source, at);
     else this.#startComparison(core, source, sums);
+  }
+
+  #terms(core: PublicationCore, head: Position): MessageOf<'terms'> {
+    const { write = false } = this.#rights;
+    const { writeBytes } = core.limits;
+    return { type: 'terms', mayWrite: write !== false, writeBytes, ...core.writes.terms(head) };
   }
 
   /** Finds what differs; the stream begins with that. */

@@ -12,6 +12,9 @@ import {
 import { CLOSE, ProtocolError } from './wire.ts';
 import { readWrites, type WireWrite } from './writes.ts';
 
+/** A writer's name becomes part of a key. */
+const MAX_WRITER_UNITS = 64;
+
 /**
  * Why a connection ended, as counted by the publication: `turned-away` waited too long for its turn
  * to read; `no-progress` took nothing in; `protocol-error`, `malformed` and `too-large` sent frames
@@ -51,12 +54,24 @@ export interface ServerSessionLimits {
   readonly pendingWrites: number;
 }
 
+/** A write of a subscriber as its number tells it from all others; see `attempt`. */
+export type Attempt = Omit<MessageOf<'attempt'>, 'type'>;
+
+/** Writes that a subscriber has asked for. */
+export interface AskedWrites {
+  readonly id: number;
+  readonly writes: readonly WireWrite[];
+  readonly attempt?: Attempt;
+}
+
 export type ServerEvent =
   | { readonly type: 'frame'; readonly frame: Uint8Array }
   /** The subscription stands. */
   | {
       readonly type: 'opened';
       readonly ready: MessageOf<'ready'>;
+      /** For a subscriber that knows them. */
+      readonly terms?: MessageOf<'terms'>;
       /** Those of the publication, which is known only now. */
       readonly limits: ServerSessionLimits;
       readonly expiresInMs?: number;
@@ -76,7 +91,7 @@ export type ServerEffect =
   | { readonly do: 'send'; readonly message: Message }
   /** Look who asks, and answer with `opened` or `refused`. */
   | { readonly do: 'admit'; readonly hello: MessageOf<'hello'> }
-  | { readonly do: 'write'; readonly id: number; readonly writes: readonly WireWrite[] }
+  | ({ readonly do: 'write' } & AskedWrites)
   | { readonly do: 'range'; readonly body: Uint8Array }
   /** There may be credit again. */
   | { readonly do: 'wake' }
@@ -103,7 +118,10 @@ export class ServerSession {
   #graceUntilMs = 0;
   #trouble: StrataErrorCode | '' = '';
   #pieces: Pieces;
-  #writing: { readonly id: number; readonly writes: WireWrite[]; bytes: number } | undefined;
+  #writing: (AskedWrites & { readonly writes: WireWrite[]; bytes: number }) | undefined;
+  #knowsTerms = false;
+  /** Of the write that comes next. */
+  #attempt: Attempt | undefined;
   #lastWriteId = 0;
   /** Bytes of the writes that wait, by id. */
   readonly #pending: Map<number, number> = new Map();
@@ -232,6 +250,12 @@ export class ServerSession {
       case 'range':
         if (!this.#mayCompare) throw outOfOrder(message.type);
         return [{ do: 'range', body: message.body }];
+      case 'attempt':
+        if (!this.#knowsTerms || this.#writing !== undefined) throw outOfOrder(message.type);
+        if (message.writer === '' || message.writer.length > MAX_WRITER_UNITS)
+          throw new ProtocolError(CLOSE.malformed, 'the name of a writer is empty or too long');
+        this.#attempt = message;
+        return [];
       case 'write':
         return this.#write(message);
       default:
@@ -256,7 +280,7 @@ export class ServerSession {
   }
 
   #opened(
-    { ready, limits, expiresInMs }: Extract<ServerEvent, { type: 'opened' }>,
+    { ready, terms, limits, expiresInMs }: Extract<ServerEvent, { type: 'opened' }>,
     nowMs: number,
   ): readonly ServerEffect[] {
     this.#phase = 'open';
@@ -264,10 +288,12 @@ export class ServerSession {
     this.#pieces = new Pieces(limits.writeBytes);
     this.#creditBytes = Math.min(this.#creditBytes, limits.creditBytes);
     this.#mayWrite = ready.mayWrite;
+    this.#knowsTerms = terms !== undefined;
     this.#heardMs = nowMs;
     this.#progressMs = nowMs;
     if (expiresInMs !== undefined) this.#expiresMs = nowMs + expiresInMs;
-    return [{ do: 'send', message: ready }];
+    const send = (message: Message): ServerEffect => ({ do: 'send', message });
+    return terms === undefined ? [send(ready)] : [send(ready), send(terms)];
   }
 
   #refused(error: StrataError, reason: EndReason): readonly ServerEffect[] {
@@ -290,7 +316,9 @@ export class ServerSession {
 
   #write(message: MessageOf<'write'>): readonly ServerEffect[] {
     const { id } = message;
-    const writing = this.#writing ?? { id, writes: [], bytes: 0 };
+    const attempt = this.#attempt;
+    this.#attempt = undefined;
+    const writing = this.#writing ?? { id, writes: [], bytes: 0, ...(attempt && { attempt }) };
     if (writing.id !== id || (this.#writing === undefined && id <= this.#lastWriteId))
       throw new ProtocolError(CLOSE.protocol, 'writes out of order');
     this.#writing = message.last ? undefined : writing;
@@ -309,7 +337,8 @@ export class ServerSession {
       return refuseWrite(id, 'overloaded', 'write: too many writes wait');
     this.#pending.set(id, writing.bytes);
     this.#pendingBytes += writing.bytes;
-    return [{ do: 'write', id, writes: writing.writes }];
+    const { writes } = writing;
+    return [{ do: 'write', id, writes, ...(writing.attempt && { attempt: writing.attempt }) }];
   }
 
   #checkWriteBytes(bytes: number): void {

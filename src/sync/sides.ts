@@ -1,10 +1,13 @@
+import { Call } from '../store/call.ts';
+import { toWrites } from '../store/checks.ts';
 import type { Codec } from '../store/codec.ts';
 import { defineStore } from '../store/define-store.ts';
 import { invalidArgument, isStrataError, StrataError } from '../store/errors.ts';
 import { primitivesOf } from '../store/internals.ts';
 import type { BatchResult, BatchWrite } from '../store/operations.ts';
-import type { Feed, Primitives } from '../store/primitives.ts';
+import type { Feed, Primitives, Write } from '../store/primitives.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
+import { toBatchResult } from '../store/results.ts';
 import type { Store } from '../store/store.ts';
 import type { ValueTaker } from './batch-operations.ts';
 import type { WireWrite } from './writes.ts';
@@ -24,8 +27,14 @@ export interface SourceSide {
   readonly feed: Feed<unknown>;
   readonly codecName: string;
   toBytes(key: string, value: unknown): Uint8Array;
-  /** Applies writes of a subscriber, with every check of the store itself. */
-  batch(writes: readonly WireWrite[]): Promise<BatchResult>;
+  /**
+   * Applies writes of a subscriber in one commit, with every check of the store itself; `record` is
+   * a reserved key that goes first with them, as the first of the results.
+   */
+  batch(writes: readonly WireWrite[], record?: Write<unknown>): Promise<BatchResult>;
+  /** A short text as a value that the store can hold under a reserved key, and back. */
+  holdText(text: string): unknown;
+  readText(stored: unknown): string | undefined;
 }
 
 export function sourceSide<V>(store: ReadonlyStore<V>, codec: Codec<V> | undefined): SourceSide {
@@ -50,9 +59,40 @@ export function sourceSide<V>(store: ReadonlyStore<V>, codec: Codec<V> | undefin
     feed,
     codecName: known?.name ?? 'raw',
     toBytes: (key, value) => toBytes('publish', key, value as V, encode),
-    batch: (writes) =>
-      (target as Store<unknown>).batch(decode === undefined ? writes : decoded(writes, decode)),
+    holdText: (text) => (encode === undefined ? new TextEncoder().encode(text) : text),
+    readText,
+    batch: async (writes, record) => {
+      const batch = decode === undefined ? writes : decoded(writes, decode);
+      if (record === undefined) return (target as Store<unknown>).batch(batch);
+      const checker = primitivesOf(target as Store<unknown>);
+      const checked = toWrites(checker, 'batch', batch);
+      if (undecoded === undefined) return batchWith(checker, checked, record);
+      const encoded = checked.map((write) =>
+        write.type === 'delete' || known === undefined
+          ? write
+          : { ...write, value: known.encode(write.value as V) },
+      );
+      return batchWith(undecoded as Primitives<unknown>, encoded, record);
+    },
   };
+}
+
+/** As `batch` of a store, with a reserved key that no caller could name. */
+async function batchWith(
+  primitives: Primitives<unknown>,
+  writes: readonly Write<unknown>[],
+  record: Write<unknown>,
+): Promise<BatchResult> {
+  const call = new Call(primitives.env, 'batch', undefined, undefined, primitives.timeoutMs);
+  const all = [record, ...writes];
+  const done = await call.chain(primitives.commit(all, call), (outcome) => outcome);
+  const { rev, results } = toBatchResult(all, done);
+  return { ...(rev !== undefined && { rev }), results };
+}
+
+function readText(stored: unknown): string | undefined {
+  if (stored instanceof Uint8Array) return new TextDecoder().decode(stored);
+  return typeof stored === 'string' ? stored : undefined;
 }
 
 function decoded<V>(
@@ -121,12 +161,7 @@ export function localSide<V>(store: Store<V>, codec: Codec<V> | undefined): Loca
     },
     toBytes: (key, value) => toBytes('write', key, value, known),
     holdText: (text) => (coded === undefined ? new TextEncoder().encode(text) : text),
-    readText: (stored) =>
-      stored instanceof Uint8Array
-        ? new TextDecoder().decode(stored)
-        : typeof stored === 'string'
-          ? stored
-          : undefined,
+    readText,
   };
 }
 

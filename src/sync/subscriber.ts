@@ -56,7 +56,7 @@ export class Subscriber<V> implements Subscription<V> {
   readonly #applier: Applier;
   readonly #comparison: LocalComparison;
   readonly #listeners: ChangeListeners<V>;
-  readonly #writes = new RemoteWrites();
+  readonly #writes: RemoteWrites;
   #settleReady: { resolve(): void; reject(error: Error): void } | undefined;
   #readyTimer: Timer | undefined;
   #connection: ClientConnection | undefined;
@@ -89,6 +89,7 @@ export class Subscriber<V> implements Subscription<V> {
     this.#pause = new Pause(this.#env);
     this.#side = localSide(local, options.codec);
     this.#clientId = randomId(this.#env);
+    this.#writes = new RemoteWrites(this.#env);
     this.#listeners = new ChangeListeners((error) => this.#report(error));
     if (options.onChange !== undefined) this.#listeners.add('', options.onChange);
     this.#applier = this.#makeApplier();
@@ -122,7 +123,7 @@ export class Subscriber<V> implements Subscription<V> {
       rev,
       headRev,
       lag: headRev - rev,
-      mayWrite: this.#greeting?.mayWrite === true,
+      mayWrite: this.#writes.mayWrite,
       ...this.#counts,
       receivedBytes: this.#counts.receivedBytes + receivedBytes,
       sentBytes: this.#counts.sentBytes + sentBytes,
@@ -231,6 +232,7 @@ export class Subscriber<V> implements Subscription<V> {
           this.#headRev = rev;
         },
         range: (body) => this.#comparison.take(body),
+        terms: (terms) => this.#writes.told(terms),
         answer: (answer) => this.#writes.answered(answer),
       });
       this.#comparison.begin(copy, this.#connection);
@@ -243,7 +245,7 @@ export class Subscriber<V> implements Subscription<V> {
   }
 
   #greeted(ready: MessageOf<'ready'>, copyOf: string | undefined): void {
-    const { sourceId, head, fresh, mayWrite } = ready;
+    const { sourceId, head, fresh } = ready;
     this.#greeting = ready;
     this.#clock.told(ready.nowMs);
     this.#greetedAtRev = this.#at?.rev ?? 0;
@@ -263,10 +265,7 @@ export class Subscriber<V> implements Subscription<V> {
               return false;
             },
           );
-    this.#writes.opened({
-      send: (frame) => connection?.send(frame),
-      mayWrite,
-    });
+    this.#writes.greeted(ready, (frame) => connection?.send(frame));
     if (!fresh) this.#checkReady();
   }
 

@@ -66,6 +66,8 @@ interface Batch extends Asked {
 export class TabRelay {
   readonly #init: RelayInit;
   #ready: MessageOf<'ready'> | undefined;
+  /** The frame with which the server has told its terms. */
+  #terms: Uint8Array | undefined;
   #readyMs = 0;
   #headRev = 0;
   /** Where what was passed on leads to. */
@@ -106,6 +108,10 @@ export class TabRelay {
       this.#headRev = message.rev;
       this.#toAll(frame);
     } else if (message.type === 'goaway') this.#toAll(frame);
+    else if (message.type === 'terms') {
+      this.#terms = frame;
+      this.#toAll(frame);
+    }
     return frame;
   }
 
@@ -240,6 +246,7 @@ export class TabRelay {
       const fresh = groups[0]?.fresh ?? false;
       const member = this.#admit(id);
       toMembers([id], encodeMessage(this.#greeting(ready, fresh, monotonicMs() - this.#readyMs)));
+      if (this.#terms !== undefined) toMembers([id], this.#terms);
       for (const { frames, bytes } of groups) {
         member.sentBytes += bytes;
         for (const frame of frames) toMembers([id], frame);
@@ -294,7 +301,7 @@ export class TabRelay {
 
   #message(member: Member, message: Message, bytes: number): void {
     if (message.type === 'ack') member.takenBytes = message.bytes;
-    if (message.type !== 'write' && message.type !== 'piece') return;
+    if (message.type !== 'write' && message.type !== 'piece' && message.type !== 'attempt') return;
     member.parts.push(message);
     member.partBytes += bytes;
     if (member.partBytes > WRITE_BYTES)
