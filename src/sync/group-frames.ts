@@ -3,6 +3,7 @@ import type { Change, Entry } from '../store/entry.ts';
 import { utf8Length } from '../store/keys.ts';
 import type { Position } from '../store/primitives.ts';
 import { OperationsWriter } from './batch-operations.ts';
+import { OrderedChanges } from './ordered-changes.ts';
 import { isPlain } from './plain-shape.ts';
 import { encodeMessage, MAX_PIECE_BYTES } from './protocol.ts';
 import type { Scope } from './scope.ts';
@@ -25,6 +26,8 @@ export interface GroupLimits {
   /** A frame is closed when it reaches so many bytes or operations. */
   readonly batchBytes: number;
   readonly batchKeys: number;
+  /** Of a group with an order, so many bytes are held back for it. */
+  readonly orderedBytes: number;
 }
 
 export interface GroupSource {
@@ -161,6 +164,7 @@ class GroupEncoder {
   readonly ready: GroupFrame[] = [];
   /** Changes of whole commits that are not yet encoded: of each key the last, in order. */
   readonly #merged: Map<string, Change<unknown>> = new Map();
+  readonly #ordered: OrderedChanges | undefined;
   #mergedBytes = 0;
   #commits = 0;
   #retractsAbove = -1;
@@ -176,6 +180,8 @@ class GroupEncoder {
     operations.clear();
     this.#fresh = after === undefined;
     this.#from = after?.rev ?? 0;
+    const { scope, limits } = source;
+    this.#ordered = scope.order && new OrderedChanges(scope.order, limits.orderedBytes);
   }
 
   /** The whole state was begun here: what did not change since then can have been given only as it is. */
@@ -188,7 +194,7 @@ class GroupEncoder {
     const { batchBytes, batchKeys } = this.#source.limits;
     return (
       this.#frames > 0 ||
-      this.#operations.bytes + this.#mergedBytes >= batchBytes / 2 ||
+      this.#operations.bytes + this.#mergedBytes + (this.#ordered?.bytes ?? 0) >= batchBytes / 2 ||
       this.#operations.count + this.#merged.size >= batchKeys / 2 ||
       this.#commits >= MAX_COMMITS
     );
@@ -218,37 +224,49 @@ class GroupEncoder {
   /** Takes in part of a commit that is too large to be held. */
   add(change: Change<unknown>): void {
     if (this.#merged.size > 0) this.#encodeMerged();
-    if (this.#source.scope.accepts(change.key)) this.#encode(change);
+    if (this.#source.scope.accepts(change.key)) this.#place(change);
   }
 
   /** Takes in what a key holds, or that it is not there. */
   addAsIs(key: string, entry: Entry<unknown> | undefined, rev: number): void {
-    this.#encode(entry === undefined ? { type: 'delete', key, rev } : { ...entry, type: 'set' });
+    this.#place(entry === undefined ? { type: 'delete', key, rev } : { ...entry, type: 'set' });
   }
 
   /** The last frames. */
   finish(end: Position): GroupFrame[] {
     this.#encodeMerged();
+    for (const change of this.#ordered?.drain() ?? []) this.#encode(change);
     this.#close(end);
     return this.ready;
   }
 
   #encodeMerged(): void {
-    for (const change of this.#merged.values()) this.#encode(change);
+    for (const change of this.#merged.values()) this.#place(change);
     this.#merged.clear();
     this.#mergedBytes = 0;
   }
 
+  /** Finds what a change comes to in this scope, and its place in the group. */
+  #place(change: Change<unknown>): void {
+    const told = this.#isHeld(change) ? change : this.#retraction(change);
+    if (told === undefined) return;
+    if (this.#ordered === undefined) this.#encode(told);
+    else for (const next of this.#ordered.add(told)) this.#encode(next);
+  }
+
+  #isHeld(change: Change<unknown>): boolean {
+    return change.type === 'delete' || this.#source.scope.holds?.(change) !== false;
+  }
+
+  /** The subscriber may have the entry from before, when it belonged to the scope. */
+  #retraction({ key, rev }: Change<unknown>): Change<unknown> | undefined {
+    const isNew = rev === undefined || rev > this.#retractsAbove;
+    return isNew ? { type: 'delete', key, rev: rev ?? 0 } : undefined;
+  }
+
   #encode(change: Change<unknown>): void {
-    const { side, storeId, limits, scope } = this.#source;
+    const { side, storeId, limits } = this.#source;
     const operations = this.#operations;
-    if (change.type === 'set' && scope.holds?.(change) === false) {
-      const { rev = Number.POSITIVE_INFINITY } = change;
-      // The subscriber may have it from before, when it belonged to the scope.
-      if (rev > this.#retractsAbove)
-        this.#encode({ type: 'delete', key: change.key, rev: change.rev ?? 0 });
-      return;
-    }
     if (change.type === 'delete') operations.addDelete(change.key, change.rev);
     else {
       const value = side.toBytes(change.key, change.value);

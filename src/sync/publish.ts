@@ -64,6 +64,8 @@ export interface PublishLimits {
   readonly keepResultsMs?: number;
   /** Of about so many writers the last results are kept; one more writes once one of the others has been silent for 10 minutes. Default 50,000. */
   readonly writers?: number;
+  /** Of a group with an `order`, so many bytes wait for their place; the lowest place needs no room. Default 16 MiB. */
+  readonly orderedBytes?: number;
   /** Most subscribers at once; default 10,000. */
   readonly subscribers?: number;
   /**
@@ -92,6 +94,12 @@ export interface PublishOptions<V> {
    * is no right: the keys of changed entries that it refuses are told.
    */
   readonly where?: (entry: Entry<V>) => boolean;
+  /**
+   * Gives each key a place within its group: lower ones come first, those of one place in the order
+   * of writing, and deletes after all sets, highest place first. For stores whose entries point to
+   * others and where no `walk` finds that out: `(key) => (key === 'root' ? 1 : 0)`.
+   */
+  readonly order?: (key: string) => number;
   /**
    * Names what `filter`, `where` and `walk` let through, for copies that come back after a restart
    * or to another server. Change it with them. Without it a copy resumes only at this very
@@ -156,6 +164,7 @@ const DEFAULT_LIMITS: CoreLimits = {
   pendingWrites: 1_024,
   keepResultsMs: 7 * 24 * 3_600_000,
   writers: 50_000,
+  orderedBytes: 16 * 1024 * 1024,
   subscribers: 10_000,
   readings: 32,
   turnTimeoutMs: 30_000,
@@ -201,6 +210,7 @@ const LIMIT_RULES: OptionRules = {
   pendingWrites: is.positive,
   keepResultsMs: is.durationMs,
   writers: is.positive,
+  orderedBytes: is.positive,
   subscribers: is.positive,
   readings: is.positive,
   turnTimeoutMs: waitMs,
@@ -211,6 +221,7 @@ const RULES: OptionRules = {
   id: is.text,
   filter: is.fn,
   where: is.fn,
+  order: is.fn,
   scope: is.text,
   authorize: is.fn,
   codec: is.codec,
@@ -306,11 +317,12 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
 /** What is published at all. */
 function selectionOf<V>(
   store: ReadonlyStore<V>,
-  { filter, where, scope, codec }: PublishOptions<V>,
+  { filter, where, order, scope, codec }: PublishOptions<V>,
 ): Selection {
   const open = entryOpener(store, codec);
   return {
     name: scope,
+    order,
     filter: filter && blamed('the filter', filter),
     where: where && blamed('where', (entry) => where(open(entry))),
   };

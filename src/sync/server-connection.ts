@@ -375,6 +375,6 @@ export class ServerConnection implements Member, TurnTaker {
 
 function reasonOf(error: StrataError): EndReason {
   if (error.code === 'denied') return 'denied';
-  if (error.code === 'overloaded') return 'overloaded';
-  return error.operation === 'subscribe' ? 'refused' : 'failed';
+  if (error.operation !== 'subscribe') return 'failed';
+  return error.code === 'overloaded' ? 'overloaded' : 'refused';
 }
