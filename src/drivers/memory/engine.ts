@@ -30,7 +30,9 @@ import { ChangeIndex, Node } from './change-index.ts';
 import { MemoryCommit } from './memory-commit.ts';
 
 const PAGE = 256;
-const FEED_PAGE = 1_000;
+/** A page of changes ends at so many, or with so many bytes: a reader that pauses keeps one. */
+const FEED_PAGE = 256;
+const FEED_PAGE_BYTES = 64 * 1024;
 const SWEEP_EVERY_MS = 30_000;
 const DAY_MS = 86_400_000;
 /** The engine behind `memory`: a map of nodes, a linked change index, and keys sorted on demand. */
@@ -269,8 +271,11 @@ export class MemoryEngine<V> implements Feed<V> {
       const nowMs = this.#env.now();
       const changes: Change<V>[] = [];
       let node = this.#index.following(last);
+      let bytes = 0;
       for (; node !== undefined && changes.length < FEED_PAGE; node = node.next) {
+        if (bytes >= FEED_PAGE_BYTES) break;
         last = node;
+        if (node.value instanceof Uint8Array) bytes += node.value.length;
         if (node.live !== undefined && !node.isExpired(nowMs))
           changes.push({ ...node.live, type: 'set', value: node.value as V });
         // Who starts from nothing needs no deletes but those of keys that this read may have given.

@@ -1,0 +1,68 @@
+/** A process that serves a memory store to any number of subscribers; it writes, and measures itself, when told to. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { memory } from '../../src/drivers/memory/index.ts';
+import { publish } from '../../src/sync/index.ts';
+import { serveWebSocket } from '../../src/sync/node.ts';
+import { type Load, type Measured, TIMED_KEY } from './loaded-server-orders.ts';
+
+const store = memory<Uint8Array>();
+const publication = publish(store, {
+  limits: { heartbeatMs: 2_000, ackTimeoutMs: 120_000, historyBytes: 1024 * 1024 },
+});
+const service = await serveWebSocket({ publication, port: 0 });
+let peakBytes = 0;
+let longestTurnMs = 0;
+let beganMs = cpuMs();
+setInterval(() => {
+  peakBytes = Math.max(peakBytes, usedBytes());
+  longestTurnMs = Math.max(longestTurnMs, cpuMs() - beganMs);
+  beganMs = cpuMs();
+}, 1);
+
+/** Work of this thread: other processes on a busy machine do not count. */
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1_000;
+}
+
+function usedBytes(): number {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+async function write({ keys, bytes, rounds, pauseMs }: Load): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < keys; i += 1_000) {
+      const count = Math.min(1_000, keys - i);
+      await store.setMany(
+        Array.from({ length: count }, (_, at) => [`key:${i + at}`, new Uint8Array(bytes)]),
+      );
+    }
+    const timed = new BigUint64Array([process.hrtime.bigint()]);
+    await store.set(TIMED_KEY, new Uint8Array(timed.buffer));
+    await sleep(pauseMs);
+  }
+}
+
+async function measured(): Promise<Measured> {
+  const soFar = { peakBytes, longestTurnMs };
+  globalThis.gc?.();
+  await sleep(20);
+  globalThis.gc?.();
+  const answer = {
+    port: service.port,
+    liveBytes: usedBytes(),
+    ...soFar,
+    status: publication.status(),
+  };
+  peakBytes = 0;
+  longestTurnMs = 0;
+  return answer;
+}
+
+process.on('message', async (load: Load) => {
+  await write(load);
+  process.send?.(await measured());
+});
+process.once('disconnect', () => process.exit());
+process.send?.(await measured());
