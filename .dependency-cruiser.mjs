@@ -39,7 +39,7 @@ const sideBySide = ['drivers', 'layers', 'compositions'].map((folder) => ({
 /** Node and packages are touched at the edges only. */
 const edges = '^src/(drivers|walk/walkers|sync/transports|sync/node|testing|cli|console)';
 const nodeEdges =
-  '^src/(drivers/(lmdb|redis|sqlite)|sync/(transports/)?[^/]*(node|server)|testing/node|cli)';
+  '^src/(drivers/(file|lmdb|redis|sqlite)|sync/(transports/)?[^/]*(node|server)|testing/node|cli)';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {

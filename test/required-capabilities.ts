@@ -1,6 +1,6 @@
 import type { Capabilities } from '../src/store/capabilities.ts';
 
-type Driver = 'memory' | 'lmdb' | 'sqlite' | 'redis' | 'indexeddb';
+type Driver = 'memory' | 'lmdb' | 'sqlite' | 'file' | 'redis' | 'indexeddb';
 
 /** What every store that others build on must do. */
 const FULL = { atomic: 'batch', conditional: 'all', feed: true, ttl: true } as const;
@@ -10,6 +10,13 @@ export const requiredCapabilities: Readonly<Record<Driver, Partial<Capabilities>
   memory: { ...FULL, blocking: true, durability: 'memory' },
   lmdb: { ...FULL, blocking: true, durability: 'disk' },
   sqlite: { ...FULL, blocking: true, durability: 'disk' },
+  file: {
+    atomic: 'key',
+    conditional: 'all',
+    ttl: true,
+    blocking: true,
+    durability: 'disk',
+  },
   redis: FULL,
   indexeddb: FULL,
 };

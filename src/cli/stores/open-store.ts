@@ -64,6 +64,11 @@ async function openUrl(url: StoreUrl, options: OpenStoreOptions): Promise<Opened
       const { sqlite } = await import('../../drivers/sqlite/index.ts');
       return owned(sqlite({ path: url.path, readonly: isReadonly(options) }));
     }
+    case 'file': {
+      checkExists(url.scheme, url.path, options);
+      const { file } = await import('../../drivers/file/index.ts');
+      return owned(file({ path: url.path, readonly: isReadonly(options) }));
+    }
     case 'redis': {
       const { redis } = await import('../../drivers/redis/index.ts');
       const { prefix } = url;

@@ -4,7 +4,7 @@ import { nearest } from '../nearest.ts';
 /** A store's address, taken apart. */
 export type StoreUrl =
   | { readonly scheme: 'memory' }
-  | { readonly scheme: 'lmdb' | 'sqlite'; readonly path: string }
+  | { readonly scheme: 'lmdb' | 'sqlite' | 'file'; readonly path: string }
   | { readonly scheme: 'redis'; readonly url: string; readonly prefix?: string }
   | { readonly scheme: 'ws'; readonly url: string };
 
@@ -12,6 +12,7 @@ const FORMS: Readonly<Record<string, string>> = {
   memory: 'memory:',
   lmdb: 'lmdb:./data',
   sqlite: 'sqlite:./file.db',
+  file: 'file:./folder',
   redis: 'redis://host:6379/prefix',
   rediss: 'rediss://host:6379/prefix',
   ws: 'ws://host:8080/',
@@ -46,6 +47,7 @@ export function parseStoreUrl(text: string): StoreUrl {
       return { scheme };
     case 'lmdb':
     case 'sqlite':
+    case 'file':
       // Two slashes would make a host of the first folder's name.
       if (rest === '' || /^\/\/(?!\/)/.test(rest))
         throw refuse(text, `a path, as ${FORMS[scheme]}`);
