@@ -1,4 +1,5 @@
 import type { BlockingStore } from './blocking-store.ts';
+import type { Call } from './call.ts';
 import {
   CLEAR_RULES,
   checkFunction,
@@ -8,6 +9,7 @@ import {
   toSetWrite,
   unsupported,
 } from './checks.ts';
+import { copyRecordsRange, tellsOf } from './copy-records.ts';
 import type { Cursor, Entry, EntryHead } from './entry.ts';
 import { isStrataError } from './errors.ts';
 import { toCursor } from './feed/cursor.ts';
@@ -91,12 +93,22 @@ class BlockingOperations<V> extends SharedOperations<V> {
   clear(options?: { readonly prefix?: string }): number {
     const call = this.begin('clear', options, CLEAR_RULES);
     const range = { ...toKeyRange(options), limit: CLEAR_BATCH_KEYS };
+    this.#forgetCopies(options?.prefix ?? '', call);
     let cleared = 0;
     for (;;) {
       const keys = [...this.#blocking.scanKeys(range)];
       cleared += this.remove(keys, call) as number;
-      if (keys.length < CLEAR_BATCH_KEYS) return cleared;
+      if (keys.length < CLEAR_BATCH_KEYS) break;
     }
+    // Another process may have begun a new record meanwhile.
+    this.#forgetCopies(options?.prefix ?? '', call);
+    return cleared;
+  }
+
+  #forgetCopies(prefix: string, call: Call): void {
+    const records = [...this.#blocking.scanKeys(copyRecordsRange())];
+    const doomed = records.filter((key) => tellsOf(key, prefix));
+    if (doomed.length > 0) this.remove(doomed, call);
   }
 
   update(

@@ -10,12 +10,13 @@ import {
   unsupported,
   WATCH_RULES,
 } from './checks.ts';
+import { copyRecordsRange, tellsOf } from './copy-records.ts';
 import type { Commit, Cursor, Entry, EntryHead } from './entry.ts';
 import { failure } from './errors.ts';
 import { fromCursor, toCursor } from './feed/cursor.ts';
 import { watchFeed } from './feed/watch.ts';
 import { PRIMITIVES } from './internals.ts';
-import { toKeyRange } from './keys.ts';
+import { type KeyRange, toKeyRange } from './keys.ts';
 import { managedIterable } from './managed-iterable.ts';
 import type {
   BatchResult,
@@ -158,7 +159,21 @@ class DefinedStore<V> implements Store<V> {
 
   async clear(options?: CallOptions & { readonly prefix?: string }): Promise<number> {
     this.#begin('clear', options, CLEAR_RULES);
-    const range = toKeyRange(options);
+    const { prefix = '' } = options ?? {};
+    const forget = (): Promise<number> =>
+      this.#remove(copyRecordsRange(), options, (key) => tellsOf(key, prefix));
+    await forget();
+    const cleared = await this.#remove(toKeyRange(options), options);
+    // Whoever copies into this store may have begun a new record meanwhile.
+    await forget();
+    return cleared;
+  }
+
+  async #remove(
+    range: KeyRange,
+    options: (CallOptions & { readonly prefix?: string }) | undefined,
+    isDoomed: (key: string) => boolean = () => true,
+  ): Promise<number> {
     const scan = (call: Call): AsyncIterable<readonly string[]> =>
       this.#primitives.scanKeys(range, call);
     let cleared = 0;
@@ -169,10 +184,10 @@ class DefinedStore<V> implements Store<V> {
       doomed = [];
     };
     for await (const key of this.#iterate('clear', options, scan, (key) => key)) {
-      doomed.push(key);
+      if (isDoomed(key)) doomed.push(key);
       if (doomed.length >= CLEAR_BATCH_KEYS) await remove();
     }
-    await remove();
+    if (doomed.length > 0) await remove();
     return cleared;
   }
 

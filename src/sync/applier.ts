@@ -2,9 +2,9 @@ import { Call } from '../store/call.ts';
 import type { Env } from '../store/env.ts';
 import { isStrataError, StrataError } from '../store/errors.ts';
 import type { Position, Write } from '../store/primitives.ts';
-import { applyGroup, type Group, type GroupOrigin, otherSource } from './apply-group.ts';
+import { applyGroup, type Group, type GroupOrigin } from './apply-group.ts';
 import { backoffMs } from './backoff.ts';
-import { readRecord, type StoredRecord, sourceOf } from './cursor-record.ts';
+import { checkRecords, readRecord, type StoredRecord } from './cursor-record.ts';
 import { Pause } from './pause.ts';
 import type { AnySide } from './sides.ts';
 
@@ -63,17 +63,26 @@ export class Applier {
     return this.#record;
   }
 
-  /** Refuses a source when the store is a copy of another one, or is the source itself. */
+  /** Refuses a source when the store is a copy of another one, or is the source itself, or has a copy that shares keys with this one. */
   async checkSource(sourceId: string): Promise<void> {
-    const { local, env, timeoutMs } = this.#init;
+    const { local, prefix, env, timeoutMs } = this.#init;
     const call = new Call(env, 'subscribe', undefined, { timeoutMs });
     const { feed } = local.primitives;
     if (feed !== undefined && (await feed.state(call)).storeId === sourceId)
       throw new StrataError('conflict', 'subscribe: the local store is the source itself', {
         operation: 'subscribe',
       });
-    const filledFrom = await call.guard(sourceOf(local, call));
-    if (filledFrom !== undefined && filledFrom !== sourceId) throw otherSource();
+    await call.guard(checkRecords(local, prefix, sourceId, call));
+  }
+
+  /** Looks whether the copy is still there: a store that was emptied has no cursor any more. */
+  async look(): Promise<void> {
+    const { local, prefix, env, timeoutMs } = this.#init;
+    const known = this.#record;
+    if (known === undefined || this.#running || this.#closed) return;
+    const call = new Call(env, 'subscribe', undefined, { timeoutMs });
+    const found = await call.guard(readRecord(local, prefix, call));
+    if (found === undefined && this.#record === known && !this.#running) this.#init.lostTrack();
   }
 
   push(group: QueuedGroup): void {
@@ -138,6 +147,9 @@ export class Applier {
           this.#init.lostTrack();
           return false;
         }
+        // Another subscription may have begun at the same moment.
+        if (this.#record === undefined)
+          await call.guard(checkRecords(local, prefix, group.origin.sourceId, call));
         this.#record = done.record;
         this.#init.applied(group.to, done.changes, groups);
         return true;

@@ -5,6 +5,7 @@ import { FIRST_USER_KEY, intersect, prefixBounds } from '../store/keys.ts';
 import type { DeleteWrite, Position, Write } from '../store/primitives.ts';
 import {
   type CursorRecord,
+  otherSource,
   readRecord,
   recordKey,
   recordWrite,
@@ -257,13 +258,4 @@ function isSame(write: Write<unknown>, { origin }: Entry<unknown>): boolean {
 function deleteOf(local: AnySide, { key, version }: Entry<unknown>): DeleteWrite {
   const honoured = local.primitives.capabilities.conditional === 'all';
   return { type: 'delete', key, ...(honoured && { if: { version } }) };
-}
-
-/** Refuses to mix the copies of two sources. */
-export function otherSource(): StrataError {
-  return new StrataError(
-    'conflict',
-    'subscribe: the local store is a copy of another source; use an empty store, or that source',
-    { operation: 'subscribe' },
-  );
 }

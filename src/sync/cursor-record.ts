@@ -1,11 +1,10 @@
 import type { Call } from '../store/call.ts';
+import { COPY_RECORDS, copyRecordsRange, tellsOf } from '../store/copy-records.ts';
 import { isStrataError, StrataError } from '../store/errors.ts';
 import { fromCursor, toCursor } from '../store/feed/cursor.ts';
-import { prefixBounds } from '../store/keys.ts';
 import type { Position, Write } from '../store/primitives.ts';
 import type { AnySide } from './sides.ts';
 
-const RECORDS = '\u0000sync/';
 const FORMAT = 1;
 
 /** How far a local store is a copy of which source: kept in the store, moved with every group. */
@@ -43,7 +42,7 @@ export function untold(
 
 /** Where the record of one subscription is kept: a copy of another prefix is another copy. */
 export function recordKey(prefix: string): string {
-  return RECORDS + prefix;
+  return COPY_RECORDS + prefix;
 }
 
 /** Reads a record; `undefined` when there is none. Errors: `corrupt`. */
@@ -58,12 +57,41 @@ export async function readRecord(
   return entry && { record: parse(key, local.readText(entry.value)), version: entry.version };
 }
 
-/** The source of which the store is a copy already, by any of its records. */
-export async function sourceOf(local: AnySide, call: Call): Promise<string | undefined> {
-  const range = { ...prefixBounds(RECORDS), reverse: false, limit: 1 };
-  for await (const page of local.primitives.scan(range, call))
-    for (const { key, value } of page) return parse(key, local.readText(value)).sourceId;
-  return undefined;
+/**
+ * Refuses what would mix copies: a store that is a copy of another source by any of its records, or
+ * a prefix that shares keys with another one copied into it, since each has a cursor of its own and
+ * could set the other's keys back. Errors: `conflict`.
+ */
+export async function checkRecords(
+  local: AnySide,
+  prefix: string,
+  sourceId: string,
+  call: Call,
+): Promise<void> {
+  for await (const page of local.primitives.scan(copyRecordsRange(), call))
+    for (const { key, value } of page) {
+      if (parse(key, local.readText(value)).sourceId !== sourceId) throw otherSource();
+      if (key !== recordKey(prefix) && tellsOf(key, prefix))
+        throw overlapping(key.slice(COPY_RECORDS.length), prefix);
+    }
+}
+
+/** Refuses to mix the copies of two sources. */
+export function otherSource(): StrataError {
+  return new StrataError(
+    'conflict',
+    'subscribe: the local store is a copy of another source; use an empty store (clear() empties one), or that source',
+    { operation: 'subscribe' },
+  );
+}
+
+function overlapping(copied: string, prefix: string): StrataError {
+  const [other, own] = [copied, prefix].map((text) => JSON.stringify(text));
+  return new StrataError(
+    'conflict',
+    `subscribe: the local store is a copy of keys that begin with ${other} already, which shares keys with the prefix ${own}; use that prefix, another store, or clear() this one`,
+    { operation: 'subscribe' },
+  );
 }
 
 /** The write that moves a record, only over the one known. */

@@ -173,7 +173,8 @@ export class Subscriber<V> implements Subscription<V> {
         this.#trouble = undefined;
         this.#connection?.step({ type: 'fares', code: '' });
       },
-      lostTrack: () => this.#leave('another writer has moved the cursor'),
+      lostTrack: () =>
+        this.#leave('another writer has moved the cursor, or has cleared the local store'),
       gaveUp: (error) => this.#finish(error),
     });
   }
@@ -230,6 +231,8 @@ export class Subscriber<V> implements Subscription<V> {
         apply: (group) => this.#take(group, stored?.version),
         head: (rev) => {
           this.#headRev = rev;
+          // Whoever fails to look is told by the next group.
+          this.#applier.look().catch(() => undefined);
         },
         range: (body) => this.#comparison.take(body),
         terms: (terms) => this.#writes.told(terms),
