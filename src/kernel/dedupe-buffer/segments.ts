@@ -1,3 +1,4 @@
+import { KeyedQueue } from '../keyed-queue.ts';
 import type { DedupeStatus } from './types.ts';
 
 /** What the queue needs to know of an update. */
@@ -20,12 +21,9 @@ export type Segment<U> = ReadonlyMap<string, U>;
  */
 export class Segments<U extends Queueable> {
   #lead: DedupeStatus | undefined;
-  #first = new Map<string, U>();
+  /** Present exactly while the updates are split in two. */
   #middle: DedupeStatus | undefined;
-  /** Present exactly while there is a middle mark. */
-  #second: Map<string, U> | undefined;
-  /** Keys that are in both segments. */
-  #shared = 0;
+  #updates = new KeyedQueue<U>();
   readonly #held: { has(key: string): boolean } | undefined;
 
   /** With `held`, the keys that the reader holds, deletes of keys that it will not hold are dropped. */
@@ -35,79 +33,70 @@ export class Segments<U extends Queueable> {
 
   /** Distinct keys. */
   get size(): number {
-    return this.#first.size + (this.#second?.size ?? 0) - this.#shared;
+    return this.#updates.size;
   }
 
   /** Updates and marks. */
   get length(): number {
     const marks = (this.#lead === undefined ? 0 : 1) + (this.#middle === undefined ? 0 : 1);
-    return this.#first.size + (this.#second?.size ?? 0) + marks;
+    return this.#updates.length + marks;
   }
 
   /** The newest update of a key. */
   get(key: string): U | undefined {
-    return this.#second?.get(key) ?? this.#first.get(key);
+    return this.#updates.get(key);
   }
 
-  *keys(): Generator<string> {
-    yield* this.#first.keys();
-    if (this.#second !== undefined) yield* this.#second.keys();
+  /** Those in both segments come twice. */
+  keys(): Iterable<string> {
+    return this.#updates.keys();
   }
 
   put(key: string, update: U): void {
-    const second = this.#second;
-    const before = second === undefined ? undefined : this.#first.get(key);
-    const last = second ?? this.#first;
-    const { size } = last;
-    if (update.deleted === true && this.#isAbsent(key, before)) last.delete(key);
-    else last.set(key, update);
-    if (before !== undefined) this.#shared += last.size - size;
+    if (update.deleted === true && this.#isAbsent(key)) this.#updates.delete(key);
+    else this.#updates.put(key, update);
   }
 
   /** Adds a mark. It takes the place of a mark that stands last, and of the middle one, whose sides become one. */
   mark(status: DedupeStatus): void {
     this.#join();
-    if (this.#first.size === 0) {
+    if (this.#updates.length === 0) {
       this.#lead = status;
       return;
     }
     this.#middle = status;
-    this.#second = new Map();
+    this.#updates.split();
   }
 
   /** Adds all of another queue, as if it had been put here one by one. */
   append(other: Segments<U>): void {
     if (other.#lead !== undefined) this.mark(other.#lead);
-    for (const [key, update] of other.#first) this.put(key, update);
+    this.#putAll(other.#updates.older);
     if (other.#middle !== undefined) this.mark(other.#middle);
-    for (const [key, update] of other.#second ?? []) this.put(key, update);
+    this.#putAll(other.#updates.newer);
   }
 
   /** Takes out everything, or as much as comes before a second update of some key. */
   take(): Segments<U> {
     const taken = new Segments<U>(this.#held);
     taken.#lead = this.#lead;
-    taken.#first = this.#first;
     taken.#middle = this.#middle;
-    if (this.#middle !== undefined) taken.#second = new Map();
-    if (this.#shared === 0) {
-      taken.#second = this.#second;
-      this.#second = undefined;
-    }
+    if (this.#updates.overlaps) {
+      taken.#updates = this.#updates.takeOlder();
+      taken.#updates.split();
+    } else taken.#updates = this.#updates.take();
     this.#lead = undefined;
-    this.#first = this.#second ?? new Map();
     this.#middle = undefined;
-    this.#second = undefined;
-    this.#shared = 0;
     return taken;
   }
 
   /** The parts that are not empty, in order. */
   *parts(): Generator<DedupeStatus | Segment<U>> {
+    const { older, newer } = this.#updates;
     if (this.#lead !== undefined) yield this.#lead;
-    if (this.#first.size > 0) yield this.#first;
+    if (older.size > 0) yield older;
     if (this.#middle !== undefined) yield this.#middle;
-    if (this.#second !== undefined && this.#second.size > 0) yield this.#second;
+    if (newer !== undefined && newer.size > 0) yield newer;
   }
 
   /** Leaves out the first of `parts()`. */
@@ -116,25 +105,25 @@ export class Segments<U extends Queueable> {
       this.#lead = undefined;
       return;
     }
+    this.#updates.takeOlder();
     this.#lead = this.#middle;
-    this.#first = this.#second ?? new Map();
     this.#middle = undefined;
-    this.#second = undefined;
-    this.#shared = 0;
   }
 
   /** Makes one segment of two. */
   #join(): void {
-    const second = this.#second;
     this.#middle = undefined;
-    this.#second = undefined;
-    this.#shared = 0;
-    for (const [key, update] of second ?? []) this.put(key, update);
+    this.#putAll(this.#updates.takeNewer());
+  }
+
+  #putAll(updates: Segment<U> | undefined): void {
+    for (const [key, update] of updates ?? []) this.put(key, update);
   }
 
   /** Whether the reader will not hold a key when it comes to the last segment. */
-  #isAbsent(key: string, before: U | undefined): boolean {
+  #isAbsent(key: string): boolean {
     if (this.#held === undefined) return false;
+    const before = this.#updates.isSplit ? this.#updates.older.get(key) : undefined;
     return before === undefined ? !this.#held.has(key) : before.deleted === true;
   }
 }
