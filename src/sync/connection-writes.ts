@@ -1,8 +1,9 @@
 import { isStrataError, StrataError } from '../store/errors.ts';
+import type { AskedWrites } from './incoming-writes.ts';
 import type { MessageOf } from './protocol.ts';
 import type { PublicationCore } from './publication-core.ts';
 import { acceptsKey, type Rights } from './scope.ts';
-import { type AskedWrites, errorMessage } from './server-session.ts';
+import { errorMessage } from './server-session.ts';
 import { encodeOutcomes, type WireWrite } from './writes.ts';
 
 export interface ConnectionWritesInit {

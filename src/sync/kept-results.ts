@@ -3,7 +3,7 @@ import type { Entry, EntryHead } from '../store/entry.ts';
 import { failure, isStrataError, type StrataError } from '../store/errors.ts';
 import type { WriteOutcome } from '../store/primitives.ts';
 import { randomId } from '../store/version.ts';
-import type { Attempt } from './server-session.ts';
+import type { Attempt } from './incoming-writes.ts';
 import type { SourceSide } from './sides.ts';
 import type { WriterRecord, WriterRecords } from './writer-records.ts';
 import type { WireWrite } from './writes.ts';

@@ -5,8 +5,8 @@ import type { CommitOutcome, Position } from '../store/primitives.ts';
 import { randomId } from '../store/version.ts';
 import { backoffMs } from './backoff.ts';
 import { errorOf } from './client-session.ts';
+import type { Attempt } from './incoming-writes.ts';
 import { encodeMessage, MAX_WRITES, type MessageOf, TERMS_VERSION } from './protocol.ts';
-import type { Attempt } from './server-session.ts';
 import { writeFrames } from './write-frames.ts';
 import { readOutcomes, type WireWrite } from './writes.ts';
 
@@ -38,7 +38,8 @@ interface Writer {
 
 /** A batch of writes on its way. */
 interface Asked {
-  readonly id: number;
+  /** Another at each try: ids grow. */
+  id: number;
   readonly sourceId: string;
   readonly writes: readonly WireWrite[];
   /** `undefined` where the server keeps no results: it may not be asked for again. */
@@ -242,14 +243,16 @@ export class RemoteWrites {
       since: resultsAt,
     };
     const attempt = keepsResults ? (of ?? own) : undefined;
+    const { sourceId } = link;
+    const unknown = unknownOutcome(call);
+    let asked: Asked | undefined;
     const answered = new Promise<Answer>((answer, fail) => {
-      const unknown = unknownOutcome(call);
-      const { sourceId } = link;
-      this.#asked.set(id, { id, sourceId, writes, attempt, tries: 0, answer, fail, unknown });
+      asked = { id, sourceId, writes, attempt, tries: 0, answer, fail, unknown };
+      this.#asked.set(id, asked);
     });
     send(link, attempt, frames);
     return call
-      .untilEnd(answered, () => void this.#asked.delete(id))
+      .untilEnd(answered, () => void (asked && this.#settle(asked)))
       .finally(() => {
         if (writer !== undefined) this.#idle.push(writer);
       });
@@ -260,22 +263,23 @@ export class RemoteWrites {
   }
 
   /** Takes it off the list; `undefined` when it has gone from there. */
-  #settle({ id }: Asked): Asked | undefined {
-    const asked = this.#asked.get(id);
-    this.#asked.delete(id);
-    return asked;
+  #settle(asked: Asked): Asked | undefined {
+    return this.#asked.delete(asked.id) ? asked : undefined;
   }
 
   #askAgain(again: Asked): void {
     const link = this.#link;
-    const { id, sourceId, writes, attempt } = again;
-    if (link === undefined || this.#asked.get(id) !== again) return;
+    const { sourceId, writes, attempt } = again;
+    if (link === undefined || this.#asked.get(again.id) !== again) return;
     if (attempt === undefined || !link.terms.keepsResults || sourceId !== link.sourceId) {
       this.#settle(again)?.fail(again.unknown);
       return;
     }
+    this.#settle(again);
+    again.id = this.#nextId++;
     again.attempt = { ...attempt, again: true };
-    send(link, again.attempt, writeFrames(id, writes).frames);
+    this.#asked.set(again.id, again);
+    send(link, again.attempt, writeFrames(again.id, writes).frames);
   }
 
   #askLater(later: Asked): void {

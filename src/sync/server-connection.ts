@@ -6,6 +6,7 @@ import type { Turn, TurnTaker } from './admission.ts';
 import { type Admitted, admit, type ConnectionInfo, checkPlace, type Reception } from './admit.ts';
 import { ConnectionWrites, unexpected } from './connection-writes.ts';
 import type { GroupFrame, GroupReader, GroupSource } from './group-frames.ts';
+import type { AskedWrites } from './incoming-writes.ts';
 import {
   encodeMessage,
   type Message,
@@ -19,7 +20,6 @@ import type { ConnectionState } from './publication-status.ts';
 import type { Rights } from './scope.ts';
 import { ServerComparison } from './server-comparison.ts';
 import {
-  type AskedWrites,
   breachOf,
   type EndReason,
   errorMessage,

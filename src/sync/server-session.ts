@@ -1,23 +1,23 @@
 import { StrataError, type StrataErrorCode } from '../store/errors.ts';
-import { Pieces } from './pieces.ts';
+import {
+  type AskedWrites,
+  IncomingWrites,
+  type TakenWrites,
+  type WriteLimits,
+} from './incoming-writes.ts';
 import {
   decodeMessage,
   MAX_HELLO_BYTES,
-  MAX_WRITES,
   type Message,
   type MessageOf,
   OLDEST_PROTOCOL_VERSION,
   PROTOCOL_VERSION,
 } from './protocol.ts';
 import { CLOSE, ProtocolError } from './wire.ts';
-import { readWrites, type WireWrite } from './writes.ts';
-
-/** A writer's name becomes part of a key. */
-const MAX_WRITER_UNITS = 64;
 
 /**
  * Why a connection ended, as counted by the publication: `turned-away` waited too long for its turn
- * to read; `no-progress` took nothing in; `protocol-error`, `malformed` and `too-large` sent frames
+ * to read; `no-progress` took nothing in; `rights-changed` comes back to see what it may now; `protocol-error`, `malformed` and `too-large` sent frames
  * that no subscriber sends; `refused` asked for what there is not; `overloaded` is one too many.
  */
 export type EndReason =
@@ -32,11 +32,12 @@ export type EndReason =
   | 'too-large'
   | 'denied'
   | 'rights-expired'
+  | 'rights-changed'
   | 'refused'
   | 'overloaded'
   | 'failed';
 
-export interface ServerSessionLimits {
+export interface ServerSessionLimits extends WriteLimits {
   /** A connection that has not asked for a store by then is closed. */
   readonly handshakeTimeoutMs: number;
   readonly heartbeatMs: number;
@@ -48,20 +49,6 @@ export interface ServerSessionLimits {
   readonly graceMs: number;
   /** Most bytes on their way to one subscriber, whatever it offers. */
   readonly creditBytes: number;
-  /** Largest write of a subscriber, in bytes, all its frames together. */
-  readonly writeBytes: number;
-  /** Most writes of one subscriber that wait to be applied; with four times `writeBytes` together. */
-  readonly pendingWrites: number;
-}
-
-/** A write of a subscriber as its number tells it from all others; see `attempt`. */
-export type Attempt = Omit<MessageOf<'attempt'>, 'type'>;
-
-/** Writes that a subscriber has asked for. */
-export interface AskedWrites {
-  readonly id: number;
-  readonly writes: readonly WireWrite[];
-  readonly attempt?: Attempt;
 }
 
 export type ServerEvent =
@@ -84,6 +71,12 @@ export type ServerEvent =
   | { readonly type: 'streamed'; readonly bytes: number; readonly endsLongGroup?: boolean }
   /** Steps of a comparison may come from now on, or no longer. */
   | { readonly type: 'comparing'; readonly mayCompare: boolean }
+  /** Writes may do more or less from now on, or longer. */
+  | {
+      readonly type: 'granted';
+      readonly terms: MessageOf<'terms'>;
+      readonly expiresInMs: number | undefined;
+    }
   | { readonly type: 'tick'; readonly headRev: number }
   | { readonly type: 'leaving'; readonly spreadMs: number; readonly reason: EndReason };
 
@@ -105,7 +98,6 @@ export class ServerSession {
   #limits: ServerSessionLimits;
   readonly #startedMs: number;
   #phase: 'hello' | 'admitting' | 'open' | 'ended' = 'hello';
-  #mayWrite = false;
   #mayCompare = false;
   #expiresMs: number = Number.POSITIVE_INFINITY;
   #creditBytes = 0;
@@ -117,22 +109,15 @@ export class ServerSession {
   /** Until then it may be busy with a long group. */
   #graceUntilMs = 0;
   #trouble: StrataErrorCode | '' = '';
-  #pieces: Pieces;
-  #writing: (AskedWrites & { readonly writes: WireWrite[]; bytes: number }) | undefined;
+  readonly #writes: IncomingWrites;
   #knowsTerms = false;
-  /** Of the write that comes next. */
-  #attempt: Attempt | undefined;
-  #lastWriteId = 0;
-  /** Bytes of the writes that wait, by id. */
-  readonly #pending: Map<number, number> = new Map();
-  #pendingBytes = 0;
 
   constructor(limits: ServerSessionLimits, nowMs: number) {
     this.#limits = limits;
     this.#startedMs = nowMs;
     this.#heardMs = nowMs;
     this.#progressMs = nowMs;
-    this.#pieces = new Pieces(limits.writeBytes);
+    this.#writes = new IncomingWrites(limits);
   }
 
   get isOpen(): boolean {
@@ -155,7 +140,7 @@ export class ServerSession {
 
   /** Whether nothing that the subscriber wrote is still to be answered. */
   get isAnswered(): boolean {
-    return this.#pending.size === 0 && this.#writing === undefined;
+    return this.#writes.isAnswered;
   }
 
   /** The code with which the subscriber's own store fails, else empty. */
@@ -178,8 +163,7 @@ export class ServerSession {
       case 'refused':
         return this.#refused(event.error, event.reason);
       case 'written':
-        this.#pendingBytes -= this.#pending.get(event.answer.id) ?? 0;
-        this.#pending.delete(event.answer.id);
+        this.#writes.answered(event.answer.id);
         return [{ do: 'send', message: event.answer }];
       case 'streamed':
         if (this.#streamedBytes === this.#takenBytes) this.#progressMs = nowMs;
@@ -189,6 +173,10 @@ export class ServerSession {
       case 'comparing':
         this.#mayCompare = event.mayCompare;
         return [];
+      case 'granted':
+        this.#writes.mayWrite = event.terms.mayWrite;
+        this.#expiresMs = nowMs + (event.expiresInMs ?? Number.POSITIVE_INFINITY);
+        return this.#knowsTerms ? [{ do: 'send', message: event.terms }] : [];
       case 'tick':
         return this.#tick(event.headRev, nowMs);
       case 'leaving':
@@ -242,22 +230,17 @@ export class ServerSession {
         this.#trouble = message.code.slice(0, 32) as StrataErrorCode | '';
         return [];
       case 'piece':
-        // Whoever may not write is told so at the write itself; nothing is kept until then.
-        if (!this.#mayWrite) return [];
-        this.#pieces.add(message);
-        this.#checkWriteBytes((this.#writing?.bytes ?? 0) + this.#pieces.bytes);
+        this.#writes.piece(message);
         return [];
       case 'range':
         if (!this.#mayCompare) throw outOfOrder(message.type);
         return [{ do: 'range', body: message.body }];
       case 'attempt':
-        if (!this.#knowsTerms || this.#writing !== undefined) throw outOfOrder(message.type);
-        if (message.writer === '' || message.writer.length > MAX_WRITER_UNITS)
-          throw new ProtocolError(CLOSE.malformed, 'the name of a writer is empty or too long');
-        this.#attempt = message;
+        if (!this.#knowsTerms) throw outOfOrder(message.type);
+        this.#writes.attempt(message);
         return [];
       case 'write':
-        return this.#write(message);
+        return written(this.#writes.take(message));
       default:
         throw outOfOrder(message.type);
     }
@@ -285,9 +268,9 @@ export class ServerSession {
   ): readonly ServerEffect[] {
     this.#phase = 'open';
     this.#limits = limits;
-    this.#pieces = new Pieces(limits.writeBytes);
+    this.#writes.setLimits(limits);
     this.#creditBytes = Math.min(this.#creditBytes, limits.creditBytes);
-    this.#mayWrite = ready.mayWrite;
+    this.#writes.mayWrite = ready.mayWrite;
     this.#knowsTerms = terms !== undefined;
     this.#heardMs = nowMs;
     this.#progressMs = nowMs;
@@ -312,41 +295,6 @@ export class ServerSession {
     this.#takenBytes = bytes;
     this.#ackedRev = rev;
     return [{ do: 'wake' }];
-  }
-
-  #write(message: MessageOf<'write'>): readonly ServerEffect[] {
-    const { id } = message;
-    const attempt = this.#attempt;
-    this.#attempt = undefined;
-    const writing = this.#writing ?? { id, writes: [], bytes: 0, ...(attempt && { attempt }) };
-    if (writing.id !== id || (this.#writing === undefined && id <= this.#lastWriteId))
-      throw new ProtocolError(CLOSE.protocol, 'writes out of order');
-    this.#writing = message.last ? undefined : writing;
-    if (message.last) this.#lastWriteId = id;
-    if (!this.#mayWrite)
-      return message.last ? refuseWrite(id, 'denied', 'write: this connection may not write') : [];
-    const pieced = this.#pieces.take();
-    writing.bytes += message.writes.length + (pieced?.length ?? 0);
-    this.#checkWriteBytes(writing.bytes);
-    for (const write of readWrites(message.writes, pieced)) writing.writes.push(write);
-    if (writing.writes.length > MAX_WRITES)
-      throw new ProtocolError(CLOSE.tooBig, `more than ${MAX_WRITES} writes`);
-    if (!message.last) return [];
-    const { pendingWrites, writeBytes } = this.#limits;
-    if (this.#pending.size >= pendingWrites || this.#pendingBytes > writeBytes * 3)
-      return refuseWrite(id, 'overloaded', 'write: too many writes wait');
-    this.#pending.set(id, writing.bytes);
-    this.#pendingBytes += writing.bytes;
-    const { writes } = writing;
-    return [{ do: 'write', id, writes, ...(writing.attempt && { attempt: writing.attempt }) }];
-  }
-
-  #checkWriteBytes(bytes: number): void {
-    if (bytes > this.#limits.writeBytes)
-      throw new ProtocolError(
-        CLOSE.tooBig,
-        `a write has more than ${this.#limits.writeBytes} bytes`,
-      );
   }
 
   #tick(headRev: number, nowMs: number): readonly ServerEffect[] {
@@ -374,15 +322,15 @@ export function breachOf(code: number): EndReason | undefined {
   return code === CLOSE.protocol || code === CLOSE.notBinary ? 'protocol-error' : undefined;
 }
 
-function outOfOrder(type: string): ProtocolError {
-  return new ProtocolError(CLOSE.protocol, `a message '${type}' that may not come now`);
+function written(taken: TakenWrites | undefined): readonly ServerEffect[] {
+  if (taken === undefined) return [];
+  return 'refused' in taken
+    ? [{ do: 'send', message: taken.refused }]
+    : [{ do: 'write', ...taken.asked }];
 }
 
-function refuseWrite(id: number, code: StrataErrorCode, message: string): readonly ServerEffect[] {
-  const retryable = code === 'overloaded';
-  return [
-    { do: 'send', message: { type: 'error', id, code, retryable, rev: 0, key: '', message } },
-  ];
+function outOfOrder(type: string): ProtocolError {
+  return new ProtocolError(CLOSE.protocol, `a message '${type}' that may not come now`);
 }
 
 /** An error as a message; longer texts are cut. */

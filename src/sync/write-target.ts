@@ -1,8 +1,8 @@
 import type { Env } from '../store/env.ts';
 import type { StrataError } from '../store/errors.ts';
 import type { Position } from '../store/primitives.ts';
+import type { Attempt } from './incoming-writes.ts';
 import { KeptResults, type Written } from './kept-results.ts';
-import type { Attempt } from './server-session.ts';
 import type { SourceSide } from './sides.ts';
 import { type RecordLimits, WriterRecords } from './writer-records.ts';
 import type { WireWrite } from './writes.ts';

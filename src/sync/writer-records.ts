@@ -4,7 +4,7 @@ import type { Env } from '../store/env.ts';
 import { failure, isStrataError, type StrataError, type StrataErrorCode } from '../store/errors.ts';
 import { prefixBounds } from '../store/keys.ts';
 import type { SetWrite, Write } from '../store/primitives.ts';
-import type { Attempt } from './server-session.ts';
+import type { Attempt } from './incoming-writes.ts';
 import type { SourceSide } from './sides.ts';
 
 const RECORDS = '\u0000sync-writes/';
