@@ -5,10 +5,11 @@ import { invalidArgument, StrataError, type StrataErrorCode } from '../store/err
 import { utf8Length } from '../store/keys.ts';
 import type { Position } from '../store/primitives.ts';
 import type { Admission } from './admission.ts';
+import type { EndReason } from './end-reason.ts';
 import type { MessageOf } from './protocol.ts';
 import type { Member, PublicationCore } from './publication-core.ts';
 import { isRights, type Rights, type Scope } from './scope.ts';
-import type { EndReason, ServerSessionLimits } from './server-session.ts';
+import type { ServerSessionLimits } from './server-session.ts';
 
 /** What is known of a connection before its first message. */
 export interface ConnectionInfo {

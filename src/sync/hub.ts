@@ -7,6 +7,7 @@ import type { ReadonlyStore } from '../store/readonly-store.ts';
 import { systemEnv } from '../store/system-env.ts';
 import { Admission } from './admission.ts';
 import type { ConnectionInfo, Reception } from './admit.ts';
+import type { EndReason } from './end-reason.ts';
 import type { PublicationCore, PublicationStats } from './publication-core.ts';
 import { type Endings, type HubStatus, type Lag, sumOf } from './publication-status.ts';
 import {
@@ -20,7 +21,6 @@ import {
   publish,
 } from './publish.ts';
 import { ServerConnection } from './server-connection.ts';
-import type { EndReason } from './server-session.ts';
 import type { Transport } from './transports/transport.ts';
 
 /** How a hub is made. */

@@ -3,6 +3,7 @@
 export type { ConnectionInfo } from './admit.ts';
 export type { BackoffOptions } from './backoff.ts';
 export type { ChangeListener, ChangeMatch, RemoteChange } from './change-listeners.ts';
+export type { EndReason } from './end-reason.ts';
 export { type Hub, type HubEntry, type HubOptions, hub } from './hub.ts';
 export { PROTOCOL_VERSION } from './protocol.ts';
 export type {
@@ -25,7 +26,6 @@ export {
   publish,
 } from './publish.ts';
 export type { KeyRights, Rights } from './scope.ts';
-export type { EndReason } from './server-session.ts';
 export { subscribe } from './subscribe.ts';
 export type {
   SubscribeLimits,

@@ -4,6 +4,7 @@ import { StrataError } from '../store/errors.ts';
 import type { FeedState, Position } from '../store/primitives.ts';
 import { randomId } from '../store/version.ts';
 import type { AdmissionLimits } from './admission.ts';
+import type { EndReason } from './end-reason.ts';
 import type { GroupLimits, GroupSource } from './group-frames.ts';
 import { HeadTimes } from './head-times.ts';
 import { isPlain } from './plain-shape.ts';
@@ -15,7 +16,7 @@ import {
   widen,
 } from './publication-status.ts';
 import { type Rights, type Scope, type Selection, scopeOf } from './scope.ts';
-import type { EndReason, ServerSessionLimits } from './server-session.ts';
+import type { ServerSessionLimits } from './server-session.ts';
 import { SharedTail, type TailLimits } from './shared-tail.ts';
 import type { SourceSide } from './sides.ts';
 import { SourceSums } from './source-sums.ts';

@@ -1,4 +1,4 @@
-import type { EndReason } from './server-session.ts';
+import type { EndReason } from './end-reason.ts';
 
 /**
  * What a connection is at: `greeting` has not asked for a store, `waiting` waits for its turn to read,

@@ -5,6 +5,7 @@ import type { Position } from '../store/primitives.ts';
 import type { Turn, TurnTaker } from './admission.ts';
 import { type Admitted, admit, type ConnectionInfo, checkPlace, type Reception } from './admit.ts';
 import { ConnectionWrites, unexpected } from './connection-writes.ts';
+import { breachOf, type EndReason } from './end-reason.ts';
 import type { GroupFrame, GroupReader, GroupSource } from './group-frames.ts';
 import type { AskedWrites } from './incoming-writes.ts';
 import {
@@ -20,8 +21,6 @@ import type { ConnectionState } from './publication-status.ts';
 import type { Rights } from './scope.ts';
 import { ServerComparison } from './server-comparison.ts';
 import {
-  breachOf,
-  type EndReason,
   errorMessage,
   type ServerEffect,
   type ServerEvent,

@@ -1,4 +1,5 @@
 import { StrataError, type StrataErrorCode } from '../store/errors.ts';
+import { breachOf, type EndReason } from './end-reason.ts';
 import {
   type AskedWrites,
   IncomingWrites,
@@ -15,27 +16,8 @@ import {
 } from './protocol.ts';
 import { CLOSE, ProtocolError } from './wire.ts';
 
-/**
- * Why a connection ended, as counted by the publication: `turned-away` waited too long for its turn
- * to read; `no-progress` took nothing in; `rights-changed` comes back to see what it may now; `protocol-error`, `malformed` and `too-large` sent frames
- * that no subscriber sends; `refused` asked for what there is not; `overloaded` is one too many.
- */
-export type EndReason =
-  | 'closed-by-subscriber'
-  | 'lost'
-  | 'going-away'
-  | 'handshake-timeout'
-  | 'turned-away'
-  | 'no-progress'
-  | 'protocol-error'
-  | 'malformed'
-  | 'too-large'
-  | 'denied'
-  | 'rights-expired'
-  | 'rights-changed'
-  | 'refused'
-  | 'overloaded'
-  | 'failed';
+/** Between two heartbeats, so many frames may come that neither take in nor write anything. */
+const MAX_IDLE_FRAMES = 10_000;
 
 export interface ServerSessionLimits extends WriteLimits {
   /** A connection that has not asked for a store by then is closed. */
@@ -108,6 +90,8 @@ export class ServerSession {
   #progressMs: number;
   /** Until then it may be busy with a long group. */
   #graceUntilMs = 0;
+  /** Since something came that matters. */
+  #idleFrames = 0;
   #trouble: StrataErrorCode | '' = '';
   readonly #writes: IncomingWrites;
   #knowsTerms = false;
@@ -223,6 +207,8 @@ export class ServerSession {
     }
     if (this.#phase !== 'open') throw outOfOrder(message.type);
     this.#heardMs = nowMs;
+    if (++this.#idleFrames > MAX_IDLE_FRAMES)
+      throw new ProtocolError(CLOSE.policy, 'frames without end that bring nothing');
     switch (message.type) {
       case 'ack':
         return this.#ack(message, nowMs);
@@ -240,6 +226,7 @@ export class ServerSession {
         this.#writes.attempt(message);
         return [];
       case 'write':
+        if (message.last) this.#idleFrames = 0;
         return written(this.#writes.take(message));
       default:
         throw outOfOrder(message.type);
@@ -291,7 +278,10 @@ export class ServerSession {
   #ack({ rev, bytes }: MessageOf<'ack'>, nowMs: number): readonly ServerEffect[] {
     if (bytes > this.#streamedBytes || bytes < this.#takenBytes)
       throw new ProtocolError(CLOSE.protocol, 'an ack of bytes that were never sent');
-    if (bytes > this.#takenBytes) this.#progressMs = nowMs;
+    if (bytes > this.#takenBytes) {
+      this.#progressMs = nowMs;
+      this.#idleFrames = 0;
+    }
     this.#takenBytes = bytes;
     this.#ackedRev = rev;
     return [{ do: 'wake' }];
@@ -303,6 +293,7 @@ export class ServerSession {
       return nowMs - this.#startedMs >= handshakeTimeoutMs
         ? this.#end(CLOSE.policy, 'handshake-timeout')
         : [];
+    this.#idleFrames = 0;
     if (nowMs >= this.#expiresMs) return this.#end(CLOSE.policy, 'rights-expired');
     const waits = this.#streamedBytes > this.#takenBytes;
     const allowedMs = this.#trouble === '' ? progressTimeoutMs : graceMs;
@@ -313,13 +304,6 @@ export class ServerSession {
       return this.#end(CLOSE.tryLater, 'no-progress');
     return [{ do: 'send', message: { type: 'live', rev: headRev } }];
   }
-}
-
-/** What frames were like for which a connection is closed with a code. */
-export function breachOf(code: number): EndReason | undefined {
-  if (code === CLOSE.malformed) return 'malformed';
-  if (code === CLOSE.tooBig) return 'too-large';
-  return code === CLOSE.protocol || code === CLOSE.notBinary ? 'protocol-error' : undefined;
 }
 
 function written(taken: TakenWrites | undefined): readonly ServerEffect[] {

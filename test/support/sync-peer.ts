@@ -26,6 +26,10 @@ export class Peer {
     this.#transport.send(frame);
   }
 
+  close(code: number): void {
+    this.#transport.close(code, 'by the peer');
+  }
+
   types(): string[] {
     return this.received.map(({ type }) => type);
   }
