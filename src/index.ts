@@ -1,4 +1,20 @@
 export {
+  type MemberRepair,
+  type MemberState,
+  type MemberStatus,
+  type RefusedWrite,
+  type RepairCounts,
+  type RepairOptions,
+  type RepairResult,
+  type ReplicaControls,
+  type ReplicaEvent,
+  type ReplicaOptions,
+  type ReplicaPending,
+  type ReplicaStatus,
+  type ReplicaStore,
+  replica,
+} from './compositions/replica/index.ts';
+export {
   type BackConflict,
   type BreakerOptions,
   type CopyingOptions,
@@ -21,6 +37,7 @@ export {
   warmReachable,
 } from './compositions/tiered/index.ts';
 export { type MemoryOptions, memory } from './drivers/memory/index.ts';
+export { type BoundedOptions, bounded } from './layers/bounded/index.ts';
 export {
   type EncodedOptions,
   encoded,
