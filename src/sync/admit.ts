@@ -1,14 +1,13 @@
 import type { Call } from '../store/call.ts';
 import { MAX_KEY_BYTES } from '../store/capabilities.ts';
 import type { Env } from '../store/env.ts';
-import { invalidArgument, StrataError, type StrataErrorCode } from '../store/errors.ts';
 import { utf8Length } from '../store/keys.ts';
 import type { Position } from '../store/primitives.ts';
 import type { Admission } from './admission.ts';
 import type { EndReason } from './end-reason.ts';
+import { type Grant, granted, refusal } from './grant.ts';
 import type { MessageOf } from './protocol.ts';
 import type { Member, PublicationCore } from './publication-core.ts';
-import { isRights, type Rights, type Scope } from './scope.ts';
 import type { ServerSessionLimits } from './server-session.ts';
 
 /** What is known of a connection before its first message. */
@@ -36,16 +35,13 @@ export interface Reception {
 /** A subscriber that may come in, and where it stands. */
 export interface Admitted {
   readonly core: PublicationCore;
-  readonly rights: Rights;
-  readonly scope: Scope;
+  readonly grant: Grant;
   readonly sourceId: string;
   readonly head: Position;
   /** Where it goes on; `undefined` when it cannot. */
   readonly at: Position | undefined;
 }
 
-const RIGHTS =
-  'false, or { read, write } of booleans, lists of prefixes or functions of a key, with expiresAt a number and scope a text';
 const NOT_PUBLISHED = 'the store is no longer published';
 
 /** Looks who asks for what. Errors with the operation `subscribe` are for the one who asks. */
@@ -62,50 +58,20 @@ export async function admit(
   checkPlace(core);
   if (utf8Length(hello.prefix) > MAX_KEY_BYTES)
     throw refusal('invalid-argument', `the prefix has more than ${MAX_KEY_BYTES} bytes`);
-  const rights = await authorize(core, info, hello.token, storeId);
+  const { cursor, token, prefix } = hello;
+  const grant = await granted(core, { token, origin: info.origin, storeId }, prefix);
   const { head, storeId: sourceId } = await core.state();
-  const scope = core.scope(hello.prefix, rights);
-  const { cursor } = hello;
+  const { scope } = grant;
   const resumes =
     cursor !== undefined &&
     hello.sourceId === sourceId &&
     hello.scope === scope.id &&
     (await core.canContinue(cursor, call));
-  return { core, rights, scope, sourceId, head, at: resumes ? cursor : undefined };
+  return { core, grant, sourceId, head, at: resumes ? cursor : undefined };
 }
 
 /** Refuses where a publication takes nobody; looked at again when all else is known. */
 export function checkPlace(core: PublicationCore): void {
   if (core.isClosed) throw refusal('unavailable', NOT_PUBLISHED);
   if (core.isFull) throw refusal('overloaded', 'there are too many subscribers');
-}
-
-/** What the one who asks may do. With `authorize` set, no token means no. */
-async function authorize(
-  core: PublicationCore,
-  { origin }: ConnectionInfo,
-  token: string,
-  storeId: string,
-): Promise<Rights> {
-  if (core.authorize === undefined) return { read: true };
-  if (token === '') throw refusal('denied', 'a token is needed');
-  let rights: Rights | false | undefined;
-  try {
-    rights = await core.authorize({ token, origin, storeId });
-  } catch (cause) {
-    core.onError?.(
-      new StrataError('denied', 'publish: authorize failed', { operation: 'publish', cause }),
-    );
-    throw refusal('denied', 'the token is not accepted');
-  }
-  const { read = false, write = false } = rights || {};
-  if (!rights || (read === false && write === false))
-    throw refusal('denied', 'the token is not accepted');
-  if (isRights(rights)) return rights;
-  core.onError?.(invalidArgument('publish', 'what authorize gave', rights, RIGHTS));
-  throw refusal('denied', 'the token is not accepted');
-}
-
-function refusal(code: StrataErrorCode, message: string): StrataError {
-  return new StrataError(code, `subscribe: ${message}`, { operation: 'subscribe' });
 }

@@ -1,4 +1,5 @@
 import { isStrataError, StrataError } from '../store/errors.ts';
+import { unexpected } from './connection-failure.ts';
 import type { AskedWrites } from './incoming-writes.ts';
 import type { MessageOf } from './protocol.ts';
 import type { PublicationCore } from './publication-core.ts';
@@ -81,12 +82,4 @@ export class ConnectionWrites {
     const message = `write: ${JSON.stringify(key)} may not be written by this connection`;
     return new StrataError('denied', message, { operation: 'write', key });
   }
-}
-
-/** A failure that no store tells of by itself. */
-export function unexpected(cause: unknown): StrataError {
-  return new StrataError('unavailable', 'publish: an unexpected failure', {
-    operation: 'publish',
-    cause,
-  });
 }

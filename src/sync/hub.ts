@@ -8,7 +8,7 @@ import { systemEnv } from '../store/system-env.ts';
 import { Admission } from './admission.ts';
 import type { ConnectionInfo, Reception } from './admit.ts';
 import type { EndReason } from './end-reason.ts';
-import type { PublicationCore, PublicationStats } from './publication-core.ts';
+import type { AuthorizeRequest, PublicationCore, PublicationStats } from './publication-core.ts';
 import { type Endings, type HubStatus, type Lag, sumOf } from './publication-status.ts';
 import {
   type CloseOptions,
@@ -54,6 +54,8 @@ export interface Hub {
   unregister(id: string, options?: CloseOptions): Promise<boolean>;
   describe(): readonly HubEntry[];
   accept(transport: Transport, info?: ConnectionInfo): void;
+  /** As that of each publication; the request says which store. */
+  reauthorize(which?: (request: AuthorizeRequest) => boolean): Promise<number>;
   /** By id of the store. */
   stats(): ReadonlyMap<string, PublicationStats>;
   /** The whole at a glance, and each store by itself. */
@@ -140,6 +142,11 @@ class StoreHub implements Hub {
 
   accept(transport: Transport, info: ConnectionInfo = {}): void {
     new ServerConnection(this.#reception, transport, info);
+  }
+
+  async reauthorize(which?: (request: AuthorizeRequest) => boolean): Promise<number> {
+    const all = [...this.#publications.values()].map((one) => one.reauthorize(which));
+    return (await Promise.all(all)).reduce((sum, count) => sum + count, 0);
   }
 
   stats(): ReadonlyMap<string, PublicationStats> {

@@ -25,7 +25,7 @@ export {
   type PublishOptions,
   publish,
 } from './publish.ts';
-export type { KeyRights, Rights } from './scope.ts';
+export type { KeyRights, Rights, SubscriberLimits } from './scope.ts';
 export { subscribe } from './subscribe.ts';
 export type {
   SubscribeLimits,

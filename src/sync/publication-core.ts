@@ -54,6 +54,7 @@ export interface CoreLimits
   readonly comparedKeys: number;
 }
 
+const MAX_SPREAD_MS = 1_000;
 /** So many scopes keep their sums. */
 const MAX_SUMS = 16;
 
@@ -104,6 +105,10 @@ export interface Member {
   /** Goes away as soon as it holds a revision and all its writes are answered. */
   drain(rev: number, spreadMs: number): void;
   leave(spreadMs: number): void;
+  /** Who it is, for whoever chooses among them. */
+  readonly request: AuthorizeRequest | undefined;
+  /** Asks for its rights anew; true when they have become others. */
+  reauthorize(spreadMs: number): Promise<boolean>;
 }
 
 /** The part of a publication that its connections work with. */
@@ -126,6 +131,8 @@ export class PublicationCore {
   readonly #heads = new HeadTimes();
   #onEmpty: (() => void) | undefined;
   #own: string | undefined;
+  /** How often rights have been asked for anew. */
+  round = 0;
   readonly #members: Set<Member> = new Set();
   readonly #tails: Map<string, { readonly tail: SharedTail; followers: number }> = new Map();
   /** Least recently used first. */
@@ -221,6 +228,18 @@ export class PublicationCore {
   lagOf(rev: number, nowMs: number): Lag {
     const revs = Math.max(0, this.headRev - rev);
     return { revs, ageMs: revs === 0 ? 0 : this.#heads.ageMs(rev, nowMs) };
+  }
+
+  /** Asks for the rights of those connected anew; gives how many have others now. */
+  async reauthorize(which: (request: AuthorizeRequest) => boolean): Promise<number> {
+    this.round++;
+    const members = [...this.#members].filter(
+      ({ request }) => request !== undefined && which(request),
+    );
+    // One after the other they come back, when there are many.
+    const spreadMs = Math.min(MAX_SPREAD_MS, members.length);
+    const changed = await Promise.all(members.map((member) => member.reauthorize(spreadMs)));
+    return changed.filter(Boolean).length;
   }
 
   count(reason: EndReason): void {

@@ -8,10 +8,11 @@ import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
 import { Admission } from './admission.ts';
 import type { ConnectionInfo, Reception } from './admit.ts';
-import { unexpected } from './connection-writes.ts';
+import { unexpected } from './connection-failure.ts';
 import { LEAST_CREDIT_BYTES } from './protocol.ts';
 import {
   type Authorize,
+  type AuthorizeRequest,
   type CoreLimits,
   PublicationCore,
   type PublicationStats,
@@ -140,6 +141,13 @@ export interface Publication {
   stats(): PublicationStats;
   /** The whole at a glance: connections by state, lag, bytes, ended connections by reason. */
   status(): PublicationStatus;
+  /**
+   * Asks `authorize` again for subscribers that are connected, all or those that `which` chooses,
+   * and takes effect at once: who is refused now is sent away with `denied`; who may read more or
+   * less comes back by itself, and gains or loses the difference; what may be written counts from
+   * the next write on. Gives how many have other rights than before.
+   */
+  reauthorize(which?: (request: AuthorizeRequest) => boolean): Promise<number>;
   /**
    * Tells subscribers to come back later, and ends their connections, after `drainMs` at most. The
    * store stays open.
@@ -303,6 +311,11 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
     id: core.id,
     accept: (transport, info = {}) => void new ServerConnection(reception, transport, info),
     stats: () => core.stats(),
+    reauthorize: async (which = () => true) => {
+      if (typeof which !== 'function')
+        throw invalidArgument('reauthorize', 'the choice', which, 'a function');
+      return core.reauthorize(which);
+    },
     status: () => core.status(reception.greeting.size),
     close: async (how) => {
       const { spreadMs, drainMs } = checkClose(how);

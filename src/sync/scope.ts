@@ -1,6 +1,7 @@
 import type { Entry } from '../store/entry.ts';
 import { isStrataError, StrataError, show } from '../store/errors.ts';
 import { FIRST_USER_KEY } from '../store/keys.ts';
+import { LEAST_CREDIT_BYTES } from './protocol.ts';
 
 /** Which keys: all, none, those with one of the prefixes, or those that a function accepts. */
 export type KeyRights = boolean | readonly string[] | ((key: string) => boolean);
@@ -17,6 +18,15 @@ export interface Rights {
    * copy resumes only under the very same function of a publication that has not been made anew.
    */
   readonly scope?: string;
+  /** Instead of those of the publication. */
+  readonly limits?: SubscriberLimits;
+}
+
+/** Bounds for one subscriber; see `PublishLimits`. */
+export interface SubscriberLimits {
+  readonly creditBytes?: number;
+  readonly writeBytes?: number;
+  readonly pendingWrites?: number;
 }
 
 /** What of a store is published at all; entries as the feed has them. */
@@ -62,9 +72,25 @@ function isKeyRights(value: unknown): value is KeyRights {
   );
 }
 
+function isLimits(limits: unknown): boolean {
+  if (typeof limits !== 'object' || limits === null) return false;
+  return Object.entries(limits).every(([name, value]) => {
+    if (value === undefined) return true;
+    const least = LEAST[name];
+    return least !== undefined && Number.isSafeInteger(value) && value >= least;
+  });
+}
+
+const LEAST: Readonly<Record<string, number>> = {
+  creditBytes: LEAST_CREDIT_BYTES,
+  writeBytes: 1,
+  pendingWrites: 1,
+};
+
 /** Whether `authorize` gave what can be kept to; an end that is no number would never come. */
-export function isRights({ read, write, expiresAt, scope }: Rights): boolean {
+export function isRights({ read, write, expiresAt, scope, limits }: Rights): boolean {
   return (
+    isLimits(limits ?? {}) &&
     isKeyRights(read ?? false) &&
     isKeyRights(write ?? false) &&
     (expiresAt === undefined || (typeof expiresAt === 'number' && !Number.isNaN(expiresAt))) &&

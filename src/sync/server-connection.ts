@@ -1,11 +1,12 @@
 import { Call } from '../store/call.ts';
 import type { Env, Timer } from '../store/env.ts';
-import { isStrataError, StrataError } from '../store/errors.ts';
 import type { Position } from '../store/primitives.ts';
 import type { Turn, TurnTaker } from './admission.ts';
 import { type Admitted, admit, type ConnectionInfo, checkPlace, type Reception } from './admit.ts';
-import { ConnectionWrites, unexpected } from './connection-writes.ts';
+import { failureOf } from './connection-failure.ts';
+import { ConnectionWrites } from './connection-writes.ts';
 import { breachOf, type EndReason } from './end-reason.ts';
+import { type Grant, LiveGrant } from './grant.ts';
 import type { GroupFrame, GroupReader, GroupSource } from './group-frames.ts';
 import type { AskedWrites } from './incoming-writes.ts';
 import {
@@ -16,9 +17,13 @@ import {
   RANGES_VERSION,
   TERMS_VERSION,
 } from './protocol.ts';
-import type { Member, PublicationCore, SubscriberStats } from './publication-core.ts';
+import type {
+  AuthorizeRequest,
+  Member,
+  PublicationCore,
+  SubscriberStats,
+} from './publication-core.ts';
 import type { ConnectionState } from './publication-status.ts';
-import type { Rights } from './scope.ts';
 import { ServerComparison } from './server-comparison.ts';
 import {
   errorMessage,
@@ -56,7 +61,7 @@ export class ServerConnection implements Member, TurnTaker {
   #stream: SubscriberStream | undefined;
   #comparison: ServerComparison | undefined;
   #clientId = '';
-  #rights: Rights = {};
+  #grant: LiveGrant | undefined;
   #writes: ConnectionWrites | undefined;
   /** The right to read, while there is one. */
   #turn: Turn | undefined;
@@ -109,7 +114,7 @@ export class ServerConnection implements Member, TurnTaker {
       sentBytes: streamedBytes,
       sentOperations: this.#stream?.sentOperations ?? 0,
       connectedMs: nowMs - this.#startedMs,
-      mayWrite: this.#rights.write !== undefined && this.#rights.write !== false,
+      mayWrite: this.#grant?.mayWrite === true,
       ...(trouble !== '' && { trouble }),
     };
   }
@@ -120,6 +125,14 @@ export class ServerConnection implements Member, TurnTaker {
 
   sendAway(reason: EndReason, spreadMs: number): void {
     this.#step({ type: 'leaving', spreadMs, reason });
+  }
+
+  get request(): AuthorizeRequest | undefined {
+    return this.#grant?.request;
+  }
+
+  reauthorize(spreadMs: number): Promise<boolean> {
+    return this.#grant?.reauthorize(spreadMs) ?? Promise.resolve(false);
   }
 
   drain(rev: number, spreadMs: number): void {
@@ -151,7 +164,7 @@ export class ServerConnection implements Member, TurnTaker {
   #write(asked: AskedWrites): void {
     this.#writes ??= new ConnectionWrites({
       core: this.#core as PublicationCore,
-      rights: () => this.#rights,
+      rights: () => this.#grant?.rights ?? {},
       written: (answer) => this.#step({ type: 'written', answer }),
       failed: (error) => this.#fail(error),
     });
@@ -170,6 +183,11 @@ export class ServerConnection implements Member, TurnTaker {
     return this.#env.setTimer(() => this.#tick(), delayMs, { background: true });
   }
 
+  #restartTimer(): void {
+    this.#timer.cancel();
+    this.#timer = this.#setTimer(this.#session.dueMs(this.#env.monotonicMs()));
+  }
+
   #tick(): void {
     const core = this.#core;
     this.#step({ type: 'tick', headRev: core?.headRev ?? 0 });
@@ -182,25 +200,47 @@ export class ServerConnection implements Member, TurnTaker {
   async #admit(hello: MessageOf<'hello'>): Promise<void> {
     const admitted = await admit(this.#reception, this.#info, hello, this.#call);
     if (this.#ended) return;
-    const { core, rights } = admitted;
+    const { core, grant } = admitted;
     // It may have closed or filled up in the meantime.
     checkPlace(core);
     this.#core = core;
-    this.#rights = rights;
+    this.#grant = this.#follow(core, grant, hello.newestVersion >= TERMS_VERSION);
     this.#clientId = hello.clientId.slice(0, 64);
     this.#reception.greeting.delete(this);
     core.join(this);
-    this.#open(admitted, hello);
+    this.#open(admitted, this.#grant, hello);
+    this.#grant.check();
   }
 
-  #open({ core, rights, scope, sourceId, head, at }: Admitted, hello: MessageOf<'hello'>): void {
-    const { expiresAt, write = false } = rights;
+  #follow(core: PublicationCore, grant: Grant, knowsTerms: boolean): LiveGrant {
+    const live = new LiveGrant({
+      core,
+      env: this.#env,
+      grant,
+      knowsTerms,
+      sendAway: (spreadMs) => this.sendAway('rights-changed', spreadMs),
+      changed: (terms) => {
+        const { mayWrite, lifeMs: expiresInMs } = live;
+        this.#step({ type: 'granted', mayWrite, expiresInMs, ...(terms && { terms }) });
+        if (!this.#ended) this.#restartTimer();
+      },
+      failed: (error) => this.#fail(error),
+    });
+    return live;
+  }
+
+  #open(
+    { core, grant: { scope }, sourceId, head, at }: Admitted,
+    live: LiveGrant,
+    hello: MessageOf<'hello'>,
+  ): void {
+    const { limits, mayWrite, lifeMs: expiresInMs } = live;
+    const terms = live.terms(head);
     const nowMs = this.#env.now();
-    const { heartbeatMs } = core.limits;
-    const expiresInMs = expiresAt === undefined ? undefined : Math.max(0, expiresAt - nowMs);
+    const { heartbeatMs } = limits;
     this.#step({
       type: 'opened',
-      limits: core.limits,
+      limits,
       ready: {
         type: 'ready',
         version: Math.min(PROTOCOL_VERSION, hello.newestVersion),
@@ -209,15 +249,14 @@ export class ServerConnection implements Member, TurnTaker {
         head,
         scope: scope.id,
         codec: core.side.codecName,
-        mayWrite: write !== false,
+        mayWrite,
         heartbeatMs,
         nowMs: Math.max(0, Math.floor(nowMs)),
       },
-      ...(hello.newestVersion >= TERMS_VERSION && { terms: this.#terms(core, head) }),
+      ...(terms !== undefined && { terms }),
       ...(expiresInMs !== undefined && { expiresInMs }),
     });
-    this.#timer.cancel();
-    this.#timer = this.#setTimer(this.#session.dueMs(this.#env.monotonicMs()));
+    this.#restartTimer();
     if (this.#ended) return;
     const source = core.source(scope, sourceId);
     const isCopy = hello.cursor !== undefined && hello.sourceId === sourceId;
@@ -225,12 +264,6 @@ export class ServerConnection implements Member, TurnTaker {
     const sums = mayCompare ? core.sums(source, hello.prefix) : undefined;
     if (sums === undefined) this.#startStream(core, source, at);
     else this.#startComparison(core, source, sums);
-  }
-
-  #terms(core: PublicationCore, head: Position): MessageOf<'terms'> {
-    const { write = false } = this.#rights;
-    const { writeBytes } = core.limits;
-    return { type: 'terms', mayWrite: write !== false, writeBytes, ...core.writes.terms(head) };
   }
 
   /** Finds what differs; the stream begins with that. */
@@ -329,16 +362,8 @@ export class ServerConnection implements Member, TurnTaker {
   /** Something failed that concerns the whole connection. */
   #fail(error: unknown): void {
     if (this.#ended) return;
-    const known = isStrataError(error) ? error : unexpected(error);
-    const reason = reasonOf(known);
-    if (reason === 'failed') this.#core?.onError?.(known);
-    // What fails inside the server is told by its code alone; most of it may pass.
-    const isTold = known.operation === 'subscribe' || known.code === 'invalid-argument';
-    const told = isTold
-      ? known
-      : new StrataError('unavailable', `subscribe: the server failed with '${known.code}'`, {
-          operation: 'subscribe',
-        });
+    const { cause, told, reason } = failureOf(error);
+    if (reason === 'failed') this.#core?.onError?.(cause);
     this.#step({ type: 'refused', error: told, reason });
   }
 
@@ -363,6 +388,7 @@ export class ServerConnection implements Member, TurnTaker {
     this.#reception.admission.leave(this);
     this.#turn?.end();
     this.#writes?.end();
+    this.#grant?.end();
     this.#call.end('closed');
     this.#stream?.end();
     this.#comparison?.end();
@@ -370,10 +396,4 @@ export class ServerConnection implements Member, TurnTaker {
     if (this.#core === undefined) this.#reception.count(reason);
     else this.#core.count(reason);
   }
-}
-
-function reasonOf(error: StrataError): EndReason {
-  if (error.code === 'denied') return 'denied';
-  if (error.operation !== 'subscribe') return 'failed';
-  return error.code === 'overloaded' ? 'overloaded' : 'refused';
 }

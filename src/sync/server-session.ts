@@ -56,8 +56,9 @@ export type ServerEvent =
   /** Writes may do more or less from now on, or longer. */
   | {
       readonly type: 'granted';
-      readonly terms: MessageOf<'terms'>;
+      readonly mayWrite: boolean;
       readonly expiresInMs: number | undefined;
+      readonly terms?: MessageOf<'terms'>;
     }
   | { readonly type: 'tick'; readonly headRev: number }
   | { readonly type: 'leaving'; readonly spreadMs: number; readonly reason: EndReason };
@@ -158,9 +159,9 @@ export class ServerSession {
         this.#mayCompare = event.mayCompare;
         return [];
       case 'granted':
-        this.#writes.mayWrite = event.terms.mayWrite;
+        this.#writes.mayWrite = event.mayWrite;
         this.#expiresMs = nowMs + (event.expiresInMs ?? Number.POSITIVE_INFINITY);
-        return this.#knowsTerms ? [{ do: 'send', message: event.terms }] : [];
+        return event.terms === undefined ? [] : [{ do: 'send', message: event.terms }];
       case 'tick':
         return this.#tick(event.headRev, nowMs);
       case 'leaving':
