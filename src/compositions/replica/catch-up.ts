@@ -1,0 +1,158 @@
+import type { Awaitable } from '../../store/awaitable.ts';
+import type { Call } from '../../store/call.ts';
+import type { Change } from '../../store/entry.ts';
+import { isStrataError, StrataError } from '../../store/errors.ts';
+import type { Position, Write } from '../../store/primitives.ts';
+import { compareMember } from './compare.ts';
+import type { RefusedWrite, RepairCounts } from './events.ts';
+import type { FirstStore } from './first-store.ts';
+import { asStrataError, type Mark, type Member } from './member.ts';
+import { toCopy } from './stamps.ts';
+
+/** So many changes are written to a member at once. */
+const APPLIED_AT_ONCE = 512;
+
+/** The first store does not answer: nothing is said of the member. */
+export class SourceAway extends StrataError {}
+
+/** A member as it is brought up to date. */
+export interface CatchUpMember<V> {
+  readonly first: FirstStore<V>;
+  readonly member: Member<V>;
+  readonly life: Call;
+  alone<T>(step: () => Promise<T>): Promise<T>;
+  apply(writes: readonly Write<V>[]): Awaitable<unknown>;
+  /** For what was not known before it. */
+  moment(): number;
+  marked(mark: Mark): void;
+  /** It has everything up to a head; true when that is all there is. */
+  atHead(at: Position, moment: number): boolean;
+  /** Goes on without a write that the member refuses. */
+  refuse?(refused: RefusedWrite): void;
+  onCompared(counts: RepairCounts): void;
+  onRewound(): void;
+}
+
+/**
+ * Brings a member to the head of the first store: from its mark on by the feed, or, where that cannot
+ * be continued, by a comparison of everything and then the feed.
+ * Errors: those of the member; `SourceAway` for those of the first store.
+ */
+export async function catchUp<V>(target: CatchUpMember<V>): Promise<void> {
+  const { first, member } = target;
+  const mark = await member.readMark();
+  let at = mark?.storeId === first.storeId ? mark.at : undefined;
+  if (mark !== undefined) target.marked(mark);
+  // Its epoch is another one, or it was forgotten: the feed would refuse to go on.
+  if (at !== undefined && !(await goesOn(target, at))) at = undefined;
+  let stand: Position = at ?? (await compareAll(target, mark));
+  for (;;) {
+    const moment = target.moment();
+    const end: Position | undefined = await follow(target, stand);
+    if (end !== undefined) stand = end;
+    else if (target.atHead(stand, moment)) return;
+    else await headBeyond(target, stand);
+  }
+}
+
+/** What the first store fails with is not held against the member. */
+async function ofSource<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, message, operation } = asStrataError(error, 'replicate');
+    throw new SourceAway(code, message, { operation, cause: error });
+  }
+}
+
+async function goesOn<V>({ first, life }: CatchUpMember<V>, at: Position): Promise<boolean> {
+  try {
+    for await (const _ of first.member.pages(life, (call) => first.feed.read(at, call))) break;
+    return true;
+  } catch (error) {
+    if (isStrataError(error, 'cursor-expired')) return false;
+    return ofSource(() => Promise.reject(error));
+  }
+}
+
+async function compareAll<V>(target: CatchUpMember<V>, mark: Mark | undefined): Promise<Position> {
+  const { first, member, life } = target;
+  const { head, storeId } = await ofSource(() => first.state());
+  if (head.epoch !== first.epoch || storeId !== first.storeId) {
+    target.onRewound();
+    throw new SourceAway('unavailable', 'replicate: the first store has lost data', {
+      operation: 'replicate',
+    });
+  }
+  const counts = await compareMember({
+    first,
+    member,
+    mark,
+    life,
+    alone: (step) => target.alone(step),
+  });
+  target.onCompared(counts);
+  await moveMark(target, head);
+  return head;
+}
+
+async function moveMark<V>(target: CatchUpMember<V>, at: Position): Promise<void> {
+  const mark = { storeId: target.first.storeId, at };
+  await target.member.writeMark(mark);
+  target.marked(mark);
+}
+
+/** Applies what comes after a position; gives where that ends, or `undefined` when nothing comes. */
+async function follow<V>(target: CatchUpMember<V>, from: Position): Promise<Position | undefined> {
+  const { first, life } = target;
+  const pages = first.member
+    .pages(life, (call) => first.feed.read(from, call))
+    [Symbol.asyncIterator]();
+  let at: Position | undefined;
+  try {
+    for (;;) {
+      const step = await ofSource(() => pages.next());
+      if (step.done === true) return at;
+      const { changes, end } = step.value;
+      await applyAll(target, changes);
+      if (end === undefined) continue;
+      at = end;
+      await moveMark(target, at);
+    }
+  } finally {
+    await pages.return?.(undefined);
+  }
+}
+
+async function applyAll<V>(target: CatchUpMember<V>, changes: readonly Change<V>[]): Promise<void> {
+  const { first, member } = target;
+  const writes = changes
+    .filter(({ key }) => !key.startsWith(member.notePrefix))
+    .map((change) => toCopy(change, first.history));
+  for (let at = 0; at < writes.length; at += APPLIED_AT_ONCE) {
+    const part = writes.slice(at, at + APPLIED_AT_ONCE);
+    await target.alone(() => applyPart(target, part));
+  }
+}
+
+const REFUSED = ['invalid-argument', 'unsupported', 'denied'] as const;
+
+async function applyPart<V>(target: CatchUpMember<V>, writes: readonly Write<V>[]): Promise<void> {
+  try {
+    await target.apply(writes);
+  } catch (error) {
+    if (target.refuse === undefined || !isStrataError(error, ...REFUSED)) throw error;
+    const [only] = writes;
+    if (writes.length === 1 && only !== undefined)
+      return target.refuse({ key: only.key, cause: error });
+    for (const write of writes) await applyPart(target, [write]);
+  }
+}
+
+/** The first store has made a commit that its feed did not tell yet. */
+async function headBeyond<V>({ first, life }: CatchUpMember<V>, at: Position): Promise<void> {
+  await ofSource(async () => {
+    const call = first.member.call('replicate');
+    await call.guard(life.untilEnd(first.feed.wait(at, call)));
+  });
+}

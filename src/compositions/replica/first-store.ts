@@ -1,0 +1,165 @@
+import { attempt } from '../../kernel/awaitable.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
+import type { Call } from '../../store/call.ts';
+import { isStrataError } from '../../store/errors.ts';
+import type { CommitOutcome, Feed, FeedState, Write } from '../../store/primitives.ts';
+import type { Mark, Member } from './member.ts';
+import type { StampedCommit } from './queues.ts';
+import { changesOf, type Sequence } from './stamps.ts';
+
+const NOT_APPLIED = [
+  'invalid-argument',
+  'unsupported',
+  'closed',
+  'conflict',
+  'timeout',
+  'aborted',
+  'unavailable',
+  'overloaded',
+  'no-space',
+  'denied',
+] as const;
+
+/** Who hears of what the first store did. */
+export interface CommitListener<V, T> {
+  /** In the order of revisions for each key; not for all commits. What it gives is handed on. */
+  onCommit(commit: StampedCommit<V>): T;
+  /** These keys may have been written, and nobody knows. */
+  onUnknown(keys: Iterable<string>): void;
+}
+
+/** What a commit did, and what those gave who heard of it. */
+export interface Committed<T> {
+  readonly outcome: CommitOutcome;
+  /** Absent where nothing changed. */
+  readonly told?: T;
+}
+
+/** The first synchronous store: its commits are the order of the replica. */
+export class FirstStore<V, T = unknown> implements Sequence {
+  readonly member: Member<V>;
+  readonly feed: Feed<V>;
+  storeId = '';
+  epoch = '';
+  /** Whether the store has a note of this replica in its present epoch. */
+  isNoted = false;
+  readonly #bytesOf: (write: Write<V>) => number;
+  readonly #listener: CommitListener<V, T>;
+  /** Commits under way, by key. */
+  readonly #underWay = new Map<string, number>();
+  /** Of keys under way: the newest revision that was told. An older one may answer later. */
+  readonly #told = new Map<string, number>();
+  #commitsUnderWay = 0;
+
+  constructor(
+    member: Member<V>,
+    feed: Feed<V>,
+    bytesOf: (write: Write<V>) => number,
+    listener: CommitListener<V, T>,
+  ) {
+    this.member = member;
+    this.feed = feed;
+    this.#bytesOf = bytesOf;
+    this.#listener = listener;
+  }
+
+  /** Whether nothing of the key is being written. */
+  isAtRest(key: string): boolean {
+    return this.#underWay.size === 0 || !this.#underWay.has(key);
+  }
+
+  /** Whether nothing at all is being written. */
+  get atRest(): boolean {
+    return this.#commitsUnderWay === 0;
+  }
+
+  /** Notes that the store belongs to this replica, in its present epoch. */
+  async note(): Promise<void> {
+    await this.member.writeMark(this.#mark);
+    this.isNoted = true;
+  }
+
+  get #mark(): Mark {
+    return { storeId: this.storeId, at: { epoch: this.epoch, rev: 0, id: '' } };
+  }
+
+  epochOf(): string {
+    return this.epoch;
+  }
+
+  /** For revisions of any age. */
+  get history(): Sequence {
+    return { storeId: this.storeId, epochOf: (rev) => this.feed.epochOf(rev) };
+  }
+
+  state(): Promise<FeedState> {
+    return this.member.ask('replicate', (call) => this.feed.state(call));
+  }
+
+  /** Commits here, and tells what came of it before it gives the outcome. */
+  commit(writes: readonly Write<V>[], call: Call): Awaitable<Committed<T>> {
+    const keys = new Set<string>();
+    for (const { key } of writes) keys.add(key);
+    this.#begin(keys);
+    const noted = this.isNoted ? writes : this.#withNote(writes);
+    return attempt(
+      () => this.member.primitives.commit(noted, call),
+      (outcome) => {
+        if (noted !== writes) this.isNoted = true;
+        return this.#succeeded(writes, keys, outcome);
+      },
+      (error) => {
+        this.#end(keys);
+        if (!isStrataError(error, ...NOT_APPLIED)) this.#listener.onUnknown(keys);
+        throw error;
+      },
+    );
+  }
+
+  /** In the first commit of all, because one of its own would be seen in the feed. */
+  #withNote(writes: readonly Write<V>[]): readonly Write<V>[] {
+    const set = writes.find((write) => write.type === 'set');
+    return set === undefined ? writes : [...writes, this.member.markWrite(this.#mark, set.value)];
+  }
+
+  #begin(keys: Iterable<string>): void {
+    this.#commitsUnderWay++;
+    for (const key of keys) this.#underWay.set(key, (this.#underWay.get(key) ?? 0) + 1);
+  }
+
+  #end(keys: Iterable<string>): void {
+    this.#commitsUnderWay--;
+    for (const key of keys) {
+      const left = (this.#underWay.get(key) ?? 1) - 1;
+      if (left > 0) this.#underWay.set(key, left);
+      else {
+        this.#underWay.delete(key);
+        this.#told.delete(key);
+      }
+    }
+  }
+
+  #succeeded(
+    writes: readonly Write<V>[],
+    keys: Iterable<string>,
+    outcome: CommitOutcome,
+  ): Committed<T> {
+    const { rev } = outcome;
+    if (rev === undefined) {
+      this.#end(keys);
+      return { outcome };
+    }
+    const changes = changesOf(writes, outcome.outcomes, rev);
+    for (const key of changes.keys()) {
+      if ((this.#told.get(key) ?? 0) > rev) changes.delete(key);
+      else if ((this.#underWay.get(key) ?? 0) > 1) this.#told.set(key, rev);
+    }
+    let bytes = 0;
+    for (const write of writes) bytes += this.#bytesOf(write);
+    // Fenced for the others before it ceases to be under way.
+    const told = this.#listener.onCommit({ rev, changes, bytes });
+    this.#end(keys);
+    if (outcome.outcomes.length === writes.length) return { outcome, told };
+    return { outcome: { rev, outcomes: outcome.outcomes.slice(0, writes.length) }, told };
+  }
+}

@@ -1,0 +1,396 @@
+import { attempt } from '../../kernel/awaitable.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
+import { Call } from '../../store/call.ts';
+import type { Timer } from '../../store/env.ts';
+import { failure, isStrataError, type StrataError } from '../../store/errors.ts';
+import type { CommitOutcome, Position, Write } from '../../store/primitives.ts';
+import { type CatchUpMember, catchUp, SourceAway } from './catch-up.ts';
+import { Contiguity } from './contiguity.ts';
+import type { MemberStatus, RepairCounts, ReplicaEvent } from './events.ts';
+import { Fences } from './fences.ts';
+import type { FirstStore } from './first-store.ts';
+import { Marker } from './marker.ts';
+import { asStrataError, type Mark, type Member } from './member.ts';
+import {
+  type ChangeQueue,
+  CommitQueue,
+  NewestQueue,
+  type StampedCommit,
+  type Window,
+} from './queues.ts';
+import { Refusals } from './refusals.ts';
+import { Room } from './room.ts';
+import { toCopy } from './stamps.ts';
+import { type Waiter, WaiterList, waiterFor } from './waiters.ts';
+
+/** So many revisions beyond a gap: somebody else writes to the first store. */
+const MAX_BEYOND = 4_096;
+
+export interface LaneSetup<V> {
+  readonly member: Member<V>;
+  readonly first: FirstStore<V>;
+  /** Writers wait for it. */
+  readonly awaited: boolean;
+  readonly everyWrite: boolean;
+  readonly queueLength: number;
+  readonly queueBytes: number;
+  readonly retry: { readonly minMs: number; readonly maxMs: number };
+  readonly maxFenced: number;
+  onEvent(event: ReplicaEvent): void;
+  /** It failed; with a result of true it is not tried again. */
+  onFailure(cause: StrataError): boolean;
+  /** The first store has another epoch than it had. */
+  onRewound(): void;
+}
+
+/**
+ * Brings one member what the first store commits. While the member is live, commits come through a
+ * queue; when it fails, what is queued is forgotten, and the first store's feed tells what it lacks.
+ * It alone writes to the member, one window after the other, so nothing there goes back in time.
+ */
+export class Lane<V> {
+  readonly member: Member<V>;
+  readonly fences: Fences;
+  readonly room: Room;
+  readonly #setup: LaneSetup<V>;
+  readonly #queue: ChangeQueue<V>;
+  readonly #seen = new Contiguity();
+  readonly #marker: Marker<V>;
+  readonly #life: Call;
+  readonly #refusals: Refusals;
+  readonly #waiters = new WaiterList();
+  #phase: 'new' | 'behind' | 'live' | 'closed' = 'new';
+  /** Something is being written to the member. */
+  #busy = false;
+  #idle: (() => void)[] = [];
+  /** The newest turn of the queue, and the newest that is done with. */
+  #putTurn = 0;
+  #doneTurn = 0;
+  /** The newest commit that was offered. */
+  #offered = 0;
+  /** Everything up to this revision was in the member when it was last brought up to date. */
+  #caughtUp = 0;
+  #mark: Mark | undefined;
+  #away: StrataError | undefined;
+  #sourceAway = false;
+  #pauses = 0;
+  /** It is not tried until a pause is over, or never again. */
+  #isPausing = false;
+  #retryTimer: Timer | undefined;
+  /** A write that was given up and may still be applied. */
+  #straggler: Promise<void> | undefined;
+  #recovering: Promise<void> | undefined;
+
+  constructor(setup: LaneSetup<V>) {
+    const { member, awaited, everyWrite, queueLength, queueBytes, maxFenced } = setup;
+    this.#setup = setup;
+    this.member = member;
+    this.fences = new Fences(maxFenced);
+    this.#refusals = new Refusals(member.name, setup.onEvent);
+    this.#queue = everyWrite && !awaited ? new CommitQueue() : new NewestQueue();
+    const queued = (): { entries: number; bytes: number } =>
+      this.#phase === 'live'
+        ? { entries: this.#queue.size, bytes: this.#queue.bytes }
+        : { entries: 0, bytes: 0 };
+    this.room = new Room({ entries: queueLength, bytes: queueBytes }, queued);
+    this.#life = Call.background(member.env, 'replicate');
+    this.#marker = new Marker({
+      member,
+      first: setup.first,
+      isLive: () => this.isLive,
+      isEven: () => this.isEven,
+      seenUpTo: () => this.#seen.upTo,
+      marked: (mark) => {
+        this.#mark = mark;
+      },
+      onOthers: () => this.distrust(),
+      onRewound: setup.onRewound,
+    });
+  }
+
+  get isLive(): boolean {
+    return this.#phase === 'live';
+  }
+
+  /** Why the member cannot be written to at present. */
+  get away(): StrataError | undefined {
+    return this.#phase === 'behind' ? this.#away : undefined;
+  }
+
+  /** Whether the member has all that was offered. */
+  get isEven(): boolean {
+    return this.#phase === 'live' && this.#queue.size === 0;
+  }
+
+  get mark(): Mark | undefined {
+    return this.#mark;
+  }
+
+  get life(): Call {
+    return this.#life;
+  }
+
+  get status(): MemberStatus {
+    const { size, bytes } = this.#queue;
+    return {
+      name: this.member.name,
+      state: this.#phase === 'live' ? 'live' : this.#away === undefined ? 'catching-up' : 'away',
+      queued: size,
+      queuedBytes: Math.round(bytes),
+      fenced: this.fences.size,
+      rev: this.#phase === 'live' ? this.#seen.upTo : this.#caughtUp,
+      refused: this.#refusals.all,
+      ...(this.#away !== undefined && { lastError: this.#away }),
+    };
+  }
+
+  /** Begins to bring the member up to date. */
+  start(): void {
+    if (this.#phase !== 'new') return;
+    this.#phase = 'behind';
+    this.#recover();
+  }
+
+  /** A commit of the first store. Gives what settles when the member has it, for those who wait. */
+  offer(commit: StampedCommit<V>): Waiter | undefined {
+    const { rev, changes } = commit;
+    this.#seen.note(rev);
+    this.#offered = Math.max(this.#offered, rev);
+    if (rev <= this.#caughtUp || this.#phase === 'closed') return undefined;
+    this.fences.raise(changes.keys(), rev);
+    if (this.#seen.beyond > MAX_BEYOND) this.distrust();
+    const waiter = waiterFor(rev);
+    if (this.#phase !== 'live') {
+      if (this.#sourceAway) this.kick();
+      if (this.#away !== undefined && this.#isPausing) waiter.state = { error: this.#away };
+    } else if (changes.size === 0) waiter.state = 'here';
+    else waiter.turn = this.#putTurn = this.#queue.put(commit);
+    if (this.#setup.awaited && waiter.state === 'waiting') this.#waiters.add(waiter);
+    this.#pump();
+    return waiter;
+  }
+
+  /** These keys may have changed in the first store, and it cannot be known but from its feed. */
+  doubt(keys: Iterable<string>): void {
+    this.fences.raiseUnknown(keys);
+    if (this.#phase === 'live') this.#fallBehind();
+  }
+
+  /** Nothing is known of the member any more until it was brought up to date. */
+  distrust(): void {
+    this.fences.distrust();
+    if (this.#phase === 'live') this.#fallBehind();
+  }
+
+  /** Tries a member that is away now, instead of after its pause. */
+  kick(): void {
+    if (this.#retryTimer === undefined || this.#recovering !== undefined) return;
+    this.#retryTimer.cancel();
+    this.#retryTimer = undefined;
+    this.#recover();
+  }
+
+  /** Runs a step while nothing else is written to the member. */
+  async alone<T>(step: () => Promise<T>): Promise<T> {
+    while (this.#busy)
+      await this.#life.untilEnd(new Promise<void>((resolve) => this.#idle.push(resolve)));
+    this.#life.throwIfEnded();
+    this.#busy = true;
+    try {
+      return await step();
+    } finally {
+      this.#rest();
+    }
+  }
+
+  /** Settles when the member is live and has all that was offered by now; or fails next. */
+  async even(call: Call): Promise<void> {
+    const turn = this.#putTurn;
+    this.kick();
+    for (;;) {
+      if (this.#phase === 'closed') return;
+      if (this.isEven || (this.#phase === 'live' && this.#doneTurn >= turn)) return;
+      if (this.#away !== undefined && this.#isPausing) throw this.#away;
+      await call.untilEnd(
+        this.#life.untilEnd(new Promise<void>((resolve) => this.#idle.push(resolve))),
+      );
+    }
+  }
+
+  /** Waits for what is under way, notes how far the member came, and ends. */
+  async close(): Promise<void> {
+    if (this.#phase === 'closed') return;
+    await this.#marker.finish();
+    this.#phase = 'closed';
+    this.#retryTimer?.cancel();
+    this.#marker.rest();
+    this.#life.end('closed');
+    this.#waiters.rejectAll(failure('closed', 'replicate', 'the store was closed'));
+    await this.#recovering;
+  }
+
+  #pump(): void {
+    while (this.#phase === 'live' && !this.#busy) {
+      const window = this.#queue.take();
+      if (window === undefined) return;
+      this.#busy = true;
+      const { changes } = window;
+      void attempt(
+        () => this.apply(changes.map((change) => toCopy(change, this.#setup.first))),
+        () => this.#applied(window),
+        (error) => this.#failed(asStrataError(error, 'replicate')),
+      );
+    }
+  }
+
+  /** Writes to the member, bounded. */
+  apply(writes: readonly Write<V>[]): Awaitable<CommitOutcome> {
+    const call = this.member.call('replicate');
+    const result = this.member.primitives.commit(writes, call);
+    return result instanceof Promise ? this.#bounded(result, call) : result;
+  }
+
+  async #bounded(result: Promise<CommitOutcome>, call: Call): Promise<CommitOutcome> {
+    try {
+      return await call.guard(this.#life.untilEnd(result));
+    } catch (error) {
+      if (isStrataError(error, 'unknown-outcome'))
+        this.#straggler = result.then(
+          () => {},
+          () => {},
+        );
+      throw error;
+    }
+  }
+
+  #applied({ changes, turn }: Window<V>): void {
+    if (this.#phase === 'live') {
+      this.#queue.done();
+      this.#doneTurn = turn;
+      for (const { key, rev = 0 } of changes) this.fences.lower(key, rev);
+      this.#waiters.settle((waiter) => waiter.turn <= turn);
+      this.#marker.applied();
+    }
+    this.#rest();
+  }
+
+  /** The member takes the next write. */
+  #rest(): void {
+    this.#busy = false;
+    this.#wake();
+  }
+
+  /** What waited for a change here looks again. */
+  #wake(): void {
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const go of idle) go();
+    this.room.admit();
+    this.#pump();
+  }
+
+  #failed(error: StrataError): void {
+    if (this.#phase === 'live') {
+      this.#fallBehind(error);
+      this.#waiters.rejectAll(error);
+    }
+    this.#rest();
+  }
+
+  /** From here on the feed tells what the member lacks. */
+  #fallBehind(cause?: StrataError): void {
+    this.#phase = 'behind';
+    this.#queue.clear();
+    this.#waiters.forgetTurns();
+    this.#marker.rest();
+    this.room.admit();
+    if (cause === undefined) this.#recover();
+    else this.#pause(cause);
+  }
+
+  #pause(cause: StrataError): void {
+    const { retry, onEvent, onFailure } = this.#setup;
+    const { env } = this.member;
+    if (this.#phase === 'closed') return;
+    this.#isPausing = true;
+    this.#sourceAway = cause instanceof SourceAway;
+    if (!this.#sourceAway) {
+      if (this.#away === undefined)
+        onEvent({ type: 'member-away', member: this.member.name, cause });
+      this.#away = cause;
+      if (onFailure(cause)) return;
+    }
+    const longestMs = Math.min(retry.maxMs, retry.minMs * 2 ** Math.min(20, this.#pauses++));
+    this.#retryTimer = env.setTimer(
+      () => {
+        this.#retryTimer = undefined;
+        this.#recover();
+      },
+      longestMs * (0.5 + env.random() / 2),
+      { background: true },
+    );
+  }
+
+  #recover(): void {
+    if (this.#phase !== 'behind' || this.#recovering !== undefined) return;
+    this.#isPausing = false;
+    this.#recovering = this.#tryToRecover().finally(() => {
+      this.#recovering = undefined;
+      if (!this.#isPausing) this.#recover();
+    });
+  }
+
+  async #tryToRecover(): Promise<void> {
+    try {
+      if (this.#straggler !== undefined) await this.#life.untilEnd(this.#straggler);
+      this.#straggler = undefined;
+      await catchUp(this.#asMember());
+    } catch (error) {
+      if (this.#phase !== 'behind') return;
+      const cause = asStrataError(error, 'replicate');
+      this.#pause(cause);
+      if (!this.#sourceAway) this.#waiters.rejectAll(cause);
+      this.#wake();
+    }
+  }
+
+  #asMember(): CatchUpMember<V> {
+    const { first, awaited, onEvent, onRewound } = this.#setup;
+    return {
+      first,
+      member: this.member,
+      life: this.#life,
+      alone: (step) => this.alone(step),
+      apply: (writes) => this.apply(writes),
+      moment: () => this.fences.moment,
+      marked: (mark) => {
+        this.#mark = mark;
+      },
+      atHead: (at, moment) => this.#atHead(at, moment),
+      ...(!awaited && this.#pauses >= 2 && { refuse: (refused) => this.#refusals.add(refused) }),
+      onCompared: (counts: RepairCounts) =>
+        onEvent({ type: 'compared', member: this.member.name, counts }),
+      onRewound,
+    };
+  }
+
+  /** The member has everything up to a head of the first store; true when that is all there is. */
+  #atHead(at: Position, moment: number): boolean {
+    if (this.#phase !== 'behind') return true;
+    this.#caughtUp = at.rev;
+    this.#seen.skipTo(at.rev);
+    this.#waiters.settle((waiter) => waiter.rev <= at.rev);
+    if (this.#offered > at.rev) return false;
+    this.fences.caughtUp(at.rev, moment);
+    const wasAway = this.#away !== undefined || this.#pauses > 0;
+    this.#phase = 'live';
+    this.#doneTurn = this.#putTurn;
+    this.#away = undefined;
+    this.#sourceAway = false;
+    this.#pauses = 0;
+    this.#marker.rest();
+    if (wasAway) this.#setup.onEvent({ type: 'member-live', member: this.member.name });
+    this.#wake();
+    return true;
+  }
+}

@@ -1,0 +1,113 @@
+import { approximateBytes } from '../../kernel/journal/approximate-bytes.ts';
+import type { Capabilities, Durability } from '../../store/capabilities.ts';
+import type { Env } from '../../store/env.ts';
+import { StrataError } from '../../store/errors.ts';
+import { primitivesOf } from '../../store/internals.ts';
+import type { Feed, Primitives, Shape, Write } from '../../store/primitives.ts';
+import { Member, nestingOf } from './member.ts';
+import type { ReplicaOptions } from './options.ts';
+
+/** A replica's options, complete. */
+export interface ReplicaParts<V> {
+  readonly env: Env;
+  readonly first: Member<V>;
+  readonly feed: Feed<V>;
+  /** The other synchronous members. */
+  readonly sync: readonly Member<V>[];
+  readonly async: readonly Member<V>[];
+  /** How many of `sync` must have a write before it is acknowledged. */
+  readonly needed: number;
+  readonly retry: { readonly minMs: number; readonly maxMs: number };
+  readonly options: ReplicaOptions<V>;
+}
+
+/** Fills in the defaults. Errors: `unsupported` for a store that cannot be a member. */
+export function replicaParts<V>(options: ReplicaOptions<V>): ReplicaParts<V> {
+  const sync = options.sync.map((store) => primitivesOf(store, 'replica'));
+  const async = (options.async ?? []).map((store) => primitivesOf(store, 'replica'));
+  const [first] = sync as [Primitives<V>, ...Primitives<V>[]];
+  const { feed } = first;
+  if (feed === undefined || !first.capabilities.feed)
+    throw unfit('sync[0]', first, 'a store with a feed, which gives the order');
+  const level = 1 + Math.max(...[...sync, ...async].map(({ shape }) => nestingOf(shape)));
+  const env = options.env ?? first.env;
+  const shared = { env, timeoutMs: options.memberTimeoutMs ?? 2_000, level };
+  const members = (role: string, found: readonly Primitives<V>[]): Member<V>[] =>
+    found.map((primitives, at) => {
+      const name = `${role}[${at}]`;
+      if (primitives.capabilities.evicts === true)
+        throw unfit(name, primitives, 'a store that keeps what it is given');
+      return new Member(name, primitives, shared);
+    });
+  const [one, ...others] = members('sync', sync) as [Member<V>, ...Member<V>[]];
+  const write = options.write ?? 'all';
+  return {
+    env,
+    first: one,
+    feed,
+    sync: others,
+    async: members('async', async),
+    needed: write === 'all' ? others.length : write - 1,
+    retry: { minMs: options.retry?.minMs ?? 100, maxMs: options.retry?.maxMs ?? 5_000 },
+    options,
+  };
+}
+
+function unfit<V>(name: string, { shape }: Primitives<V>, expected: string): StrataError {
+  return new StrataError(
+    'unsupported',
+    `replica: ${name} is a ${shape.type} store; expected ${expected}`,
+    { operation: 'replica' },
+  );
+}
+
+/** What the store that the members make can do. */
+export function capabilitiesOf<V>({ first, sync, async, needed }: ReplicaParts<V>): Capabilities {
+  const all = [first, ...sync, ...async].map(({ primitives }) => primitives.capabilities);
+  const { atomic, conditional } = first.primitives.capabilities;
+  const valueBytes = all.flatMap(({ maxValueBytes }) => maxValueBytes ?? []);
+  return Object.freeze({
+    durability: durabilityOf(
+      first.primitives.capabilities.durability,
+      sync.map(({ primitives }) => primitives.capabilities.durability),
+      needed,
+    ),
+    atomic,
+    conditional,
+    feed: true,
+    ttl: all.every(({ ttl }) => ttl),
+    blocking: false,
+    maxKeyBytes: Math.min(...all.map(({ maxKeyBytes }) => maxKeyBytes)),
+    ...(valueBytes.length > 0 && { maxValueBytes: Math.min(...valueBytes) }),
+  });
+}
+
+const DURABILITIES: readonly Durability[] = ['memory', 'os', 'disk', 'quorum'];
+
+/** What is promised whichever members are the ones that have a write: the best of the first store and of the worst of the others. */
+function durabilityOf(
+  first: Durability,
+  others: readonly Durability[],
+  needed: number,
+): Durability {
+  const ranks = others.map((durability) => DURABILITIES.indexOf(durability)).sort((a, b) => a - b);
+  const sure = needed === 0 ? 0 : (ranks[needed - 1] as number);
+  return DURABILITIES[Math.max(DURABILITIES.indexOf(first), sure)] as Durability;
+}
+
+/** What a replica is made of. */
+export function shapeOf<V>({ first, sync, async, options }: ReplicaParts<V>): Shape {
+  const parts = Object.fromEntries(
+    [first, ...sync, ...async].map(({ name, primitives }) => [name, primitives.shape]),
+  );
+  const { write = 'all', read = 'first' } = options;
+  return { type: 'replica', details: { write, read }, parts };
+}
+
+/** About how many bytes a write takes in a queue. */
+export function bytesOf<V>(write: Write<V>): number {
+  const { key } = write;
+  if (write.type === 'delete') return key.length * 2;
+  const { value } = write;
+  return key.length * 2 + (value instanceof Uint8Array ? value.length : approximateBytes(value));
+}

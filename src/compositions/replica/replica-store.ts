@@ -1,0 +1,261 @@
+import { chain } from '../../kernel/awaitable.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
+import type { Call } from '../../store/call.ts';
+import type { Entry } from '../../store/entry.ts';
+import { StrataError } from '../../store/errors.ts';
+import { FIRST_USER_KEY, type KeyRange } from '../../store/keys.ts';
+import type { Feed, FeedPage, Primitives } from '../../store/primitives.ts';
+import type { ReplicaEvent, ReplicaStatus } from './events.ts';
+import { FirstStore } from './first-store.ts';
+import { Lane } from './lane.ts';
+import type { Member } from './member.ts';
+import { Opening } from './opening.ts';
+import { Reader } from './reader.ts';
+import { bytesOf, capabilitiesOf, type ReplicaParts, shapeOf } from './replica-parts.ts';
+import { type ScanItems, scanAll } from './scans.ts';
+import { fromCopy } from './stamps.ts';
+import { Traffic } from './traffic.ts';
+import { type Waiters, Writer } from './writer.ts';
+
+/** The members of a replica at work. */
+export class Replica<V> {
+  readonly parts: ReplicaParts<V>;
+  readonly first: FirstStore<V, Waiters>;
+  /** Of the other synchronous members, and of the asynchronous ones. */
+  readonly sync: readonly Lane<V>[];
+  readonly async: readonly Lane<V>[];
+  readonly opening: Opening<V>;
+  readonly traffic: Traffic;
+  readonly #reader: Reader<V>;
+  readonly #writer: Writer<V>;
+  #failed: StrataError | undefined;
+  #closed = false;
+
+  constructor(parts: ReplicaParts<V>) {
+    const { env, first, feed, sync, async, needed, options } = parts;
+    this.parts = parts;
+    this.traffic = new Traffic(env);
+    this.first = new FirstStore<V, Waiters>(first, feed, bytesOf, {
+      onCommit: (commit) => {
+        for (const lane of this.async) lane.offer(commit);
+        return this.sync.map((lane) => lane.offer(commit));
+      },
+      onUnknown: (keys) => {
+        for (const lane of this.lanes) lane.doubt(keys);
+      },
+    });
+    this.sync = sync.map((member) => this.#laneOf(member, true));
+    this.async = async.map((member) => this.#laneOf(member, false));
+    this.opening = new Opening({
+      ...parts,
+      first: this.first,
+      onEvent: (event) => this.tell(event),
+      onOpen: () => {
+        for (const lane of this.lanes) lane.start();
+      },
+    });
+    const { first: one, sync: lanes } = this;
+    this.#reader = new Reader({ first: one, lanes, hedged: options.read === 'hedged' });
+    this.#writer = new Writer({ first: one, sync: lanes, async: this.async, needed, bytesOf });
+    this.opening.begin();
+  }
+
+  get lanes(): readonly Lane<V>[] {
+    return [...this.sync, ...this.async];
+  }
+
+  get failed(): StrataError | undefined {
+    return this.#failed;
+  }
+
+  get status(): ReplicaStatus {
+    const lastError = this.#failed ?? this.opening.failed;
+    const state = this.#closed
+      ? 'closed'
+      : this.#failed !== undefined
+        ? 'failed'
+        : this.opening.isOpen
+          ? 'open'
+          : 'opening';
+    return {
+      state,
+      members: this.lanes.map((lane) => lane.status),
+      ...(lastError !== undefined && { lastError }),
+    };
+  }
+
+  /** What a listener throws is its own affair. */
+  tell(event: ReplicaEvent): void {
+    try {
+      this.parts.options.onEvent?.(event);
+    } catch {
+      return;
+    }
+  }
+
+  /** Runs a call once the store is open. Errors: `unavailable` while it cannot be; what it failed with for good. */
+  run<T>(call: Call, work: () => Awaitable<T>): Awaitable<T> {
+    return this.traffic.run(call, () => {
+      this.checkFailed(call);
+      if (this.opening.isOpen) return work();
+      return call.untilEnd(this.opening.opened(call)).then(work);
+    });
+  }
+
+  checkFailed({ operation, key }: Call): void {
+    const cause = this.#failed;
+    if (cause === undefined) return;
+    throw new StrataError(
+      cause.code === 'unknown-outcome' ? 'unavailable' : cause.code,
+      `${operation}: the store has failed, because an asynchronous member did: ${cause.message}`,
+      { operation, key, cause, retryable: false },
+    );
+  }
+
+  read<T>(
+    keys: readonly string[],
+    call: Call,
+    work: (member: Member<V>, call: Call) => Awaitable<T>,
+  ): Awaitable<T> {
+    return this.run(call, () => this.#reader.read(keys, call, work));
+  }
+
+  commit: Primitives<V>['commit'] = (writes, call) =>
+    this.run(call, () => this.#writer.commit(writes, call));
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.opening.close();
+    await Promise.all(this.lanes.map((lane) => lane.close()));
+  }
+
+  #laneOf(member: Member<V>, awaited: boolean): Lane<V> {
+    const { retry, options } = this.parts;
+    return new Lane({
+      member,
+      first: this.first,
+      awaited,
+      retry,
+      everyWrite: options.everyWrite === true,
+      queueLength: options.queueLength ?? 1_000,
+      queueBytes: options.queueBytes ?? 64 * 1024 * 1024,
+      maxFenced: options.maxFenced ?? 100_000,
+      onEvent: (event) => this.tell(event),
+      onFailure: (cause) => !awaited && this.#failWith(cause),
+      onRewound: () => this.#rewound(),
+    });
+  }
+
+  /** An asynchronous member failed: true where that is the end. */
+  #failWith(cause: StrataError): boolean {
+    if (this.parts.options.asyncFailure !== 'fail-store') return false;
+    if (this.#failed === undefined) {
+      this.#failed = cause;
+      this.tell({ type: 'failed', cause });
+    }
+    return true;
+  }
+
+  /** What was known of the members was known in another epoch of the first store. */
+  #rewound(): void {
+    if (!this.opening.isOpen) return;
+    this.opening.begin();
+    for (const lane of this.lanes) lane.distrust();
+  }
+}
+
+/** The primitives of a replica. */
+export function replicaPrimitives<V>(replica: Replica<V>): Primitives<V> {
+  const { parts, first } = replica;
+  const { env, options, sync, async } = parts;
+  const all = [parts.first, ...sync, ...async].map(({ primitives }) => primitives);
+  const codec = all.find((member) => member.codec !== undefined)?.codec;
+  const guard = all.find((member) => member.guard !== undefined);
+  const checks = all.filter(({ checkValue }) => checkValue !== undefined);
+  const main = parts.first.primitives;
+  const { timeoutMs } = options;
+  const give = (member: Member<V>, entry: Entry<V> | undefined): Entry<V> | undefined =>
+    entry === undefined || member === parts.first ? entry : fromCopy(entry);
+  return {
+    shape: shapeOf(parts),
+    capabilities: capabilitiesOf(parts),
+    env,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(codec !== undefined && { codec }),
+    ...(guard !== undefined && { guard: (value: V) => guard.guard?.(value) as V }),
+    ...(checks.length > 0 && {
+      checkValue: (operation: string, key: string, value: V) => {
+        for (const member of checks) member.checkValue?.(operation, key, value);
+      },
+    }),
+    ...(main.peek !== undefined && {
+      peek: (key: string) =>
+        replica.opening.isOpen && replica.failed === undefined ? main.peek?.(key) : undefined,
+    }),
+    readOne: (key, call) =>
+      replica.read([key], call, (member, part) =>
+        chain(member.primitives.readOne(key, part), (entry) => give(member, entry)),
+      ),
+    readMany: (keys, call) =>
+      replica.read(keys, call, (member, part) =>
+        chain(member.primitives.readMany(keys, part), (entries) =>
+          member === parts.first ? entries : entries.map((entry) => entry && fromCopy(entry)),
+        ),
+      ),
+    scan: (range, call) => scanned(replica, entryItems<V>(), range, call),
+    scanKeys: (range, call) => scanned(replica, keyItems<V>(), range, call),
+    commit: replica.commit,
+    feed: replicaFeed(replica, first.feed),
+    close: () => replica.close(),
+  };
+}
+
+function entryItems<V>(): ScanItems<V, Entry<V>> {
+  return {
+    keyOf: ({ key }) => key,
+    open: ({ primitives }, range, call) => primitives.scan(range, call),
+    give: fromCopy,
+  };
+}
+
+function keyItems<V>(): ScanItems<V, string> {
+  return {
+    keyOf: (key) => key,
+    open: ({ primitives }, range, call) => primitives.scanKeys(range, call),
+    give: (key) => key,
+  };
+}
+
+async function* scanned<V, T>(
+  replica: Replica<V>,
+  items: ScanItems<V, T>,
+  range: KeyRange,
+  call: Call,
+): AsyncGenerator<readonly T[]> {
+  await replica.run(call, () => {});
+  yield* scanAll({ first: replica.first, lanes: replica.sync }, items, range, call);
+}
+
+/** The first store's feed, without the notes of this replica. */
+function replicaFeed<V>(replica: Replica<V>, inner: Feed<V>): Feed<V> {
+  const { notePrefix } = replica.parts.first;
+  return {
+    state: (call) => replica.run(call, () => inner.state(call)),
+    async *read(after, call) {
+      await replica.run(call, () => {});
+      for await (const page of inner.read(after, call)) yield withoutNotes(page, notePrefix);
+    },
+    wait: async (after, call) => {
+      await replica.run(call, () => {});
+      await inner.wait(after, call);
+    },
+    epochOf: (rev) => inner.epochOf(rev),
+  };
+}
+
+function withoutNotes<V>(page: FeedPage<V>, prefix: string): FeedPage<V> {
+  const isNote = ({ key }: { readonly key: string }): boolean =>
+    key < FIRST_USER_KEY && key.startsWith(prefix);
+  if (!page.changes.some(isNote)) return page;
+  return { ...page, changes: page.changes.filter((change) => !isNote(change)) };
+}

@@ -1,0 +1,145 @@
+import { attempt, chain } from '../../kernel/awaitable.ts';
+import type { Awaitable } from '../../store/awaitable.ts';
+import type { Call } from '../../store/call.ts';
+import { failure, type StrataError } from '../../store/errors.ts';
+import type { CommitOutcome, Write } from '../../store/primitives.ts';
+import type { Committed, FirstStore } from './first-store.ts';
+import type { Lane } from './lane.ts';
+import type { MemberCause } from './reader.ts';
+import type { Load, Room } from './room.ts';
+import { reached, type Waiter } from './waiters.ts';
+
+/** What waits where for one commit: of the lanes of the other synchronous members, in turn. */
+export type Waiters = readonly (Waiter | undefined)[];
+
+export interface WriterSetup<V> {
+  readonly first: FirstStore<V, Waiters>;
+  /** Of the other synchronous members. */
+  readonly sync: readonly Lane<V>[];
+  readonly async: readonly Lane<V>[];
+  /** How many of `sync` must have a write before it is acknowledged. */
+  readonly needed: number;
+  readonly bytesOf: (write: Write<V>) => number;
+}
+
+/** Writes to the first store, and waits until as many members have it as must. */
+export class Writer<V> {
+  readonly #setup: WriterSetup<V>;
+  /** Whose queues a writer must find room in: those that it does not wait for. */
+  readonly #bounded: readonly Lane<V>[];
+
+  constructor(setup: WriterSetup<V>) {
+    this.#setup = setup;
+    const { sync, async, needed } = setup;
+    this.#bounded = needed < sync.length ? [...sync, ...async] : async;
+  }
+
+  /**
+   * Errors: those of the first store; `unavailable` when too few members are there, before anything is
+   * written; `unknown-outcome` when the first store has it and too few others do.
+   */
+  commit(writes: readonly Write<V>[], call: Call): Awaitable<CommitOutcome> {
+    const refusal = this.#refusal(call);
+    if (refusal !== undefined) throw refusal;
+    if (this.#bounded.length === 0) return this.#write(writes, call);
+    let bytes = 0;
+    for (const write of writes) bytes += this.#setup.bytesOf(write);
+    const load = { entries: writes.length, bytes };
+    const taken: Room[] = [];
+    const giveBack = (): void => {
+      for (const room of taken) {
+        room.give(load);
+        room.admit();
+      }
+    };
+    return attempt(
+      () => this.#takeRoom(0, load, call, taken),
+      () =>
+        attempt(
+          () => {
+            call.throwIfEnded();
+            return this.#setup.first.commit(writes, call);
+          },
+          (done) => {
+            // It is in the queues now, where it takes its room itself.
+            giveBack();
+            return this.#acknowledge(done, call);
+          },
+          (error) => {
+            giveBack();
+            throw error;
+          },
+        ),
+      (error) => {
+        giveBack();
+        throw error;
+      },
+    );
+  }
+
+  #write(writes: readonly Write<V>[], call: Call): Awaitable<CommitOutcome> {
+    return chain(this.#setup.first.commit(writes, call), (done) => this.#acknowledge(done, call));
+  }
+
+  #takeRoom(at: number, load: Load, call: Call, taken: Room[]): Awaitable<void> {
+    const room = this.#bounded[at]?.room;
+    if (room === undefined) return;
+    return chain(room.take(load, call), () => {
+      taken.push(room);
+      return this.#takeRoom(at + 1, load, call, taken);
+    });
+  }
+
+  /** What a write would fail with now, without being made. */
+  #refusal({ operation, key }: Call): StrataError | undefined {
+    const { sync, needed } = this.#setup;
+    const causes: MemberCause[] = [];
+    for (const { away, member } of sync)
+      if (away !== undefined) causes.push({ member: member.name, cause: away });
+    const there = sync.length - causes.length;
+    if (there >= needed) return undefined;
+    return failure(
+      'unavailable',
+      operation,
+      `${causes.map(({ member }) => member).join(', ')} cannot be written to, and nothing was written; ${needed + 1} synchronous stores are needed, and ${there + 1} are there`,
+      { key, cause: causes[0]?.cause, details: { causes } },
+    );
+  }
+
+  #acknowledge({ outcome, told }: Committed<Waiters>, call: Call): Awaitable<CommitOutcome> {
+    const { sync, needed } = this.#setup;
+    if (told === undefined) return outcome;
+    const isHere = (waiter: Waiter | undefined): boolean =>
+      waiter === undefined || waiter.state === 'here';
+    let here = 0;
+    for (const waiter of told) if (isHere(waiter)) here++;
+    if (here >= needed) return outcome;
+    // Whatever the caller hears from now on, it is written.
+    call.markSent();
+    return new Promise((resolve, reject) => {
+      const causes: MemberCause[] = [];
+      here = 0;
+      for (const [at, lane] of sync.entries())
+        attempt(
+          () => reached(told[at]),
+          () => {
+            if (++here === needed) resolve(outcome);
+          },
+          (cause) => {
+            causes.push({ member: lane.member.name, cause });
+            if (sync.length - causes.length < needed) reject(partly(causes, call));
+          },
+        );
+    });
+  }
+}
+
+function partly(causes: readonly MemberCause[], { operation, key }: Call): StrataError {
+  const lacking = causes.map(({ member }) => member);
+  return failure(
+    'unknown-outcome',
+    operation,
+    `the first store has it, and ${lacking.join(', ')} could not take it; it is brought there later`,
+    { key, cause: causes[0]?.cause, details: { lacking, causes } },
+  );
+}
