@@ -15,6 +15,13 @@ interface Given {
   readonly meta?: { readonly n: number };
 }
 
+/** When a call began, and the last step of one that has several. */
+interface Begun {
+  readonly began: number;
+  readonly beganMs: number;
+  steppedMs?: number;
+}
+
 /** What was not applied and will not be. */
 const REFUSED = ['unavailable', 'timeout', 'overloaded', 'closed', 'conflict', 'aborted'];
 
@@ -89,7 +96,7 @@ export class TieredModelCalls {
   /** One call: `work` gives what is to be checked when it has ended. */
   protected async call<T>(
     made: readonly Written[],
-    begin: { began: number; beganMs: number },
+    begin: Begun,
     work: () => Promise<T>,
     check: (given: T, look: Look) => unknown,
     failed: (code: string, look: Look) => void = () => {},
@@ -98,8 +105,7 @@ export class TieredModelCalls {
     this.open++;
     const look = (): Look => {
       const endedMs = env.now();
-      if (endedMs - begin.beganMs > CALL_MS)
-        throw new Error(`a call took ${endedMs - begin.beganMs} ms`);
+      this.checkTook(endedMs - (begin.steppedMs ?? begin.beganMs));
       return { ...begin, ended: this.model.tick(), endedMs, fresh: false };
     };
     try {
@@ -134,8 +140,26 @@ export class TieredModelCalls {
     }
   }
 
-  protected begin(): { began: number; beganMs: number } {
+  protected begin(): Begun {
     return this.model.begin(this.world.env.now());
+  }
+
+  protected checkTook(tookMs: number): void {
+    if (tookMs > CALL_MS) throw new Error(`a call took ${tookMs} ms`);
+  }
+
+  /** Everything that is given in steps, each of which is bounded as a call is. */
+  protected async stepwise<T>(items: AsyncIterable<T>, begun: Begun): Promise<readonly T[]> {
+    const { env, process } = this.world;
+    const all: T[] = [];
+    begun.steppedMs = env.now();
+    for await (const item of items) {
+      const nowMs = env.now();
+      if (!process.dead) this.checkTook(nowMs - begun.steppedMs);
+      begun.steppedMs = nowMs;
+      all.push(item);
+    }
+    return all;
   }
 
   protected get(key: string, fresh: boolean): Promise<void> {
@@ -216,10 +240,11 @@ export class TieredModelCalls {
     const { read } = this.rules;
     const own = this.rules.write === 'front-only';
     // A page of a front that is read alone may be older than what a read gave beside it.
+    const begin = this.begin();
     return this.call<readonly (Entry<unknown> | string)[]>(
       [],
-      this.begin(),
-      () => Array.fromAsync<Entry<unknown> | string>(store[kind]({ reverse })),
+      begin,
+      () => this.stepwise<Entry<unknown> | string>(store[kind]({ reverse }), begin),
       (given, read_) => {
         const look = { ...read_, fresh: !own && read === 'front-first' };
         const keyOf = (one: Entry<unknown> | string) => (typeof one === 'string' ? one : one.key);
