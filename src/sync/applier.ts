@@ -55,10 +55,15 @@ export class Applier {
     return this.#record;
   }
 
+  /** The local store's own id, where it has one. */
+  #ownId: string | undefined;
+
   /** Reads the cursor. Errors: those of the store; `conflict` when it is the copy of another source than its cursor says. */
   async load(): Promise<StoredRecord | undefined> {
     const { local, prefix, env, timeoutMs } = this.#init;
     const call = new Call(env, 'subscribe', undefined, { timeoutMs });
+    const state = local.primitives.feed?.state(call);
+    this.#ownId = (state instanceof Promise ? await call.guard(state) : state)?.storeId;
     this.#record = await call.guard(readRecord(local, prefix, call));
     return this.#record;
   }
@@ -67,8 +72,7 @@ export class Applier {
   async checkSource(sourceId: string): Promise<void> {
     const { local, prefix, env, timeoutMs } = this.#init;
     const call = new Call(env, 'subscribe', undefined, { timeoutMs });
-    const { feed } = local.primitives;
-    if (feed !== undefined && (await feed.state(call)).storeId === sourceId)
+    if (this.#ownId === sourceId)
       throw new StrataError('conflict', 'subscribe: the local store is the source itself', {
         operation: 'subscribe',
       });
@@ -130,6 +134,7 @@ export class Applier {
   async #apply(group: QueuedGroup, groups: number): Promise<boolean> {
     const { local, prefix, env, timeoutMs } = this.#init;
     const own = this.#record?.version;
+    const origin = { ...group.origin, ownId: this.#ownId };
     for (let tries = 0; !this.#closed; tries++) {
       const call = new Call(env, 'subscribe', undefined, {
         timeoutMs: timeoutMs + group.writes.length * TIMEOUT_MS_PER_WRITE,
@@ -139,7 +144,7 @@ export class Applier {
         // After a failure nobody knows what is there.
         if (tries > 0) this.#record = await call.guard(readRecord(local, prefix, call));
         const done = await call.guard(
-          applyGroup(local, prefix, group, group.origin, this.#record, call, own),
+          applyGroup(local, prefix, group, origin, this.#record, call, own),
         );
         if (this.#closed) return false;
         if (tries > 0) this.#init.recovered();

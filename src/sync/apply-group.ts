@@ -31,6 +31,8 @@ export interface GroupOrigin {
   readonly scope: string;
   /** Version of the cursor record when the connection was made, where there was one. */
   readonly askedOver: string | undefined;
+  /** The local store's own id, where it has a history that others may follow. */
+  readonly ownId?: string | undefined;
 }
 
 /** What a group did to the local store. */
@@ -204,7 +206,7 @@ async function planFresh(
 function nextRecord(
   local: AnySide,
   { writes, to }: Group,
-  { sourceId, scope }: GroupOrigin,
+  { sourceId, scope, ownId }: GroupOrigin,
   over: StoredRecord | undefined,
 ): CursorRecord {
   const origins = new Set([sourceId, ...(over?.record.origins ?? [])]);
@@ -214,6 +216,7 @@ function nextRecord(
     if (write.type === 'delete') continue;
     if (write.origin !== undefined && write.origin.store !== last) {
       last = write.origin.store;
+      if (last === ownId) throw loop();
       origins.add(last);
     }
     if (write.expiresAt !== undefined && !ttl)
@@ -224,6 +227,15 @@ function nextRecord(
       );
   }
   return { sourceId, scope, at: to, origins: [...origins] };
+}
+
+/** A store that gets its own entries back would follow itself: nobody could say any more which entry is the newer. */
+function loop(): StrataError {
+  return new StrataError(
+    'conflict',
+    'subscribe: the source has entries that were first written in the local store: the stores follow each other in a circle',
+    { operation: 'subscribe' },
+  );
 }
 
 /** What each key comes to, in the order of the last writes. */

@@ -112,8 +112,18 @@ export class LiveGrant {
   terms(head: Position): MessageOf<'terms'> | undefined {
     const { core, knowsTerms } = this.#init;
     if (!knowsTerms) return undefined;
-    const { writeBytes } = this.limits;
-    return { type: 'terms', mayWrite: this.mayWrite, writeBytes, ...core.writes.terms(head) };
+    const { mayWrite: may, writeBytes, ...results } = core.writes.terms(head);
+    return {
+      type: 'terms',
+      mayWrite: this.mayWrite && may,
+      writeBytes: Math.min(this.limits.writeBytes, writeBytes),
+      ...results,
+    };
+  }
+
+  /** Where writes go may have other terms now. */
+  tell(head: Position): void {
+    if (!this.#ended) this.#init.changed(this.terms(head));
   }
 
   /** While a subscriber was on its way in, rights may have become others. */

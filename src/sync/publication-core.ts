@@ -105,10 +105,16 @@ export interface Member {
   /** Goes away as soon as it holds a revision and all its writes are answered. */
   drain(rev: number, spreadMs: number): void;
   leave(spreadMs: number): void;
-  /** Who it is, for whoever chooses among them. */
-  readonly request: AuthorizeRequest | undefined;
+  readonly grant: MemberGrant | undefined;
+}
+
+/** What a member may do, and by which right. */
+export interface MemberGrant {
+  readonly request: AuthorizeRequest;
   /** Asks for its rights anew; true when they have become others. */
   reauthorize(spreadMs: number): Promise<boolean>;
+  /** Where writes go may have other terms now. */
+  tell(head: Position): void;
 }
 
 /** The part of a publication that its connections work with. */
@@ -233,13 +239,18 @@ export class PublicationCore {
   /** Asks for the rights of those connected anew; gives how many have others now. */
   async reauthorize(which: (request: AuthorizeRequest) => boolean): Promise<number> {
     this.round++;
-    const members = [...this.#members].filter(
-      ({ request }) => request !== undefined && which(request),
-    );
+    const grants = [...this.#members].map(({ grant }) => grant);
+    const asked = grants.filter((grant) => grant !== undefined && which(grant.request));
     // One after the other they come back, when there are many.
-    const spreadMs = Math.min(MAX_SPREAD_MS, members.length);
-    const changed = await Promise.all(members.map((member) => member.reauthorize(spreadMs)));
+    const spreadMs = Math.min(MAX_SPREAD_MS, asked.length);
+    const changed = await Promise.all(asked.map((grant) => grant?.reauthorize(spreadMs)));
     return changed.filter(Boolean).length;
+  }
+
+  /** Where writes go may have other terms now. */
+  tellTerms(): void {
+    const head = this.#head;
+    if (head !== undefined) for (const member of this.#members) member.grant?.tell(head);
   }
 
   count(reason: EndReason): void {

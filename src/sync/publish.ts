@@ -6,9 +6,11 @@ import type { OptionRule } from '../store/option-rules.ts';
 import * as is from '../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../store/options.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
+import type { Store } from '../store/store.ts';
 import { Admission } from './admission.ts';
 import type { ConnectionInfo, Reception } from './admit.ts';
 import { unexpected } from './connection-failure.ts';
+import { type Forwarder, forwarders } from './forwarding.ts';
 import { LEAST_CREDIT_BYTES } from './protocol.ts';
 import {
   type Authorize,
@@ -23,7 +25,7 @@ import { ServerConnection } from './server-connection.ts';
 import { sourceSide } from './sides.ts';
 import { entryOpener } from './stored-entries.ts';
 import type { Transport } from './transports/transport.ts';
-import { storeTarget } from './write-target.ts';
+import { forwardTarget, storeTarget } from './write-target.ts';
 
 /** Bounds of a publication; each has a default. */
 export interface PublishLimits {
@@ -112,6 +114,12 @@ export interface PublishOptions<V> {
    * nobody may write; with it, no token means no.
    */
   readonly authorize?: Authorize;
+  /**
+   * Where writes of subscribers go, for a store that is a copy: the `remote` of the subscription that
+   * fills it. They are done at its source, in any number of hops, and answered when the copy has
+   * them. Default the published store itself, where keys that are copied cannot be written.
+   */
+  readonly forward?: Store<V>;
   /** How values become bytes; default the store's own. */
   readonly codec?: Codec<V>;
   readonly limits?: PublishLimits;
@@ -232,6 +240,7 @@ const RULES: OptionRules = {
   order: is.fn,
   scope: is.text,
   authorize: is.fn,
+  forward: is.store,
   codec: is.codec,
   limits: is.object,
   onError: is.fn,
@@ -289,16 +298,22 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
   const side = sourceSide(store, options.codec);
   const env = options.env ?? side.primitives.env;
   const limits = checkLimits('publish', options.limits);
+  const forwarder = forwarderOf(options.forward);
+  const writes =
+    forwarder === undefined
+      ? storeTarget(side, env, limits, (error) => options.onError?.(unexpected(error)))
+      : forwardTarget(side, env, forwarder);
   const core = new PublicationCore({
     id: options.id ?? '',
     side,
     env,
     limits,
-    writes: storeTarget(side, env, limits, (error) => options.onError?.(unexpected(error))),
+    writes,
     authorize: options.authorize,
     selection: selectionOf(store, options),
     onError: options.onError,
   });
+  const unlisten = forwarder?.onTerms(() => core.tellTerms());
   const reception: Reception = {
     env,
     limits,
@@ -320,6 +335,7 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
     close: async (how) => {
       const { spreadMs, drainMs } = checkClose(how);
       await core.close(spreadMs, drainMs);
+      unlisten?.();
       for (const connection of reception.greeting) connection.leave(spreadMs);
     },
   };
@@ -339,6 +355,14 @@ function selectionOf<V>(
     filter: filter && blamed('the filter', filter),
     where: where && blamed('where', (entry) => where(open(entry))),
   };
+}
+
+function forwarderOf(remote: object | undefined): Forwarder | undefined {
+  if (remote === undefined) return undefined;
+  const forwarder = forwarders.get(remote);
+  if (forwarder === undefined)
+    throw invalidArgument('publish', 'the option forward', remote, 'the remote of a subscription');
+  return forwarder;
 }
 
 /** One publication answers to no name, to its own, and to that of its store. */

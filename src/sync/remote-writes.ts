@@ -1,10 +1,11 @@
-import type { Call } from '../store/call.ts';
+import { Call } from '../store/call.ts';
 import type { Env } from '../store/env.ts';
 import { StrataError } from '../store/errors.ts';
 import type { CommitOutcome, Position } from '../store/primitives.ts';
 import { randomId } from '../store/version.ts';
 import { backoffMs } from './backoff.ts';
 import { errorOf } from './client-session.ts';
+import type { Forwarder } from './forwarding.ts';
 import type { Attempt } from './incoming-writes.ts';
 import { encodeMessage, MAX_WRITES, type MessageOf, TERMS_VERSION } from './protocol.ts';
 import { writeFrames } from './write-frames.ts';
@@ -71,6 +72,11 @@ export class RemoteWrites {
   /** Those who wait for the copy to come up. */
   #waiting: Set<() => void> = new Set();
   #at: Position | undefined;
+  /** What the source last said of its terms. */
+  #terms: Terms | undefined;
+  readonly #termsListeners: Set<() => void> = new Set();
+  /** Errors that the source has answered with. */
+  readonly #answers: WeakSet<object> = new WeakSet();
 
   constructor(env: Env) {
     this.#env = env;
@@ -82,9 +88,20 @@ export class RemoteWrites {
     return this.#link?.terms.mayWrite === true;
   }
 
-  /** What the source last said of its terms, while it is connected. */
-  get terms(): Terms | undefined {
-    return this.#link?.terms;
+  /** For writes of others; bounded by so long each. */
+  forwarder(timeoutMs: number): Forwarder {
+    return {
+      terms: () => this.#terms,
+      onTerms: (fn) => {
+        this.#termsListeners.add(fn);
+        return () => this.#termsListeners.delete(fn);
+      },
+      forward: (writes, attempt) => {
+        const call = new Call(this.#env, 'write', writes[0]?.key, { timeoutMs });
+        return call.guard(this.commit(writes, call, attempt));
+      },
+      isAnswer: (error) => typeof error === 'object' && error !== null && this.#answers.has(error),
+    };
   }
 
   /** A connection stands; a server that tells its terms does so next. */
@@ -102,9 +119,12 @@ export class RemoteWrites {
   #greeting: Pick<Link, 'sourceId' | 'send'> | undefined;
 
   /** What writes may do from now on. */
-  told(terms: Terms): void {
+  told({ mayWrite, writeBytes, keepsResults, resultsAt }: Terms): void {
+    const terms = { mayWrite, writeBytes, keepsResults, resultsAt };
+    this.#terms = terms;
     if (this.#link !== undefined) this.#link.terms = terms;
     else if (this.#greeting !== undefined) this.#opened({ ...this.#greeting, terms });
+    for (const fn of this.#termsListeners) fn();
   }
 
   /** The connection is gone: what was asked may have been done or not. */
@@ -166,6 +186,7 @@ export class RemoteWrites {
     const isUp = (): boolean => this.#has(answer.rev, epoch);
     if (answer.type === 'error') {
       const error = asked(errorOf(answer), call.operation);
+      this.#answers.add(error);
       // Who lost a condition must see at the next try what it lost to.
       if (error.code === 'conflict') await this.#until(isUp, call).catch(() => undefined);
       throw error;
@@ -233,6 +254,7 @@ export class RemoteWrites {
     const { writeBytes, keepsResults, resultsAt } = link.terms;
     const { frames, bytes } = writeFrames(id, writes);
     if (bytes > writeBytes) throw tooLarge(call, writes[0]?.key, bytes, writeBytes);
+    if (of?.again === true && !keepsResults) throw unknownOutcome(call);
     call.markSent();
     const writer = keepsResults && of === undefined ? this.#writer() : undefined;
     const own = writer && {

@@ -17,12 +17,7 @@ import {
   RANGES_VERSION,
   TERMS_VERSION,
 } from './protocol.ts';
-import type {
-  AuthorizeRequest,
-  Member,
-  PublicationCore,
-  SubscriberStats,
-} from './publication-core.ts';
+import type { Member, PublicationCore, SubscriberStats } from './publication-core.ts';
 import type { ConnectionState } from './publication-status.ts';
 import { ServerComparison } from './server-comparison.ts';
 import {
@@ -127,12 +122,8 @@ export class ServerConnection implements Member, TurnTaker {
     this.#step({ type: 'leaving', spreadMs, reason });
   }
 
-  get request(): AuthorizeRequest | undefined {
-    return this.#grant?.request;
-  }
-
-  reauthorize(spreadMs: number): Promise<boolean> {
-    return this.#grant?.reauthorize(spreadMs) ?? Promise.resolve(false);
+  get grant(): LiveGrant | undefined {
+    return this.#grant;
   }
 
   drain(rev: number, spreadMs: number): void {

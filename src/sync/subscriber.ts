@@ -10,6 +10,7 @@ import { backoffMs } from './backoff.ts';
 import { type ChangeListener, ChangeListeners, type ChangeMatch } from './change-listeners.ts';
 import { ClientConnection, type ConnectionEnd } from './client-connection.ts';
 import { untold } from './cursor-record.ts';
+import { forwarders } from './forwarding.ts';
 import { LocalComparison } from './local-comparison.ts';
 import { Pause } from './pause.ts';
 import type { MessageOf } from './protocol.ts';
@@ -102,6 +103,7 @@ export class Subscriber<V> implements Subscription<V> {
       toBytes: this.#side.toBytes,
       commit: (writes, call) => this.#writes.commit(writes, call),
     });
+    forwarders.set(this.remote, this.#writes.forwarder(this.#limits.timeoutMs));
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject };
     });
