@@ -29,6 +29,7 @@ export function declaredEntryPoints(): EntryPoint[] {
 export function existingEntryPoints(): string[] {
   const single = [
     'src/index.ts',
+    'src/blobs/index.ts',
     'src/sync/index.ts',
     'src/sync/node.ts',
     'src/testing/index.ts',
