@@ -35,6 +35,12 @@ export interface GroupSource {
   readonly storeId: string;
   readonly scope: Scope;
   readonly limits: GroupLimits;
+  /** Makes the groups otherwise: of what can be reached. */
+  readonly walked?: (
+    operations: OperationsWriter,
+    after: Position | undefined,
+    call: Call,
+  ) => AsyncGenerator<GroupFrame, void>;
 }
 
 /** Reads a store for subscribers, one group at a time; its buffers serve every group again. */
@@ -52,8 +58,12 @@ export class GroupReader {
    * each key the last. Gives nothing when nothing follows. Errors are those of `feed.read`.
    */
   async *read(after: Position | undefined, call: Call): AsyncGenerator<GroupFrame, void> {
-    const { side, scope } = this.#source;
+    const { side, scope, walked } = this.#source;
     const { feed } = side;
+    if (walked !== undefined) {
+      yield* walked(this.#operations, after, call);
+      return;
+    }
     if (after === undefined && scope.prefixes !== undefined && isPlain(side.primitives.shape)) {
       yield* this.#readPrefixes(scope.prefixes, call);
       return;
@@ -155,7 +165,7 @@ export class GroupReader {
 }
 
 /** Turns changes into the frames of one group. */
-class GroupEncoder {
+export class GroupEncoder {
   readonly #source: GroupSource;
   readonly #fresh: boolean;
   readonly #from: number;

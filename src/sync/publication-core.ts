@@ -17,9 +17,12 @@ import {
 } from './publication-status.ts';
 import { type Rights, type Scope, type Selection, scopeOf } from './scope.ts';
 import type { ServerSessionLimits } from './server-session.ts';
+import { SharedSums } from './shared-sums.ts';
 import { SharedTail, type TailLimits } from './shared-tail.ts';
 import type { SourceSide } from './sides.ts';
-import { SourceSums } from './source-sums.ts';
+import type { SourceSums } from './source-sums.ts';
+import { walkedGroup } from './walked-groups.ts';
+import type { WalkedReach } from './walked-reach.ts';
 import type { WriteTarget } from './write-target.ts';
 import type { RecordLimits } from './writer-records.ts';
 
@@ -52,12 +55,11 @@ export interface CoreLimits
   readonly subscribers: number;
   /** A store with fewer keys is sent whole rather than compared. */
   readonly comparedKeys: number;
+  /** Most keys that a walk may reach. */
+  readonly walkedKeys: number;
 }
 
 const MAX_SPREAD_MS = 1_000;
-/** So many scopes keep their sums. */
-const MAX_SUMS = 16;
-
 /** One subscriber as the publication sees it now. */
 export interface SubscriberStats {
   /** Random, chosen by the subscriber for its lifetime. */
@@ -127,6 +129,7 @@ export class PublicationCore {
   readonly onError: ((error: StrataError) => void) | undefined;
   readonly writes: WriteTarget;
   readonly #selection: Selection;
+  readonly #reach: WalkedReach | undefined;
   sentOperations = 0;
   sentBytes = 0;
   appliedWrites = 0;
@@ -141,8 +144,7 @@ export class PublicationCore {
   round = 0;
   readonly #members: Set<Member> = new Set();
   readonly #tails: Map<string, { readonly tail: SharedTail; followers: number }> = new Map();
-  /** Least recently used first. */
-  readonly #sums: Map<string, SourceSums> = new Map();
+  readonly #sums: SharedSums;
   readonly #endings: Partial<Record<EndReason, number>> = {};
 
   constructor(init: {
@@ -152,15 +154,18 @@ export class PublicationCore {
     readonly limits: CoreLimits;
     readonly authorize: Authorize | undefined;
     readonly selection: Selection;
+    readonly reach: WalkedReach | undefined;
     readonly onError: ((error: StrataError) => void) | undefined;
     readonly writes: WriteTarget;
   }) {
     this.id = init.id;
     this.side = init.side;
     this.env = init.env;
+    this.#sums = new SharedSums(init.env);
     this.limits = init.limits;
     this.authorize = init.authorize;
     this.#selection = init.selection;
+    this.#reach = init.reach;
     this.onError = init.onError;
     this.writes = init.writes;
   }
@@ -211,6 +216,7 @@ export class PublicationCore {
 
   /** Whether a subscriber can go on from a position, by the store's own word. */
   async canContinue(at: Position, call: Call): Promise<boolean> {
+    if (this.#reach?.knows(at) === false) return false;
     try {
       for await (const _ of this.side.feed.read(at, call)) break;
       return true;
@@ -258,7 +264,13 @@ export class PublicationCore {
   }
 
   source(scope: Scope, storeId: string): GroupSource {
-    return { side: this.side, storeId, scope, limits: this.limits };
+    const source: GroupSource = { side: this.side, storeId, scope, limits: this.limits };
+    const reach = this.#reach;
+    if (reach === undefined) return source;
+    return {
+      ...source,
+      walked: (operations, after, call) => walkedGroup(reach, source, operations, after, call),
+    };
   }
 
   /** The test of the keys that are published at all. */
@@ -276,19 +288,8 @@ export class PublicationCore {
 
   /** The sums that all subscribers of a scope compare with; `undefined` where there can be none. */
   sums(source: GroupSource, prefix: string): SourceSums | undefined {
-    if (!isPlain(this.side.primitives.shape)) return undefined;
-    const id = `${prefix}\u0000${source.scope.shareId}`;
-    const known = this.#sums.get(id);
-    if (known === undefined && this.#sums.size >= MAX_SUMS) {
-      const idle = [...this.#sums].find(([, { users }]) => users === 0);
-      if (idle === undefined) return undefined;
-      this.#sums.delete(idle[0]);
-      idle[1].close();
-    }
-    const sums = known ?? new SourceSums(source, prefix, this.env);
-    this.#sums.delete(id);
-    this.#sums.set(id, sums);
-    return sums;
+    if (this.#reach !== undefined || !isPlain(this.side.primitives.shape)) return undefined;
+    return this.#sums.of(source, prefix);
   }
 
   /** The tail that all subscribers of a scope share, for as long as one of them follows. */
@@ -366,8 +367,8 @@ export class PublicationCore {
     if (this.#state === 'open') this.#state = 'draining';
     if (drainMs > 0 && this.#members.size > 0) await this.#drain(spreadMs, drainMs);
     this.#state = 'closed';
-    for (const sums of this.#sums.values()) sums.close();
-    this.#sums.clear();
+    this.#sums.close();
+    this.#reach?.close();
     for (const member of this.#members) member.leave(spreadMs);
   }
 

@@ -20,10 +20,9 @@ import {
   type PublicationStats,
 } from './publication-core.ts';
 import type { PublicationStatus } from './publication-status.ts';
-import { blamed, type Selection } from './scope.ts';
+import { type PublishedWalk, publishedPart } from './published-part.ts';
 import { ServerConnection } from './server-connection.ts';
 import { sourceSide } from './sides.ts';
-import { entryOpener } from './stored-entries.ts';
 import type { Transport } from './transports/transport.ts';
 import { forwardTarget, storeTarget } from './write-target.ts';
 
@@ -69,6 +68,8 @@ export interface PublishLimits {
   readonly writers?: number;
   /** Of a group with an `order`, so many bytes wait for their place; the lowest place needs no room. Default 16 MiB. */
   readonly orderedBytes?: number;
+  /** Most keys that a `walk` may reach, with eight links for each; about 200 bytes of memory a key. Default 1,000,000. */
+  readonly walkedKeys?: number;
   /** Most subscribers at once; default 10,000. */
   readonly subscribers?: number;
   /**
@@ -103,6 +104,13 @@ export interface PublishOptions<V> {
    * others and where no `walk` finds that out: `(key) => (key === 'root' ? 1 : 0)`.
    */
   readonly order?: (key: string) => number;
+  /**
+   * Publishes only what is reachable from the roots: every entry goes out behind what it points to,
+   * the roots last, old entries that something points to anew included. What is no longer reachable
+   * stays at the subscriber until it sweeps, or gets a snapshot. What `filter` and `where` refuse is
+   * not followed either. A missing block is an error, never a part.
+   */
+  readonly walk?: PublishedWalk<V>;
   /**
    * Names what `filter`, `where` and `walk` let through, for copies that come back after a restart
    * or to another server. Change it with them. Without it a copy resumes only at this very
@@ -181,6 +189,7 @@ const DEFAULT_LIMITS: CoreLimits = {
   keepResultsMs: 7 * 24 * 3_600_000,
   writers: 50_000,
   orderedBytes: 16 * 1024 * 1024,
+  walkedKeys: 1_000_000,
   subscribers: 10_000,
   readings: 32,
   turnTimeoutMs: 30_000,
@@ -227,6 +236,7 @@ const LIMIT_RULES: OptionRules = {
   keepResultsMs: is.durationMs,
   writers: is.positive,
   orderedBytes: is.positive,
+  walkedKeys: is.positive,
   subscribers: is.positive,
   readings: is.positive,
   turnTimeoutMs: waitMs,
@@ -238,6 +248,7 @@ const RULES: OptionRules = {
   filter: is.fn,
   where: is.fn,
   order: is.fn,
+  walk: is.object,
   scope: is.text,
   authorize: is.fn,
   forward: is.store,
@@ -310,7 +321,7 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
     limits,
     writes,
     authorize: options.authorize,
-    selection: selectionOf(store, options),
+    ...publishedPart(store, options, { side, env, limits }),
     onError: options.onError,
   });
   const unlisten = forwarder?.onTerms(() => core.tellTerms());
@@ -341,20 +352,6 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
   };
   cores.set(publication, core);
   return publication;
-}
-
-/** What is published at all. */
-function selectionOf<V>(
-  store: ReadonlyStore<V>,
-  { filter, where, order, scope, codec }: PublishOptions<V>,
-): Selection {
-  const open = entryOpener(store, codec);
-  return {
-    name: scope,
-    order,
-    filter: filter && blamed('the filter', filter),
-    where: where && blamed('where', (entry) => where(open(entry))),
-  };
 }
 
 function forwarderOf(remote: object | undefined): Forwarder | undefined {

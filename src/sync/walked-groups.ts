@@ -1,0 +1,112 @@
+import type { Call } from '../store/call.ts';
+import type { Entry } from '../store/entry.ts';
+import { StrataError } from '../store/errors.ts';
+import type { Position } from '../store/primitives.ts';
+import { missingEntry } from '../walk/link-reader.ts';
+import type { OperationsWriter } from './batch-operations.ts';
+import { GroupEncoder, type GroupFrame, type GroupSource } from './group-frames.ts';
+import { type GraphNode, hasEnded } from './walk-graph.ts';
+import type { WalkedReach, WalkedRoot, WalkedStep } from './walked-reach.ts';
+
+/** Entries read at once. */
+const READ_KEYS = 64;
+/** A source that is never still for long enough is given up after so many tries. */
+const MAX_PASSES = 64;
+
+/** Nodes that are not as a step says: changed since, or not there. */
+interface Doubtful {
+  readonly newer: readonly GraphNode[];
+  readonly missing: readonly GraphNode[];
+}
+
+/**
+ * The frames of one group of a walk. A copy at a position holds all that was reachable there, as it
+ * was: of what is reachable at the end of the group, the group brings what was not, and what has
+ * changed, everything behind what it points to and the roots last.
+ *
+ * A long group takes its time, and the store goes on meanwhile: what is found to be newer than the
+ * position aimed at is left to a further pass, which aims at a later one.
+ */
+export async function* walkedGroup(
+  reach: WalkedReach,
+  source: GroupSource,
+  operations: OperationsWriter,
+  after: Position | undefined,
+  call: Call,
+): AsyncGenerator<GroupFrame, void> {
+  let step = await reach.step(after, [], call);
+  if (after !== undefined && step.at.rev === after.rev) return;
+  const { order: _, holds: __, ...scope } = source.scope;
+  const group = new GroupEncoder({ ...source, scope }, operations, after);
+  const roots = new Map<string, WalkedRoot>();
+  let doubtful: Doubtful = { newer: [], missing: [] };
+  for (let pass = 1; ; pass++) {
+    for (const root of step.roots) {
+      roots.delete(root.key);
+      roots.set(root.key, root);
+    }
+    const before = new Set(doubtful.missing);
+    doubtful = yield* addNodes(group, source, step, after, call);
+    const { newer, missing } = doubtful;
+    const lost = missing.find((node) => before.has(node));
+    if (lost !== undefined) throw missingEntry('publish', lost.key, lost.from);
+    if (newer.length + missing.length === 0) break;
+    if (pass >= MAX_PASSES) throw tooFast();
+    step = await reach.step(step.at, [...newer, ...missing], call);
+  }
+  const isTold = ({ key, entry }: WalkedRoot): boolean =>
+    scope.accepts(key) && (entry !== undefined || after !== undefined);
+  for (const root of roots.values())
+    if (isTold(root)) group.addAsIs(root.key, root.entry, step.at.rev);
+  yield* group.finish(step.at);
+}
+
+/** Adds what is as the step says; gives the nodes that are not. */
+async function* addNodes(
+  group: GroupEncoder,
+  { side, scope }: GroupSource,
+  { at, nodes, refused }: WalkedStep,
+  after: Position | undefined,
+  call: Call,
+): AsyncGenerator<GroupFrame, Doubtful> {
+  const doubtful = { newer: [] as GraphNode[], missing: [] as GraphNode[] };
+  const nowMs = side.primitives.env.now();
+  const seen = nodes.filter(({ key }) => scope.accepts(key));
+  for (let start = 0; start < seen.length; start += READ_KEYS) {
+    const some = seen.slice(start, start + READ_KEYS);
+    const wanted = some.filter((node) => !refused.has(node) && !isAtHand(node, at, nowMs));
+    const found = new Map<string, Entry<unknown>>();
+    if (wanted.length > 0) {
+      const keys = wanted.map(({ key }) => key);
+      for (const entry of await side.entries.readMany(keys, call))
+        if (entry !== undefined) found.set(entry.key, entry);
+    }
+    for (const node of some) {
+      if (refused.has(node)) {
+        // A copy that begins has nothing of it.
+        if (after !== undefined) group.addAsIs(node.key, undefined, at.rev);
+        continue;
+      }
+      const entry = found.get(node.key) ?? (isAtHand(node, at, nowMs) ? node.entry : undefined);
+      if (entry === undefined) doubtful.missing.push(node);
+      else if ((entry.rev ?? 0) > at.rev) doubtful.newer.push(node);
+      else group.addAsIs(node.key, entry, at.rev);
+    }
+    if (group.ready.length > 0) yield* group.ready.splice(0);
+  }
+  return doubtful;
+}
+
+/** The graph may have gone on while a group is sent. */
+function isAtHand(node: GraphNode, at: Position, nowMs: number): boolean {
+  const { entry } = node;
+  return entry !== undefined && (entry.rev ?? 0) <= at.rev && !hasEnded(node, nowMs);
+}
+
+function tooFast(): StrataError {
+  return new StrataError(
+    'unavailable',
+    'publish: the store changes faster than what its roots reach can be sent',
+    { operation: 'publish' },
+  );
+}
