@@ -177,5 +177,30 @@ describe('a second delete, write behind', () => {
       await env.advance(10_000);
       expect(inBack.blocking.get('c')).toBeUndefined();
     });
+
+    it(`deletes what others wrote over a set that has ended, read ${read}`, async () => {
+      await loadBehind();
+      for (const crashes of [true, false]) {
+        const world = worldOf();
+        const { env, inBack, plans } = world;
+        plans.back.hangNext('commit', { applied: true });
+        await world.store.set('c', 'brief', { ttlMs: 100 });
+        await env.advance(0);
+        expect(inBack.blocking.get('c')).toBe('brief');
+        if (crashes) {
+          world.restart();
+          // It is not known yet what the back has taken.
+          plans.back.hangNext('read');
+        }
+        await env.advance(600);
+        inBack.blocking.set('c', 'of others');
+        const deleting = world.store.delete('c');
+        await env.advance(600);
+        expect(await deleting).toBe(false);
+        plans.back.release();
+        await env.advance(10_000);
+        expect(inBack.blocking.get('c')).toBeUndefined();
+      }
+    });
   }
 });

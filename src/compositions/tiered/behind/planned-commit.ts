@@ -65,10 +65,12 @@ export class PlannedCommit<V> {
     };
     const plan = planCommit<V>({ operation, writes, rev: UNNUMBERED, nowMs, ids, standing });
     const changed = new Set(plan.changes.map(({ key }) => key));
-    // A delete that finds nothing counts all the same over a pending one, which may be in the back
-    // already, beneath what others wrote since, and over what would come back after a crash.
+    // A delete that finds nothing counts all the same over a pending write that leaves nothing, which
+    // may be in the back already, beneath what others wrote since; and over what a crash would bring back.
+    const leavesNothing = ({ deleted: gone, entry }: Met<V>): boolean =>
+      gone === true || entry !== undefined;
     const again = [...deleted].filter(
-      (key) => !changed.has(key) && (met.get(key)?.deleted === true || setup.isHeld(key)),
+      (key) => !changed.has(key) && (leavesNothing(met.get(key) as Met<V>) || setup.isHeld(key)),
     );
     const baseUnder = (key: string): Base => nextBase(met.get(key) as Met<V>, tracksBase);
     const remove = (key: string): JournalWrite<V> => {
