@@ -47,6 +47,13 @@ export class WriteIds {
     return ++this.#count;
   }
 
+  /** Takes so many numbers in a row; gives the first. */
+  take(count: number): number {
+    const first = this.#count + 1;
+    this.#count += count;
+    return first;
+  }
+
   /** The id as text: the `version` of an entry. */
   text(count: number): string {
     return this.#prefix + count.toString(36);

@@ -1,6 +1,8 @@
 import { sameValue } from '../../store/clone.ts';
 import type { Entry, EntryHead } from '../../store/entry.ts';
 import type { Standing } from '../../store/feed/plan.ts';
+import type { SetWrite } from '../../store/primitives.ts';
+import type { SetHeads } from './set-heads.ts';
 
 /** Counted for each remembered delete beside its key. */
 const TOMBSTONE_OVERHEAD_BYTES = 96;
@@ -13,8 +15,6 @@ export class Node<V> implements Standing<V> {
   readonly key: string;
   readonly rev: number;
   readonly pos: number;
-  /** Absent for a tombstone. */
-  readonly live: EntryHead | undefined;
   readonly value: V | undefined;
   readonly expiresAt: number | undefined;
   previous: Node<V> | undefined = undefined;
@@ -22,18 +22,44 @@ export class Node<V> implements Standing<V> {
   linked = false;
   /** Set while this is a tombstone that may be forgotten. */
   grave: Grave<V> | undefined = undefined;
+  /** The head, or what it is to be made of; absent for a tombstone. */
+  #head: EntryHead | SetWrite<V> | undefined;
+  /** Makes the head, until it has. */
+  #heads: SetHeads | undefined;
 
   constructor(
-    place: { readonly key: string; readonly rev: number; readonly pos: number },
-    live: EntryHead | undefined,
+    key: string,
+    rev: number,
+    pos: number,
+    head: EntryHead | SetWrite<V> | undefined,
     value: V | undefined,
+    heads: SetHeads | undefined,
   ) {
-    this.key = place.key;
-    this.rev = place.rev;
-    this.pos = place.pos;
-    this.live = live;
+    this.key = key;
+    this.rev = rev;
+    this.pos = pos;
     this.value = value;
-    this.expiresAt = live?.expiresAt;
+    this.expiresAt = head?.expiresAt;
+    this.#head = head;
+    this.#heads = heads;
+  }
+
+  /** Absent for a tombstone. */
+  get live(): EntryHead | undefined {
+    if (this.#heads !== undefined) {
+      this.#head = this.#heads.make(this.#head as SetWrite<V>, this.pos);
+      this.#heads = undefined;
+    }
+    return this.#head as EntryHead | undefined;
+  }
+
+  /** Whether there is a head, without making it. */
+  get isLive(): boolean {
+    return this.#head !== undefined;
+  }
+
+  get isImmutable(): boolean {
+    return this.#head?.immutable === true;
   }
 
   sameValue(value: V): boolean {
@@ -112,12 +138,12 @@ export class ChangeIndex<V> {
     else this.#newest.next = node;
     this.#newest = node;
     this.#nodes.set(node.key, node);
-    if (node.live === undefined) this.#remember(node, nowMs);
+    if (!node.isLive) this.#remember(node, nowMs);
   }
 
   /** Puts a tombstone where an expired node stands. */
   bury(node: Node<V>, nowMs: number): void {
-    const tombstone = new Node<V>(node, undefined, undefined);
+    const tombstone = new Node<V>(node.key, node.rev, node.pos, undefined, undefined, undefined);
     tombstone.linked = true;
     tombstone.previous = node.previous;
     tombstone.next = node.next;

@@ -9,7 +9,6 @@ import { Doorbell } from '../../store/feed/doorbell.ts';
 import {
   checkCondition,
   DistinctKeys,
-  headOf,
   type Planned,
   planCommit,
   type Standing,
@@ -27,7 +26,8 @@ import type {
 } from '../../store/primitives.ts';
 import { randomId, WriteIds } from '../../store/version.ts';
 import { ChangeIndex, Node } from './change-index.ts';
-import { MemoryCommit } from './memory-commit.ts';
+import { MemoryCommit, SetsCommit } from './memory-commit.ts';
+import { SetHeads, SetOutcome } from './set-heads.ts';
 
 const PAGE = 256;
 /** A page of changes ends at so many, or with so many bytes: a reader that pauses keeps one. */
@@ -151,10 +151,11 @@ export class MemoryEngine<V> implements Feed<V> {
       const write = writes[at] as Write<V>;
       if (write.type !== 'set' || !keys.add(write.key, writes, at)) return undefined;
       const former = this.#index.get(write.key);
-      const live = former?.isExpired(nowMs) ? undefined : former?.live;
+      const isLive = former?.isLive === true && !former.isExpired(nowMs);
       // Whether that is a repeat or a mistake is for the plan to say.
-      if (live?.immutable === true && write.origin === undefined) return undefined;
-      if (write.if !== undefined) checkCondition(operation, write, live);
+      if (isLive && former.isImmutable && write.origin === undefined) return undefined;
+      if (write.if !== undefined)
+        checkCondition(operation, write, isLive ? former.live : undefined);
       replaced.push(former);
     }
     return replaced.length > 0 ? replaced : undefined;
@@ -166,22 +167,17 @@ export class MemoryEngine<V> implements Feed<V> {
     nowMs: number,
   ): CommitOutcome {
     const rev = ++this.#rev;
-    const logged = new MemoryCommit<V>(rev, this.#positionOf);
+    const heads = new SetHeads(this.#ids, writes.length, rev, nowMs);
     const outcomes: WriteOutcome[] = [];
     for (let pos = 0; pos < writes.length; pos++) {
       const write = writes[pos] as SetWrite<V>;
       const former = replaced[pos];
-      const entry = headOf(write, this.#ids.text(this.#ids.next()), rev, nowMs);
-      const existed = former?.live !== undefined && !former.isExpired(nowMs);
-      outcomes.push({ existed, entry });
-      this.#put(
-        new Node<V>({ key: write.key, rev, pos }, entry, write.value),
-        former,
-        logged,
-        nowMs,
-      );
+      const existed = former?.isLive === true && !former.isExpired(nowMs);
+      const node = new Node<V>(write.key, rev, pos, write, write.value, heads);
+      outcomes.push(new SetOutcome(existed, node));
+      this.#put(node, former, nowMs);
     }
-    this.#log.add(logged);
+    this.#log.add(new SetsCommit<V>(rev, this.#positionOf, writes, heads));
     this.#bell.ring();
     return { rev, outcomes };
   }
@@ -197,7 +193,7 @@ export class MemoryEngine<V> implements Feed<V> {
   }
 
   #apply(planned: Planned<V>, logged: MemoryCommit<V>, nowMs: number): void {
-    const { key, replaces } = planned;
+    const { key, rev, pos, replaces } = planned;
     // The plan has looked it up already; of an expired node it knows the place alone, and a
     // tombstone may have been forgotten meanwhile for a delete of the same commit.
     const former =
@@ -206,19 +202,19 @@ export class MemoryEngine<V> implements Feed<V> {
         : this.#index.get(key);
     const node =
       planned.type === 'set'
-        ? new Node<V>(planned, planned.head, planned.write.value)
-        : new Node<V>(planned, undefined, undefined);
-    this.#put(node, former, logged, nowMs);
+        ? new Node<V>(key, rev, pos, planned.head, planned.write.value, undefined)
+        : new Node<V>(key, rev, pos, undefined, undefined, undefined);
+    this.#put(node, former, nowMs);
+    logged.add(key, node.live, node.value);
   }
 
   /** Puts a node in the place of its key's former one, everywhere. */
-  #put(node: Node<V>, former: Node<V> | undefined, logged: MemoryCommit<V>, nowMs: number): void {
+  #put(node: Node<V>, former: Node<V> | undefined, nowMs: number): void {
     const { key } = node;
     this.#index.put(node, former, nowMs);
-    logged.add(key, node.live, node.value);
-    if (node.live === undefined) {
-      if (former?.live !== undefined) this.#keys.delete(key);
-    } else if (former?.live === undefined) this.#keys.add(key);
+    if (!node.isLive) {
+      if (former?.isLive) this.#keys.delete(key);
+    } else if (!former?.isLive) this.#keys.add(key);
     if (node.expiresAt !== undefined) this.#willExpire(key);
     else if (former?.expiresAt !== undefined) this.#expiring.delete(key);
     if (this.#lasting.size === 0 || !this.#lasting.has(key)) return;
@@ -276,8 +272,8 @@ export class MemoryEngine<V> implements Feed<V> {
         if (bytes >= FEED_PAGE_BYTES) break;
         last = node;
         if (node.value instanceof Uint8Array) bytes += node.value.length;
-        if (node.live !== undefined && !node.isExpired(nowMs))
-          changes.push({ ...node.live, type: 'set', value: node.value as V });
+        const head = node.isExpired(nowMs) ? undefined : node.live;
+        if (head !== undefined) changes.push({ ...head, type: 'set', value: node.value as V });
         // Who starts from nothing needs no deletes but those of keys that this read may have given.
         else if (!fresh || node.rev > startRev)
           changes.push({ type: 'delete', key: node.key, rev: node.rev });
@@ -318,7 +314,7 @@ export class MemoryEngine<V> implements Feed<V> {
 
   #live(key: string): Node<V> | undefined {
     const node = this.#index.get(key);
-    if (node === undefined || node.live === undefined) return undefined;
+    if (node === undefined || !node.isLive) return undefined;
     return node.expiresAt !== undefined && node.isExpired(this.#env.now()) ? undefined : node;
   }
 

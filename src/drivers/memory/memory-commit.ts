@@ -1,6 +1,44 @@
 import type { Change, EntryHead } from '../../store/entry.ts';
 import { changeBytes, type LoggedCommit } from '../../store/feed/commit-log.ts';
-import type { Position } from '../../store/primitives.ts';
+import type { Position, SetWrite } from '../../store/primitives.ts';
+import type { SetHeads } from './set-heads.ts';
+
+/** A commit that only sets, as the log keeps it: as its writes. */
+export class SetsCommit<V> implements LoggedCommit<V> {
+  readonly bytes: number;
+  readonly #rev: number;
+  readonly #positionOf: (rev: number) => Position;
+  readonly #writes: readonly SetWrite<V>[];
+  readonly #heads: SetHeads;
+
+  constructor(
+    rev: number,
+    positionOf: (rev: number) => Position,
+    writes: readonly SetWrite<V>[],
+    heads: SetHeads,
+  ) {
+    this.#rev = rev;
+    this.#positionOf = positionOf;
+    // The list is the caller's to use again.
+    this.#writes = writes.slice();
+    this.#heads = heads;
+    let bytes = 0;
+    for (const { key, value } of writes) bytes += changeBytes(key, value);
+    this.bytes = bytes;
+  }
+
+  get end(): Position {
+    return this.#positionOf(this.#rev);
+  }
+
+  get changes(): readonly Change<V>[] {
+    return this.#writes.map((write, pos) => ({
+      ...this.#heads.make(write, pos),
+      type: 'set',
+      value: write.value,
+    }));
+  }
+}
 
 /** A commit as the log keeps it. Changes are built when somebody reads them: most are never read. */
 export class MemoryCommit<V> implements LoggedCommit<V> {
