@@ -86,6 +86,16 @@ export interface Feed<V> {
   epochOf(rev: number): string;
 }
 
+/** What a commit in pages sees: the state that it changes, with what it has written so far. */
+export interface PageView<V> {
+  readMany(keys: readonly string[]): Promise<readonly (Entry<V> | undefined)[]>;
+  /** Entries in key order, in pages. */
+  scan(range: KeyRange): AsyncIterable<readonly Entry<V>[]>;
+}
+
+/** The writes of one commit, page by page. */
+export type PagedWrites<V> = (view: PageView<V>) => AsyncIterable<readonly Write<V>[]>;
+
 /** The synchronous half of a store that has one. Guarantees are those of the asynchronous half. */
 export interface BlockingPrimitives<V> {
   readOne(key: string): Entry<V> | undefined;
@@ -145,6 +155,13 @@ export interface Primitives<V> {
   /** As `scan`, without reading values. */
   scanKeys(range: KeyRange, call: Call): AsyncIterable<readonly string[]>;
   commit(writes: readonly Write<V>[], call: Call): Awaitable<CommitOutcome>;
+  /**
+   * As `commit`, for more than should be in memory at once: one commit, atomic, under one revision,
+   * whose writes come in pages that are written before the next is asked for. They are made from what
+   * the view reads in the same transaction; `pages` must wait for nothing else. What it throws undoes
+   * the whole. The outcomes are those of the last page. Absent where a commit is in memory anyway.
+   */
+  commitPages?(pages: PagedWrites<V>, call: Call): Promise<CommitOutcome>;
   readonly feed?: Feed<V>;
   readonly blocking?: BlockingPrimitives<V>;
   /** Refuses a value with `invalid-argument`; default accepts all. */

@@ -2,9 +2,19 @@ import { Call } from '../store/call.ts';
 import type { Env } from '../store/env.ts';
 import { isStrataError, StrataError } from '../store/errors.ts';
 import type { Position, Write } from '../store/primitives.ts';
-import { applyGroup, type Group, type GroupOrigin } from './apply-group.ts';
+import { randomId } from '../store/version.ts';
+import {
+  type Applied,
+  applyGroup,
+  type CommitGroup,
+  type Group,
+  type GroupOrigin,
+  lastWrites,
+} from './apply-group.ts';
+import { commitStaged } from './apply-staged.ts';
 import { backoffMs } from './backoff.ts';
 import { checkRecords, readRecord, type StoredRecord } from './cursor-record.ts';
+import { canStage, GroupStage, removeKeys, type StagedPart, stagedKeys } from './group-stage.ts';
 import { Pause } from './pause.ts';
 import type { AnySide } from './sides.ts';
 
@@ -18,8 +28,16 @@ export interface ApplierInit {
   readonly prefix: string;
   readonly env: Env;
   readonly timeoutMs: number;
-  /** A group is durable: called in order, before the next is applied. */
-  applied(at: Position, changes: readonly Write<unknown>[], groups: number): void;
+  /** A part of a large group is durable, of so many bytes. */
+  staged(bytes: number): void;
+  /** Groups are durable: called in order, before the next is applied. */
+  moved(at: Position, groups: number): void;
+  /** Whether anybody wants to hear of changes. */
+  listens(): boolean;
+  /** Tells of changes that are durable: after `moved`, in as many calls as needed. */
+  changed(changes: readonly Write<unknown>[]): void;
+  /** All of them are told. */
+  settled(): void;
   /** The local store fails with this; it is tried again until it works. */
   failed(error: StrataError): void;
   /** It works again. */
@@ -30,6 +48,10 @@ export interface ApplierInit {
   gaveUp(error: StrataError): void;
 }
 
+type Queued = { readonly group: QueuedGroup } | { readonly part: StagedPart };
+
+/** Changes that are told of at once. */
+const TELL_KEYS = 1_000;
 /** Waits between tries of a failing local store. */
 const RETRY = { baseMs: 100, capMs: 10_000 };
 /** A large group gets so much longer for each write. */
@@ -38,7 +60,10 @@ const TIMEOUT_MS_PER_WRITE = 1;
 /** Brings groups into the local store, one commit at a time; those that wait meanwhile go together. */
 export class Applier {
   readonly #init: ApplierInit;
-  #queue: QueuedGroup[] = [];
+  #queue: Queued[] = [];
+  #stage: GroupStage | undefined;
+  /** Parts that were there before this subscription began. */
+  #leftovers: string[] | undefined;
   #record: StoredRecord | undefined;
   #running = false;
   #closed = false;
@@ -65,6 +90,7 @@ export class Applier {
     const state = local.primitives.feed?.state(call);
     this.#ownId = (state instanceof Promise ? await call.guard(state) : state)?.storeId;
     this.#record = await call.guard(readRecord(local, prefix, call));
+    if (canStage(local)) this.#leftovers ??= await call.guard(stagedKeys(local, prefix, call));
     return this.#record;
   }
 
@@ -89,9 +115,9 @@ export class Applier {
     if (found === undefined && this.#record === known && !this.#running) this.#init.lostTrack();
   }
 
-  push(group: QueuedGroup): void {
+  push(...queued: Queued[]): void {
     if (this.#closed) return;
-    this.#queue.push(group);
+    this.#queue.push(...queued);
     if (!this.#running) this.#run();
   }
 
@@ -124,52 +150,166 @@ export class Applier {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0 && !this.#closed) {
-      const waiting = this.#queue;
-      this.#queue = [];
-      if (!(await this.#apply(merge(waiting), waiting.length))) this.#queue = [];
+      const [first] = this.#queue as [Queued];
+      if ('part' in first) {
+        this.#queue.shift();
+        await this.#keep(first.part);
+        continue;
+      }
+      const count = this.#together(first.group);
+      const groups = this.#queue
+        .splice(0, count)
+        .flatMap((queued) => ('group' in queued ? queued.group : []));
+      if (!(await this.#bring(merge(groups), count))) this.#queue = [];
     }
   }
 
-  /** Tries until the group is in; false when it can never be. */
-  async #apply(group: QueuedGroup, groups: number): Promise<boolean> {
-    const { local, prefix, env, timeoutMs } = this.#init;
+  /** How many of the groups that wait can be brought in at once. */
+  #together(first: QueuedGroup): number {
+    if (first.staged) return 1;
+    const end = this.#queue.findIndex((queued) => 'part' in queued || queued.group.staged);
+    return end < 0 ? this.#queue.length : end;
+  }
+
+  /** Makes a part of a large group durable. */
+  async #keep(part: StagedPart): Promise<void> {
+    const { local, prefix, env, staged } = this.#init;
+    if (part.first) {
+      await this.#discard();
+      this.#stage = new GroupStage(local, prefix, randomId(env));
+    }
+    const stage = this.#stage;
+    // The group was given up.
+    if (stage === undefined) return;
+    const isKept = await this.#insist(part.keys, async (call) => {
+      await stage.add(part, call);
+      return true;
+    });
+    if (isKept) staged(part.bytes);
+  }
+
+  /** Removes what is staged. */
+  async #discard(): Promise<void> {
+    const stage = this.#stage;
+    this.#stage = undefined;
+    if (stage !== undefined) await this.#insist(stage.count, (call) => stage.remove(call));
+  }
+
+  /** Brings a group in and tells of it; false when that can never be. */
+  async #bring(group: QueuedGroup, groups: number): Promise<boolean> {
+    const { moved, changed, settled, listens } = this.#init;
+    const done = await this.#apply(group, group.staged ? this.#stage : undefined);
+    if (done === undefined) return false;
+    moved(group.to, groups);
+    if (done.changes.length > 0) changed(done.changes);
+    if (listens() && group.staged) await this.#tell(done.changedKeys);
+    settled();
+    await this.#discard();
+    await this.#clean();
+    return true;
+  }
+
+  /** Tells of a staged group: of the keys it changed, or of all it has where another tab was quicker. */
+  async #tell(changedKeys: ReadonlySet<string> | undefined): Promise<void> {
+    const { local, changed } = this.#init;
+    const stage = this.#stage;
+    const read = (keys: readonly string[], call: Call) =>
+      Promise.resolve(local.primitives.readMany(keys, call));
+    if (changedKeys === undefined)
+      for (let block = 0; block < (stage?.count ?? 0); block++) {
+        const writes = await this.#insist(0, async (call) =>
+          stage?.read(block, (keys) => read(keys, call)).catch(goneAsNone),
+        );
+        changed(lastWrites(writes ?? []));
+      }
+    const keys = [...(changedKeys ?? [])];
+    for (let start = 0; start < keys.length; start += TELL_KEYS) {
+      const some = keys.slice(start, start + TELL_KEYS);
+      const found = (await this.#insist(0, (call) => read(some, call))) ?? [];
+      changed(
+        some.map((key, i) => {
+          const entry = found[i];
+          return entry === undefined
+            ? { type: 'delete', key }
+            : { type: 'set', key, value: entry.value };
+        }),
+      );
+    }
+  }
+
+  /** Removes what earlier subscriptions have left. */
+  async #clean(): Promise<void> {
+    const { local } = this.#init;
+    const keys = this.#leftovers;
+    if (keys === undefined || keys.length === 0) return;
+    this.#leftovers = [];
+    await this.#insist(keys.length, (call) => removeKeys(local, keys, call));
+  }
+
+  /** Tries until the group is in; `undefined` when it can never be. */
+  async #apply(group: QueuedGroup, stage: GroupStage | undefined): Promise<Applied | undefined> {
+    const { local, prefix, lostTrack } = this.#init;
     const own = this.#record?.version;
+    const { writes } = group;
     const origin = { ...group.origin, ownId: this.#ownId };
+    if (group.staged && stage === undefined) {
+      lostTrack();
+      return undefined;
+    }
+    const done = await this.#insist(stage?.keys ?? writes.length, async (call, tries) => {
+      // After a failure nobody knows what is there.
+      if (tries > 0) this.#record = await readRecord(local, prefix, call);
+      const commit: CommitGroup | undefined =
+        stage && ((over) => commitStaged(local, prefix, group, origin, over, stage, call));
+      const known = this.#record;
+      const applied = await applyGroup(
+        local,
+        prefix,
+        group,
+        origin,
+        known,
+        call,
+        own,
+        commit,
+      ).catch(goneAsNone);
+      // Another subscription may have begun at the same moment.
+      if (this.#record === undefined) await checkRecords(local, prefix, origin.sourceId, call);
+      return applied ?? 'lost';
+    });
+    if (done === 'lost') lostTrack();
+    if (done === undefined || done === 'lost') return undefined;
+    this.#record = done.record;
+    return done;
+  }
+
+  /** Works on the local store until it takes it; `undefined` when that can never be. */
+  async #insist<T>(
+    writes: number,
+    work: (call: Call, tries: number) => Promise<T>,
+  ): Promise<T | undefined> {
+    const { env, timeoutMs } = this.#init;
     for (let tries = 0; !this.#closed; tries++) {
       const call = new Call(env, 'subscribe', undefined, {
-        timeoutMs: timeoutMs + group.writes.length * TIMEOUT_MS_PER_WRITE,
+        timeoutMs: timeoutMs + writes * TIMEOUT_MS_PER_WRITE,
       });
       this.#call = call;
       try {
-        // After a failure nobody knows what is there.
-        if (tries > 0) this.#record = await call.guard(readRecord(local, prefix, call));
-        const done = await call.guard(
-          applyGroup(local, prefix, group, origin, this.#record, call, own),
-        );
-        if (this.#closed) return false;
+        const done = await call.guard(work(call, tries));
+        if (this.#closed) return undefined;
         if (tries > 0) this.#init.recovered();
-        if (done === undefined) {
-          this.#init.lostTrack();
-          return false;
-        }
-        // Another subscription may have begun at the same moment.
-        if (this.#record === undefined)
-          await call.guard(checkRecords(local, prefix, group.origin.sourceId, call));
-        this.#record = done.record;
-        this.#init.applied(group.to, done.changes, groups);
-        return true;
+        return done;
       } catch (error) {
-        if (this.#closed) return false;
+        if (this.#closed) return undefined;
         const known = asStrataError(error);
         if (known.code === 'closed' || (known.code === 'conflict' && known.key === undefined)) {
           this.#init.gaveUp(known);
-          return false;
+          return undefined;
         }
         this.#init.failed(known);
       }
       await this.#pause.sleep(backoffMs(env, tries, RETRY));
     }
-    return false;
+    return undefined;
   }
 }
 
@@ -196,4 +336,10 @@ function asStrataError(error: unknown): StrataError {
     operation: 'subscribe',
     cause: error,
   });
+}
+
+/** Another tab has taken the parts of a group for what somebody left. */
+function goneAsNone(error: unknown): undefined {
+  if (!isStrataError(error, 'data-missing')) throw error;
+  return undefined;
 }

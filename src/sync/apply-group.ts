@@ -1,6 +1,7 @@
 import type { Call } from '../store/call.ts';
 import type { Entry } from '../store/entry.ts';
 import { isStrataError, StrataError } from '../store/errors.ts';
+import type { KeyRange } from '../store/keys.ts';
 import { FIRST_USER_KEY, intersect, prefixBounds } from '../store/keys.ts';
 import type { DeleteWrite, Position, Write } from '../store/primitives.ts';
 import {
@@ -23,6 +24,8 @@ export interface Group {
   readonly to: Position;
   readonly writes: Write<unknown>[];
   readonly deletes: boolean;
+  /** The writes were too many to be held: they wait in the local store, and `writes` is empty. */
+  readonly staged?: true;
 }
 
 /** The source that a group comes from. */
@@ -40,7 +43,12 @@ export interface Applied {
   readonly record: StoredRecord;
   /** What changed, each key once, in order; deletes only of what was there. */
   readonly changes: readonly Write<unknown>[];
+  /** Of a staged group: the keys that changed, in order. */
+  readonly changedKeys?: ReadonlySet<string>;
 }
+
+/** Brings a group into the store over a cursor. */
+export type CommitGroup = (over: StoredRecord | undefined) => Promise<Applied>;
 
 /** So often a condition may be lost to other writers of the local store. */
 const MAX_TRIES = 100;
@@ -65,25 +73,19 @@ export async function applyGroup(
   known: StoredRecord | undefined,
   call: Call,
   own: string | undefined,
+  commit: CommitGroup = (over) => commitWhole(local, prefix, group, origin, over, call),
 ): Promise<Applied | undefined> {
   let over = known;
   for (let tries = 1; ; tries++) {
     if (over !== undefined && over.record.sourceId !== origin.sourceId) throw otherSource();
     if (over !== undefined && isBehind(group, origin, over)) {
       if (tries === 1) await doubtCopies(local, prefix, group, over, call);
-      return { record: over, changes: lastWrites(group) };
+      return { record: over, changes: lastWrites(group.writes) };
     }
     if (!group.fresh && !follows(group, origin, over)) return undefined;
     if (group.fresh && isOtherEpoch(group, over) && over?.version !== own) return undefined;
-    const plan = group.fresh
-      ? await planFresh(local, prefix, group, origin, over, call)
-      : await planStep(local, group, origin, over, call);
-    const record = recordWrite(local, prefix, plan.record, over);
     try {
-      const done = local.primitives.commit([...plan.writes, record], call);
-      const { outcomes } = done instanceof Promise ? await call.guard(done) : done;
-      const version = outcomes[outcomes.length - 1]?.entry?.version ?? '';
-      return { record: { record: plan.record, version }, changes: plan.writes };
+      return await commit(over);
     } catch (error) {
       if (!isStrataError(error, 'conflict') || tries >= MAX_TRIES) throw error;
       // Another tab moved the cursor, or the application wrote a key that was to be deleted.
@@ -91,6 +93,24 @@ export async function applyGroup(
         over = await readRecord(local, prefix, call);
     }
   }
+}
+
+async function commitWhole(
+  local: AnySide,
+  prefix: string,
+  group: Group,
+  origin: GroupOrigin,
+  over: StoredRecord | undefined,
+  call: Call,
+): Promise<Applied> {
+  const plan = group.fresh
+    ? await planFresh(local, prefix, group, origin, over, call)
+    : await planStep(local, group, origin, over, call);
+  const record = recordWrite(local, prefix, plan.record, over);
+  const done = local.primitives.commit([...plan.writes, record], call);
+  const { outcomes } = done instanceof Promise ? await call.guard(done) : done;
+  const version = outcomes[outcomes.length - 1]?.entry?.version ?? '';
+  return { record: { record: plan.record, version }, changes: plan.writes };
 }
 
 /**
@@ -128,7 +148,7 @@ async function doubtCopies(
   if (shape.parts === undefined || capabilities.conditional !== 'all') return;
   const lost = recordWrite(local, prefix, over.record, { ...over, version: 'never' });
   try {
-    await local.primitives.commit([lost, ...lastWrites(group)], call);
+    await local.primitives.commit([lost, ...lastWrites(group.writes)], call);
   } catch (error) {
     if (!isStrataError(error, 'conflict')) throw error;
   }
@@ -160,7 +180,7 @@ async function planStep(
 ): Promise<Plan> {
   const record = nextRecord(local, group, origin, over);
   if (!group.deletes) return { writes: group.writes, record };
-  const writes = lastWrites(group);
+  const writes = lastWrites(group.writes);
   const doomed = writes.filter((write) => write.type === 'delete').map((write) => write.key);
   const copies = new Map<string, DeleteWrite>();
   for (let start = 0; start < doomed.length; start += READ_KEYS) {
@@ -183,14 +203,11 @@ async function planFresh(
 ): Promise<Plan> {
   const record = nextRecord(local, group, origin, over);
   const sets = group.deletes
-    ? lastWrites(group).filter((write) => write.type === 'set')
+    ? lastWrites(group.writes).filter((write) => write.type === 'set')
     : group.writes;
   let wanted: Map<string, Write<unknown>> | undefined;
   const gone: Write<unknown>[] = [];
-  const all = { lower: { key: FIRST_USER_KEY, inclusive: true } };
-  const bounds = prefix === '' ? all : intersect(all, prefixBounds(prefix));
-  const range = { ...bounds, reverse: false, limit: Number.POSITIVE_INFINITY };
-  for await (const page of local.primitives.scan(range, call)) {
+  for await (const page of local.primitives.scan(copiedRange(prefix), call)) {
     for (const entry of page) {
       if (!isCopy(entry, record)) continue;
       wanted ??= new Map(sets.map((write) => [write.key, write]));
@@ -202,6 +219,13 @@ async function planFresh(
   return { writes: wanted === undefined ? sets : [...wanted.values(), ...gone], record };
 }
 
+/** Where copies of a prefix are. */
+export function copiedRange(prefix: string): KeyRange {
+  const all = { lower: { key: FIRST_USER_KEY, inclusive: true } };
+  const bounds = prefix === '' ? all : intersect(all, prefixBounds(prefix));
+  return { ...bounds, reverse: false, limit: Number.POSITIVE_INFINITY };
+}
+
 /** The record after the group. Errors: `unsupported` for entries that the local store cannot keep as they are. */
 function nextRecord(
   local: AnySide,
@@ -210,8 +234,19 @@ function nextRecord(
   over: StoredRecord | undefined,
 ): CursorRecord {
   const origins = new Set([sourceId, ...(over?.record.origins ?? [])]);
+  noteOrigins(local, writes, origins, ownId);
+  return { sourceId, scope, at: to, origins: [...origins] };
+}
+
+/** Adds the stores in which entries were first written. Errors: as above. */
+export function noteOrigins(
+  local: AnySide,
+  writes: readonly Write<unknown>[],
+  origins: Set<string>,
+  ownId: string | undefined,
+): void {
   const { ttl } = local.primitives.capabilities;
-  let last = sourceId;
+  let last = '';
   for (const write of writes) {
     if (write.type === 'delete') continue;
     if (write.origin !== undefined && write.origin.store !== last) {
@@ -226,7 +261,6 @@ function nextRecord(
         { operation: 'subscribe', key: write.key },
       );
   }
-  return { sourceId, scope, at: to, origins: [...origins] };
 }
 
 /** A store that gets its own entries back would follow itself: nobody could say any more which entry is the newer. */
@@ -239,7 +273,7 @@ function loop(): StrataError {
 }
 
 /** What each key comes to, in the order of the last writes. */
-function lastWrites({ writes }: Group): Write<unknown>[] {
+export function lastWrites(writes: readonly Write<unknown>[]): Write<unknown>[] {
   const last = new Map<string, Write<unknown>>();
   for (const write of writes) {
     last.delete(write.key);
@@ -256,7 +290,8 @@ export function isCopy(
   return entry?.origin !== undefined && origins.includes(entry.origin.store);
 }
 
-function isSame(write: Write<unknown>, { origin }: Entry<unknown>): boolean {
+/** Whether a write brings what an entry is already. */
+export function isSame(write: Write<unknown>, { origin }: Entry<unknown>): boolean {
   return (
     write.type === 'set' &&
     write.origin?.version === origin?.version &&

@@ -35,6 +35,10 @@ export class ChangeListeners<V> {
     return () => void this.#listeners.delete(listener);
   }
 
+  get size(): number {
+    return this.#listeners.size;
+  }
+
   /** Tells of what became durable; `toPublic` gives each listener a value of its own. */
   emit(changes: readonly Write<unknown>[], toPublic: (stored: unknown) => V): void {
     if (this.#listeners.size === 0) return;

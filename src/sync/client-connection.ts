@@ -8,6 +8,7 @@ import {
   ClientSession,
   type ClientSessionInit,
 } from './client-session.ts';
+import type { StagedPart } from './group-stage.ts';
 import { encodeMessage, type MessageOf } from './protocol.ts';
 import type { Transport } from './transports/transport.ts';
 
@@ -23,6 +24,7 @@ export interface ClientConnectionInit extends ClientSessionInit {
   readonly env: Env;
   readonly asking: Asking;
   ready(ready: MessageOf<'ready'>): void;
+  stage(part: StagedPart): void;
   apply(group: Group): void;
   head(rev: number): void;
   /** A step of the comparison of ranges. */
@@ -76,6 +78,7 @@ export class ClientConnection {
 
   #do(effect: ClientEffect): void {
     if (effect.do === 'send') this.send(encodeMessage(effect.message));
+    else if (effect.do === 'stage') this.#init.stage(effect.part);
     else if (effect.do === 'apply') this.#init.apply(effect.group);
     else if (effect.do === 'head') this.#init.head(effect.rev);
     else if (effect.do === 'range') this.#init.range(effect.body);

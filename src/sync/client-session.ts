@@ -2,6 +2,8 @@ import { StrataError, type StrataErrorCode } from '../store/errors.ts';
 import type { Position, Write } from '../store/primitives.ts';
 import type { Group } from './apply-group.ts';
 import { readOperations, type ValueTaker } from './batch-operations.ts';
+import { closedBy, errorOf, goneAway, otherCodec, tooLarge, unavailable } from './client-errors.ts';
+import type { Block, StagedPart } from './group-stage.ts';
 import { Pieces } from './pieces.ts';
 import {
   decodeMessage,
@@ -27,6 +29,9 @@ export interface ClientSessionInit {
   readonly creditBytes: number;
   /** Largest group taken in, in bytes of its frames. */
   readonly groupBytes: number;
+  /** A group larger than this, in bytes of its frames or in keys, is staged; infinite where it cannot be. */
+  readonly stageBytes: number;
+  readonly stageKeys: number;
   /** The server must have answered within this. */
   readonly connectTimeoutMs: number;
 }
@@ -39,6 +44,8 @@ export type ClientEvent =
   | { readonly type: 'closed'; readonly how: TransportClose }
   /** So many whole groups became durable, and the copy stands here. */
   | { readonly type: 'applied'; readonly rev: number; readonly groups: number }
+  /** A part of a large group became durable. */
+  | { readonly type: 'staged'; readonly bytes: number }
   /** The local store fails with a code, or with '' works again. */
   | { readonly type: 'fares'; readonly code: StrataErrorCode | '' }
   /** All keys that differ have been asked for: a group that brings them may come. */
@@ -50,6 +57,7 @@ export type ClientEvent =
 export type ClientEffect =
   | { readonly do: 'send'; readonly message: Message }
   | { readonly do: 'ready'; readonly ready: MessageOf<'ready'> }
+  | { readonly do: 'stage'; readonly part: StagedPart }
   | { readonly do: 'apply'; readonly group: Group }
   | { readonly do: 'head'; readonly rev: number }
   | { readonly do: 'range'; readonly body: Uint8Array }
@@ -76,7 +84,12 @@ interface Staged {
   readonly from: number;
   parts: number;
   bytes: number;
-  readonly writes: Write<unknown>[];
+  /** What is held of it. */
+  writes: Write<unknown>[];
+  blocks: Block[];
+  deletes: boolean;
+  /** Too large to be held: its parts are handed on as they come. */
+  isLarge: boolean;
 }
 
 /**
@@ -139,6 +152,8 @@ export class ClientSession {
         return this.#end(CLOSE.normal, closedBy(event.how));
       case 'applied':
         return this.#applied(event.rev, event.groups);
+      case 'staged':
+        return this.#wasStaged(event.bytes);
       case 'fares':
         return this.#phase === 'open'
           ? [{ do: 'send', message: { type: 'status', code: event.code } }]
@@ -226,14 +241,20 @@ export class ClientSession {
   #batch(batch: MessageOf<'batch'>, bytes: number): readonly ClientEffect[] {
     const staged = this.#stage(batch);
     const { values, groupBytes } = this.#init;
-    const isUsed = readOperations(batch.operations, this.#pieces.take(), values, staged.writes);
+    const pieced = this.#pieces.take();
+    const before = staged.writes.length;
+    const isUsed = readOperations(batch.operations, pieced, values, staged.writes);
     // A group that was given up in the middle of a value leaves its pieces to the next one.
     if (!isUsed && batch.part > 0) throw malformed('a value in pieces that nobody asked for');
+    for (let i = before; i < staged.writes.length; i++)
+      staged.deletes ||= staged.writes[i]?.type === 'delete';
     staged.parts++;
     staged.bytes += bytes;
     if (staged.bytes > groupBytes) return this.#end(CLOSE.normal, tooLarge(groupBytes));
     const { end } = batch;
-    if (end === undefined) return this.#take(bytes);
+    const block = { operations: batch.operations, pieced: isUsed ? pieced : undefined };
+    const large = this.#hold(staged, block, end === undefined ? bytes : 0);
+    if (end === undefined) return large.length > 0 ? large : this.#take(bytes);
     const { fresh, compared, from } = staged;
     const reached = fresh || compared ? undefined : this.#reached;
     if (end.rev < from || (reached !== undefined && end.epoch !== reached.epoch))
@@ -248,9 +269,25 @@ export class ClientSession {
     const to = isPast ? reached : end;
     const writes = isPast ? [] : staged.writes;
     this.#reached = to;
-    const deletes = writes.some((write) => write.type === 'delete');
-    const group = { fresh, ...(compared && { compared }), from, to, writes, deletes };
-    return [{ do: 'apply', group }];
+    const { deletes, isLarge } = staged;
+    const where = isLarge && !isPast ? { staged: true as const } : {};
+    const group = { fresh, ...(compared && { compared }), from, to, writes, deletes, ...where };
+    return [...large, { do: 'apply', group }];
+  }
+
+  /** Keeps a part in memory, or hands on what there is of a group that is too large for that. */
+  #hold(staged: Staged, block: Block, bytes: number): readonly ClientEffect[] {
+    const { stageBytes, stageKeys } = this.#init;
+    const { writes } = staged;
+    if (stageBytes === Number.POSITIVE_INFINITY) return [];
+    staged.blocks.push(block);
+    const first = !staged.isLarge;
+    if (first && staged.bytes <= stageBytes && writes.length <= stageKeys) return [];
+    const part = { first, blocks: staged.blocks, keys: writes.length, bytes };
+    staged.isLarge = true;
+    staged.blocks = [];
+    staged.writes = [];
+    return [{ do: 'stage', part }];
   }
 
   /** The group that a part belongs to. A first part begins anew, whatever was there before. */
@@ -261,7 +298,8 @@ export class ClientSession {
         throw new ProtocolError(CLOSE.protocol, 'no snapshot came');
       if (!fresh && !compared && (this.#reached === undefined || from > this.#reached.rev))
         throw new ProtocolError(CLOSE.protocol, 'a gap between groups');
-      this.#staged = { fresh, compared, from, parts: 0, bytes: 0, writes: [] };
+      const held = { writes: [], blocks: [], deletes: false, isLarge: false };
+      this.#staged = { fresh, compared, from, parts: 0, bytes: 0, ...held };
     }
     const staged = this.#staged;
     if (
@@ -281,6 +319,14 @@ export class ClientSession {
     if (this.#unackedBytes < partBytes) return [];
     this.#takenBytes += this.#unackedBytes;
     this.#unackedBytes = 0;
+    return this.#ack();
+  }
+
+  #wasStaged(bytes: number): readonly ClientEffect[] {
+    if (this.#phase !== 'open') return [];
+    if (this.#staged !== undefined) return this.#take(bytes);
+    // The end of the group has come meanwhile: nothing else would tell of these.
+    this.#takenBytes += bytes;
     return this.#ack();
   }
 
@@ -311,60 +357,4 @@ export class ClientSession {
 
 function outOfOrder(type: string): ProtocolError {
   return new ProtocolError(CLOSE.protocol, `a message '${type}' that may not come now`);
-}
-
-function unavailable(what: string): StrataError {
-  return new StrataError('unavailable', `subscribe: ${what}`, { operation: 'subscribe' });
-}
-
-function goneAway(): StrataError {
-  return unavailable('the server goes away');
-}
-
-function tooLarge(maxBytes: number): StrataError {
-  return new StrataError(
-    'overloaded',
-    `subscribe: a group has more than ${maxBytes} bytes; limits.groupBytes says more`,
-    { operation: 'subscribe', retryable: false },
-  );
-}
-
-function otherCodec(theirs: string, ours: string): StrataError {
-  return new StrataError(
-    'invalid-argument',
-    `subscribe: the source speaks the codec ${theirs}, the local store ${ours}; both must use one`,
-    { operation: 'subscribe' },
-  );
-}
-
-const CODES: ReadonlySet<string> = new Set<StrataErrorCode>([
-  'invalid-argument',
-  'unsupported',
-  'closed',
-  'conflict',
-  'timeout',
-  'aborted',
-  'unavailable',
-  'corrupt',
-  'data-missing',
-  'overloaded',
-  'no-space',
-  'denied',
-  'cursor-expired',
-  'unknown-outcome',
-]);
-
-/** An error that the server sent. */
-export function errorOf(message: MessageOf<'error'>): StrataError {
-  const code = CODES.has(message.code) ? (message.code as StrataErrorCode) : 'unavailable';
-  return new StrataError(code, message.message, {
-    operation: message.id === 0 ? 'subscribe' : 'write',
-    key: message.key === '' ? undefined : message.key,
-    retryable: message.retryable,
-  });
-}
-
-function closedBy({ code, reason }: TransportClose): StrataError {
-  const why = reason === '' ? '' : `: ${reason}`;
-  return unavailable(`the connection ended (${code}${why})`);
 }

@@ -4,7 +4,7 @@ import { StrataError } from '../store/errors.ts';
 import type { CommitOutcome, Position } from '../store/primitives.ts';
 import { randomId } from '../store/version.ts';
 import { backoffMs } from './backoff.ts';
-import { errorOf } from './client-session.ts';
+import { errorOf } from './client-errors.ts';
 import type { Forwarder } from './forwarding.ts';
 import type { Attempt } from './incoming-writes.ts';
 import { encodeMessage, MAX_WRITES, type MessageOf, TERMS_VERSION } from './protocol.ts';

@@ -142,7 +142,7 @@ export interface LocalSide<V> {
 }
 
 /** Where the type of the values does not matter. */
-export type AnySide = Pick<LocalSide<unknown>, 'primitives' | 'holdText' | 'readText'>;
+export type AnySide = Pick<LocalSide<unknown>, 'primitives' | 'values' | 'holdText' | 'readText'>;
 
 export function localSide<V>(store: Store<V>, codec: Codec<V> | undefined): LocalSide<V> {
   const own = primitivesOf(store, 'subscribe');

@@ -23,6 +23,8 @@ const RULES: OptionRules = {
 const LIMIT_RULES: OptionRules = {
   creditBytes: is.positive,
   groupBytes: is.positive,
+  stageBytes: is.positive,
+  stageKeys: is.positive,
   applyTimeoutMs: is.durationMs,
   connectTimeoutMs: is.durationMs,
 };

@@ -1,7 +1,7 @@
 import type { Env, Timer } from '../store/env.ts';
 import { StrataError } from '../store/errors.ts';
 import { primitivesOf } from '../store/internals.ts';
-import type { Position, Write } from '../store/primitives.ts';
+import type { Position } from '../store/primitives.ts';
 import type { Store } from '../store/store.ts';
 import { randomId } from '../store/version.ts';
 import { Applier } from './applier.ts';
@@ -11,6 +11,7 @@ import { type ChangeListener, ChangeListeners, type ChangeMatch } from './change
 import { ClientConnection, type ConnectionEnd } from './client-connection.ts';
 import { untold } from './cursor-record.ts';
 import { forwarders } from './forwarding.ts';
+import { canStage } from './group-stage.ts';
 import { LocalComparison } from './local-comparison.ts';
 import { Pause } from './pause.ts';
 import type { MessageOf } from './protocol.ts';
@@ -26,6 +27,8 @@ const DEFAULTS = {
   timeoutMs: 5_000,
   creditBytes: 2 * 1024 * 1024,
   groupBytes: 512 * 1024 * 1024,
+  stageBytes: 4 * 1024 * 1024,
+  stageKeys: 10_000,
   applyTimeoutMs: 60_000,
   connectTimeoutMs: 10_000,
 };
@@ -165,7 +168,14 @@ export class Subscriber<V> implements Subscription<V> {
       prefix: this.#options.prefix ?? '',
       env: this.#env,
       timeoutMs: this.#limits.applyTimeoutMs,
-      applied: (at, changes, groups) => this.#applied(at, changes, groups),
+      staged: (bytes) => this.#connection?.step({ type: 'staged', bytes }),
+      moved: (at, groups) => {
+        this.#moved(at);
+        this.#connection?.step({ type: 'applied', rev: at.rev, groups });
+      },
+      listens: () => this.#listeners.size > 0,
+      changed: (changes) => this.#listeners.emit(changes, this.#side.toPublic),
+      settled: () => this.#checkReady(),
       failed: (error) => {
         this.#trouble = error;
         this.#report(error);
@@ -218,7 +228,7 @@ export class Subscriber<V> implements Subscription<V> {
       const { token, storeId = '', prefix = '' } = this.#options;
       const shown = typeof token === 'function' ? await token() : (token ?? '');
       if (this.#final !== undefined) return undefined;
-      const { creditBytes, groupBytes, connectTimeoutMs } = this.#limits;
+      const { stageBytes, ...limits } = this.#limits;
       this.#connection = new ClientConnection({
         transport: 'connect' in this.#to ? this.#to.connect() : this.#to,
         env: this.#env,
@@ -226,10 +236,10 @@ export class Subscriber<V> implements Subscription<V> {
         copy,
         codecName: this.#side.codecName,
         values: this.#side.values,
-        creditBytes,
-        groupBytes,
-        connectTimeoutMs,
+        ...limits,
+        stageBytes: canStage(this.#side) ? stageBytes : Number.POSITIVE_INFINITY,
         ready: (ready) => this.#greeted(ready, copy?.sourceId),
+        stage: (part) => this.#check((applier) => applier.push({ part })),
         apply: (group) => this.#take(group, stored?.version),
         head: (rev) => {
           this.#headRev = rev;
@@ -279,16 +289,14 @@ export class Subscriber<V> implements Subscription<V> {
     const origin = { sourceId, scope, askedOver };
     if (group.fresh) this.#counts.snapshots++;
     if (group.compared) this.#counts.reconciles++;
-    this.#checked.then((isRight) => {
-      if (isRight) this.#applier.push({ ...group, origin });
-    });
+    this.#check((applier) => applier.push({ group: { ...group, origin } }));
   }
 
-  #applied(at: Position, changes: readonly Write<unknown>[], groups: number): void {
-    this.#moved(at);
-    this.#connection?.step({ type: 'applied', rev: at.rev, groups });
-    this.#listeners.emit(changes, this.#side.toPublic);
-    this.#checkReady();
+  /** Does something once the source is known to be the right one. */
+  #check(then: (applier: Applier) => void): void {
+    this.#checked.then((isRight) => {
+      if (isRight) then(this.#applier);
+    });
   }
 
   #moved(at: Position): void {

@@ -8,8 +8,16 @@ import type { ChangeListener, ChangeMatch } from './change-listeners.ts';
 export interface SubscribeLimits {
   /** Most bytes that the server may have on their way here; default 2 MiB. */
   readonly creditBytes?: number;
-  /** Largest group taken in, in bytes of its frames; it is held in memory until whole; default 512 MiB. */
+  /** Largest group taken in, in bytes of its frames; default 512 MiB. */
   readonly groupBytes?: number;
+  /**
+   * A group larger than this is not held in memory until whole: its parts wait in the local store,
+   * and become visible together in one transaction. In bytes of its frames; default 4 MiB. Where a
+   * commit is in memory anyway (all stores but `indexeddb`), groups are held whatever their size.
+   */
+  readonly stageBytes?: number;
+  /** The same, in keys; default 10,000. */
+  readonly stageKeys?: number;
   /** How long the local store may take for a commit, before that counts as failed; default 60,000, and 1 more for each write. */
   readonly applyTimeoutMs?: number;
   /** How long the server may take to answer a new connection; default 10,000. */

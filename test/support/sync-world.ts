@@ -44,6 +44,11 @@ export class Line implements Connector {
     this.#held ??= [];
   }
 
+  /** How many of them wait. */
+  get waiting(): number {
+    return this.#held?.length ?? 0;
+  }
+
   /** They go on, all or so many; then everything flows again unless some are left. */
   release(count: number = Number.POSITIVE_INFINITY): void {
     const held = this.#held ?? [];

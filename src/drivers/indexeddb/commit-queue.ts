@@ -2,16 +2,17 @@ import type { Call } from '../../store/call.ts';
 import { cloneValue } from '../../store/clone.ts';
 import type { Env, Timer } from '../../store/env.ts';
 import { invalidArgument, isStrataError } from '../../store/errors.ts';
-import type { CommitOutcome, Write } from '../../store/primitives.ts';
+import type { CommitOutcome, PagedWrites, Write } from '../../store/primitives.ts';
 import { randomId, WriteIds } from '../../store/version.ts';
 import { settle } from './clean-mark.ts';
 import type { Connection } from './connection.ts';
 import { isLost, OutcomeUnknown, toFailure } from './failure.ts';
-import { type GroupPlan, type Pending, planGroup } from './group-plan.ts';
+import type { GroupPlan, Pending } from './group-plan.ts';
 import type { History } from './history.ts';
+import { writePages } from './paged-commit.ts';
 import { abandon, completion } from './requests.ts';
 import { ALL_STORES, type State } from './schema.ts';
-import { isStored, readBefore, writeGroup } from './stored-group.ts';
+import { isStored, readBefore, writeWhole } from './stored-group.ts';
 
 /** Writes that share one transaction at most; a single commit may be larger. */
 const GROUP_WRITES = 4_096;
@@ -51,14 +52,24 @@ export class CommitQueue<V> {
   commit(given: readonly Write<V>[], call: Call): Promise<CommitOutcome> {
     call.throwIfEnded();
     const { operation } = call;
-    const writes = given.map((write) => ownWrite(operation, write));
+    return this.#enqueue({ writes: given.map((write) => ownWrite(operation, write)) }, call);
+  }
+
+  /** A commit whose writes come in pages, in a transaction of its own. */
+  commitPages(pages: PagedWrites<V>, call: Call): Promise<CommitOutcome> {
+    call.throwIfEnded();
+    return this.#enqueue({ writes: [], pages }, call);
+  }
+
+  #enqueue(what: Pick<Pending<V>, 'writes' | 'pages'>, call: Call): Promise<CommitOutcome> {
+    const { operation } = call;
     return new Promise((resolve, reject) => {
       const forget = call.onEnd((error) => {
         if (this.#waiting.delete(pending)) reject(error);
       });
       const pending: Pending<V> = {
         operation,
-        writes,
+        ...what,
         begin: () => {
           if (call.ended !== undefined) return false;
           call.markSent();
@@ -97,9 +108,11 @@ export class CommitQueue<V> {
     let writes = 0;
     for (const pending of this.#waiting) {
       writes += pending.writes.length;
-      if (writes > GROUP_WRITES && group.length > 0) break;
+      const { pages } = pending;
+      if ((pages !== undefined || writes > GROUP_WRITES) && group.length > 0) break;
       group.push(pending);
       this.#waiting.delete(pending);
+      if (pages !== undefined) break;
     }
     return group;
   }
@@ -134,13 +147,14 @@ export class CommitQueue<V> {
   /** Plans and stores a group; false when it is to be tried again with strict durability. */
   async #attempt(db: IDBDatabase, group: readonly Pending<V>[]): Promise<boolean> {
     const { env, history, relaxed, onCommit } = this.#options;
-    const lenient = relaxed && this.#unsettled;
+    const [{ pages }] = group as [Pending<V>];
+    const lenient = relaxed && this.#unsettled && pages === undefined;
     const durability = lenient ? 'relaxed' : 'strict';
     const tx = db.transaction(ALL_STORES, 'readwrite', { durability });
     const over = completion(tx);
     let from: State;
     let state: State;
-    let plan: GroupPlan<V>;
+    let plan: Pick<GroupPlan<V>, 'commits' | 'expires' | 'answers'>;
     try {
       const before = await readBefore(tx, group);
       from = before.state;
@@ -151,11 +165,9 @@ export class CommitQueue<V> {
         await abandon(tx, over);
         return false;
       }
-      const nowMs = env.now();
-      const { records } = before;
-      plan = planGroup({ group, rev: from.rev, nowMs, ids: this.#ids, records });
-      const by = { run: this.#run, relaxed, nowMs };
-      state = plan.commits.length === 0 ? from : await writeGroup(tx, before, plan, by);
+      const by = { run: this.#run, relaxed, nowMs: env.now(), ids: this.#ids };
+      const write = pages === undefined ? writeWhole<V> : writePages<V>;
+      ({ state, plan } = await write(tx, before, group, by));
       tx.commit();
     } catch (error) {
       await abandon(tx, over);

@@ -2,7 +2,7 @@ import type { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { Env } from '../../store/env.ts';
 import type { KeyRange } from '../../store/keys.ts';
-import type { CommitOutcome, Write } from '../../store/primitives.ts';
+import type { CommitOutcome, PagedWrites, Write } from '../../store/primitives.ts';
 import { enter } from './clean-mark.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { Connection } from './connection.ts';
@@ -145,6 +145,10 @@ export class IndexedDbEngine<V> {
 
   commit(writes: readonly Write<V>[], call: Call): Promise<CommitOutcome> {
     return this.#queue.commit(writes, call);
+  }
+
+  commitPages(pages: PagedWrites<V>, call: Call): Promise<CommitOutcome> {
+    return this.#queue.commitPages(pages, call);
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { sameValue } from '../../store/clone.ts';
 import type { Change } from '../../store/entry.ts';
 import { type Planned, planCommit, type Standing } from '../../store/feed/plan.ts';
-import type { CommitOutcome, Write } from '../../store/primitives.ts';
+import type { CommitOutcome, PagedWrites, Write } from '../../store/primitives.ts';
 import type { WriteIds } from '../../store/version.ts';
 import type { MadeCommit } from './history.ts';
 import type { Stored } from './schema.ts';
@@ -10,6 +10,8 @@ import type { Stored } from './schema.ts';
 export interface Pending<V> {
   readonly operation: string;
   readonly writes: readonly Write<V>[];
+  /** Its writes, where they come in pages; then it shares its transaction with no other. */
+  readonly pages?: PagedWrites<V>;
   /** Whether its caller still waits; from a yes on, the commit may be applied at any time. */
   begin(): boolean;
   resolve(outcome: CommitOutcome): void;
@@ -42,8 +44,10 @@ export function planGroup<V>(input: {
   readonly nowMs: number;
   readonly ids: WriteIds;
   readonly records: ReadonlyMap<string, Stored<V>>;
+  /** Place of the first change within its commit, for a page of one. */
+  readonly firstPos?: number;
 }): GroupPlan<V> {
-  const { group, nowMs, ids, records } = input;
+  const { group, nowMs, ids, records, firstPos = 0 } = input;
   const last = new Map<string, Planned<V>>();
   const commits: MadeCommit<V>[] = [];
   const answers: (() => void)[] = [];
@@ -61,7 +65,8 @@ export function planGroup<V>(input: {
       continue;
     }
     try {
-      const plan = planCommit<V>({ operation, writes, rev: rev + 1, nowMs, ids, standing });
+      const at = { rev: rev + 1, nowMs, firstPos };
+      const plan = planCommit<V>({ operation, writes, ...at, ids, standing });
       const { outcomes } = plan;
       answers.push(() =>
         pending.resolve(plan.rev === undefined ? { outcomes } : { rev: plan.rev, outcomes }),

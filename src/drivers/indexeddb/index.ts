@@ -99,6 +99,7 @@ export function indexeddb<V = unknown>(options: IndexedDbOptions<V>): Store<V> {
     scan: (range, call) => engine.scan(range, call),
     scanKeys: (range, call) => engine.scanKeys(range, call),
     commit: (writes, call) => engine.commit(writes, call),
+    commitPages: (pages, call) => engine.commitPages(pages, call),
     feed: engine.feed,
     close: () => engine.close(),
   });

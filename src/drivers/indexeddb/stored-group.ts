@@ -1,6 +1,7 @@
 import type { EntryHead } from '../../store/entry.ts';
+import type { WriteIds } from '../../store/version.ts';
 import { toFailure } from './failure.ts';
-import type { GroupPlan, Pending } from './group-plan.ts';
+import { type GroupPlan, type Pending, planGroup } from './group-plan.ts';
 import { FEW_KEYS, type FoundRecords, readRecords, requestRecords } from './records.ts';
 import { isDomException, resultOf, resultsOf } from './requests.ts';
 import {
@@ -45,12 +46,39 @@ export async function readBefore<V>(
   return { state, ...(await readRecords<V>(entries, keys)) };
 }
 
+/** By whom and when a group is stored. */
+export interface StoredBy {
+  readonly run: string;
+  readonly relaxed: boolean;
+  readonly nowMs: number;
+  readonly ids: WriteIds;
+}
+
+/** What became of a group. */
+export interface StoredGroup<V> {
+  readonly state: State;
+  readonly plan: Pick<GroupPlan<V>, 'commits' | 'expires' | 'answers'>;
+}
+
+/** Plans and stores a group whose writes are all there. */
+export async function writeWhole<V>(
+  tx: IDBTransaction,
+  before: Before<V>,
+  group: readonly Pending<V>[],
+  by: StoredBy,
+): Promise<StoredGroup<V>> {
+  const { state, records } = before;
+  const plan = planGroup({ group, rev: state.rev, nowMs: by.nowMs, ids: by.ids, records });
+  if (plan.commits.length === 0) return { state, plan };
+  return { state: await writeGroup(tx, before, plan, by), plan };
+}
+
 /** Stores a group that changes something; gives the state after it. */
 export async function writeGroup<V>(
   tx: IDBTransaction,
   before: Before<V>,
   plan: GroupPlan<V>,
-  by: { readonly run: string; readonly relaxed: boolean; readonly nowMs: number },
+  by: StoredBy,
 ): Promise<State> {
   const from = before.state;
   const meta = tx.objectStore(META);

@@ -54,6 +54,8 @@ export interface PlanInput<V> {
   readonly rev: number;
   readonly nowMs: number;
   readonly ids: WriteIds;
+  /** Place of the first change, where others of the same commit come before; default 0. */
+  readonly firstPos?: number;
   standing(key: string): Standing<V> | undefined;
 }
 
@@ -107,7 +109,7 @@ export function planCommit<V>(input: PlanInput<V>): CommitPlan<V> {
     );
   }
   if (byKey !== undefined) slots.sort((a, b) => a.order - b.order);
-  const changes = collect(slots);
+  const changes = collect(slots, input.firstPos ?? 0);
   return { rev: changes.length === 0 ? undefined : input.rev, changes, outcomes };
 }
 
@@ -254,10 +256,10 @@ export function headOf<V>(
 }
 
 /** Gives what changed its place in the commit. */
-function collect<V>(slots: readonly Slot<V>[]): readonly Planned<V>[] {
+function collect<V>(slots: readonly Slot<V>[], firstPos: number): readonly Planned<V>[] {
   const changed = slots.every(isChanged) ? slots : slots.filter(isChanged);
   changed.forEach((slot, pos) => {
-    slot.pos = pos;
+    slot.pos = firstPos + pos;
   });
   return changed as readonly Planned<V>[];
 }
