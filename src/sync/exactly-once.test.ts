@@ -188,6 +188,20 @@ describe('a write whose answer is lost', () => {
     expect(words(await store.get('n'))).toBe('2');
     await subscription.close();
   });
+
+  it('is tried again beside others, over the same connection', async () => {
+    const { world, store, plans, lines, remote, subscription } = setUp();
+    await world.advance(1);
+    plans[0].failNext('commit', 'unknown-outcome', { times: 3, applied: true });
+    const writes = Array.from({ length: 10 }, (_, i) => remote.set(`k${i}`, bytes('')));
+    await within(world, Promise.all(writes), 1_000);
+    expect([...(await store.hasMany(writes.map((_, i) => `k${i}`)))]).toHaveLength(10);
+    const revs = (await Promise.all(writes)).map(({ rev }) => rev);
+    expect(new Set(revs).size).toBe(10);
+    expect(Math.max(...revs.map(Number))).toBe(10);
+    expect(lines[0].connections).toBe(1);
+    await subscription.close();
+  });
 });
 
 describe('records of writers', () => {

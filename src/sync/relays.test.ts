@@ -30,11 +30,11 @@ class Chain {
   readonly origin: Publication = publish(this.first, { authorize });
   readonly hops: Hop[] = [];
 
-  constructor(length: number, forwards = true) {
+  constructor(length: number, forwards = true, timeoutMs = 60_000) {
     for (let i = 0; i < length; i++) {
       const line = new Line(this.hops.at(-1)?.publication ?? this.origin);
       const store = memory<Uint8Array>({ env: this.env });
-      const subscription = subscribe(line, store, { token, reconnect, timeoutMs: 60_000 });
+      const subscription = subscribe(line, store, { token, reconnect, timeoutMs });
       const forward = forwards ? { forward: subscription.remote } : {};
       const publication = publish(store, { authorize, ...forward });
       this.hops.push({ store, line, subscription, publication });
@@ -146,6 +146,22 @@ describe('copies of copies', () => {
     await expect(
       chain.within(remote.set('b', bytes('1'), { timeoutMs: 1_000 }), 2_000),
     ).rejects.toMatchObject({ code: 'unknown-outcome' });
+    await chain.close();
+  });
+
+  it('go on with a write that the copies between have given up', async () => {
+    const chain = new Chain(2, true, 1_000);
+    await chain.env.advance(50);
+    const [relay, last] = chain.hops as [Hop, Hop];
+    relay.line.hold();
+    const written = last.subscription.remote.set('a', bytes('1'), { timeoutMs: 60_000 });
+    await chain.env.advance(5_000);
+    const { rev } = (await chain.first.getEntry('a')) ?? {};
+    expect(rev).toBeGreaterThan(0);
+    relay.line.cut();
+    relay.line.release();
+    expect(await chain.within(written, 5_000)).toMatchObject({ key: 'a', rev });
+    expect((await chain.first.getEntry('a'))?.rev).toBe(rev);
     await chain.close();
   });
 

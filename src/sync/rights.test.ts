@@ -177,24 +177,25 @@ describe('rights of a connected subscriber', () => {
 
   it('are those of the last answer, also when an earlier one comes late', async () => {
     const world = new World();
-    await world.fill(['a', 'b']);
-    world.rights.set('t', { read: ['a'] });
-    const { local, subscription } = world.join('t');
+    world.rights.set('t', { read: true });
+    const { subscription, remote } = world.join('t');
     await world.env.advance(5);
     let answer: (rights: Answer) => void = () => undefined;
-    world.rights.set(
-      't',
-      new Promise((resolve) => {
-        answer = resolve;
-      }),
-    );
+    const late = new Promise<Answer>((resolve) => {
+      answer = resolve;
+    });
+    world.rights.set('t', late);
     const slow = world.publication.reauthorize();
-    world.rights.set('t', { read: ['a'] });
+    await world.env.advance(5);
+    world.rights.set('t', { read: true });
     const quick = world.publication.reauthorize();
     await world.env.advance(50);
-    answer({ read: true });
-    await within(world.env, Promise.all([slow, quick]), 2_000);
-    expect(keys(await contents(local))).toEqual(['a']);
+    answer({ read: true, write: true });
+    await within(world.env, Promise.all([slow, quick]));
+    expect(subscription.status().mayWrite).toBe(false);
+    await expect(within(world.env, remote.set('a', bytes('')))).rejects.toMatchObject({
+      code: 'denied',
+    });
     await subscription.close();
   });
 
