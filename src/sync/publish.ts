@@ -1,5 +1,3 @@
-import type { Codec } from '../store/codec.ts';
-import type { Entry } from '../store/entry.ts';
 import type { Env } from '../store/env.ts';
 import { invalidArgument, type StrataError } from '../store/errors.ts';
 import type { OptionRule } from '../store/option-rules.ts';
@@ -20,7 +18,7 @@ import {
   type PublicationStats,
 } from './publication-core.ts';
 import type { PublicationStatus } from './publication-status.ts';
-import { type PublishedWalk, publishedPart } from './published-part.ts';
+import { type PartOptions, publishedPart } from './published-part.ts';
 import { ServerConnection } from './server-connection.ts';
 import { sourceSide } from './sides.ts';
 import type { Transport } from './transports/transport.ts';
@@ -87,36 +85,9 @@ export interface PublishLimits {
 }
 
 /** How a store is published. */
-export interface PublishOptions<V> {
+export interface PublishOptions<V> extends PartOptions<V> {
   /** The id by which subscribers may ask for the store; they may also name none. */
   readonly id?: string;
-  /** Publishes only keys that it accepts. It must always give the same answer for a key. */
-  readonly filter?: (key: string) => boolean;
-  /**
-   * Publishes only entries that it accepts: one that no longer is goes out as a delete. It must
-   * always give the same answer for an entry; what depends on the time is said by `expiresAt`. It
-   * is no right: the keys of changed entries that it refuses are told.
-   */
-  readonly where?: (entry: Entry<V>) => boolean;
-  /**
-   * Gives each key a place within its group: lower ones come first, those of one place in the order
-   * of writing, and deletes after all sets, highest place first. For stores whose entries point to
-   * others and where no `walk` finds that out: `(key) => (key === 'root' ? 1 : 0)`.
-   */
-  readonly order?: (key: string) => number;
-  /**
-   * Publishes only what is reachable from the roots: every entry goes out behind what it points to,
-   * the roots last, old entries that something points to anew included. What is no longer reachable
-   * stays at the subscriber until it sweeps, or gets a snapshot. What `filter` and `where` refuse is
-   * not followed either. A missing block is an error, never a part.
-   */
-  readonly walk?: PublishedWalk<V>;
-  /**
-   * Names what `filter`, `where` and `walk` let through, for copies that come back after a restart
-   * or to another server. Change it with them. Without it a copy resumes only at this very
-   * publication; at any other it is compared with the store, or gets all of it.
-   */
-  readonly scope?: string;
   /**
    * Decides for each subscriber what it may read and write. Without it everybody may read and
    * nobody may write; with it, no token means no.
@@ -128,8 +99,6 @@ export interface PublishOptions<V> {
    * them. Default the published store itself, where keys that are copied cannot be written.
    */
   readonly forward?: Store<V>;
-  /** How values become bytes; default the store's own. */
-  readonly codec?: Codec<V>;
   readonly limits?: PublishLimits;
   /** Hears what fails on this side: the store, `authorize`. */
   readonly onError?: (error: StrataError) => void;
