@@ -17,7 +17,7 @@ import { startStats } from './stats-store.ts';
 export const MAIN_ID = 'main';
 export const STATS_ID = 'stats';
 
-/** How long subscribers may take to say goodbye. */
+/** How long subscribers may take to get the last changes, and again to say goodbye. */
 const GOODBYE_MS = 500;
 
 export interface ServeOptions {
@@ -75,7 +75,7 @@ async function serveSockets(http: HttpServer, stores: Hub): Promise<WebSocketSer
 }
 
 async function sayGoodbye(stores: Hub, sockets: WebSocketService): Promise<void> {
-  await stores.close();
+  await stores.close({ drainMs: GOODBYE_MS });
   const until = performance.now() + GOODBYE_MS;
   while (sockets.connections > 0 && performance.now() < until) await sleep(5);
   await sockets.close();

@@ -5,6 +5,7 @@ import { isStrataError } from '../../store/errors.ts';
 import { describeStore } from '../../store/internals.ts';
 import type { Shape } from '../../store/primitives.ts';
 import type { Store } from '../../store/store.ts';
+import type { ConnectionState } from '../../sync/index.ts';
 import type { Publication } from '../../sync/publish.ts';
 
 /** How often the figures are made anew. */
@@ -39,9 +40,12 @@ export interface ServedStats {
 /** Key `subscribers`: everybody who holds a copy now. */
 export interface ServedSubscriber {
   readonly id: string;
+  readonly state: ConnectionState;
   readonly rev: number;
-  /** Commits of the store that this copy is behind. */
+  /** Commits of the store that this copy is behind, and for how long. */
   readonly lag: number;
+  readonly lagMs: number;
+  readonly bufferedBytes: number;
   readonly sentBytes: number;
   readonly sentOperations: number;
   readonly connectedMs: number;

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import type { SubscriberStats } from '../../sync/index.ts';
 import { bytes, count, span } from '../format/figures.ts';
 import { now } from '../model/now.ts';
 import type { ServedShape } from '../model/served.ts';
@@ -78,6 +79,14 @@ function Capabilities({
   );
 }
 
+/** Where a subscriber stands, and what keeps it there. */
+function position(lag: number, { state, lagMs }: Pick<SubscriberStats, 'state' | 'lagMs'>): string {
+  if (lag === 0) return 'up to date';
+  const behind = `${count(lag)} behind${lagMs < 1_000 ? '' : ` for ${span(lagMs)}`}`;
+  if (state === 'blocked') return `${behind}, reads too slowly`;
+  return state === 'waiting' ? `${behind}, waits its turn` : behind;
+}
+
 function Followers({ session }: { readonly session: Session }): JSX.Element | null {
   const subscribers = session.subscribers.value;
   if (subscribers.length === 0) return null;
@@ -106,7 +115,7 @@ function Followers({ session }: { readonly session: Session }): JSX.Element | nu
           </thead>
           <tbody>
             {subscribers.map(
-              ({ id, lag, trouble, sentOperations, sentBytes, connectedMs, mayWrite }) => (
+              ({ id, lag, trouble, sentOperations, sentBytes, connectedMs, mayWrite, ...more }) => (
                 <tr key={id}>
                   <td class="mono">
                     {id.slice(0, 6)}
@@ -114,7 +123,7 @@ function Followers({ session }: { readonly session: Session }): JSX.Element | nu
                   </td>
                   <td>
                     <span class={lag > 0 || trouble !== undefined ? 'state behind' : 'state'}>
-                      {trouble ?? (lag === 0 ? 'up to date' : `${count(lag)} behind`)}
+                      {trouble ?? position(lag, more)}
                     </span>
                   </td>
                   <td class="figure">{count(sentOperations)}</td>
