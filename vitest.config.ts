@@ -24,6 +24,10 @@ const node: ViteUserConfig = {
 };
 
 const browser: ViteUserConfig = {
+  // Packages met only while tests run would make the pages load anew in the midst of them.
+  optimizeDeps: {
+    include: ['@ipld/dag-cbor', '@ipld/dag-pb', 'multiformats/cid', 'multiformats/hashes/sha2'],
+  },
   test: {
     name: 'browser',
     include: ['src/**/*.browser.test.{ts,tsx}', 'test/**/*.browser.test.ts'],

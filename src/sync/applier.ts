@@ -86,7 +86,7 @@ export class Applier {
   /** Reads the cursor. Errors: those of the store; `conflict` when it is the copy of another source than its cursor says. */
   async load(): Promise<StoredRecord | undefined> {
     const { local, prefix, env, timeoutMs } = this.#init;
-    const call = new Call(env, 'subscribe', undefined, { timeoutMs });
+    const call = localCall(env, timeoutMs);
     const state = local.primitives.feed?.state(call);
     this.#ownId = (state instanceof Promise ? await call.guard(state) : state)?.storeId;
     this.#record = await call.guard(readRecord(local, prefix, call));
@@ -97,7 +97,7 @@ export class Applier {
   /** Refuses a source when the store is a copy of another one, or is the source itself, or has a copy that shares keys with this one. */
   async checkSource(sourceId: string): Promise<void> {
     const { local, prefix, env, timeoutMs } = this.#init;
-    const call = new Call(env, 'subscribe', undefined, { timeoutMs });
+    const call = localCall(env, timeoutMs);
     if (this.#ownId === sourceId)
       throw new StrataError('conflict', 'subscribe: the local store is the source itself', {
         operation: 'subscribe',
@@ -110,7 +110,7 @@ export class Applier {
     const { local, prefix, env, timeoutMs } = this.#init;
     const known = this.#record;
     if (known === undefined || this.#running || this.#closed) return;
-    const call = new Call(env, 'subscribe', undefined, { timeoutMs });
+    const call = localCall(env, timeoutMs);
     const found = await call.guard(readRecord(local, prefix, call));
     if (found === undefined && this.#record === known && !this.#running) this.#init.lostTrack();
   }
@@ -289,9 +289,7 @@ export class Applier {
   ): Promise<T | undefined> {
     const { env, timeoutMs } = this.#init;
     for (let tries = 0; !this.#closed; tries++) {
-      const call = new Call(env, 'subscribe', undefined, {
-        timeoutMs: timeoutMs + writes * TIMEOUT_MS_PER_WRITE,
-      });
+      const call = localCall(env, timeoutMs + writes * TIMEOUT_MS_PER_WRITE);
       this.#call = call;
       try {
         const done = await call.guard(work(call, tries));
@@ -311,6 +309,11 @@ export class Applier {
     }
     return undefined;
   }
+}
+
+/** Reads are of the store that counts: a cache in front of it may lack what it has, its cursor too. */
+function localCall(env: Env, timeoutMs: number): Call {
+  return new Call(env, 'subscribe', undefined, { timeoutMs, fresh: true });
 }
 
 /** Groups in a row are one larger group; a fresh one makes those before it idle. */

@@ -76,7 +76,10 @@ export class LocalComparison {
   /** Reads the copies in a span. */
   async #compare({ span, add, end }: Comparison, call: Call): Promise<void> {
     const record = { origins: this.#record?.origins ?? [] };
-    const timed = new Call(this.#env, 'subscribe', undefined, { timeoutMs: READ_TIMEOUT_MS });
+    const timed = new Call(this.#env, 'subscribe', undefined, {
+      timeoutMs: READ_TIMEOUT_MS,
+      fresh: true,
+    });
     const release = call.onEnd(() => timed.end('closed'));
     const range = rangeOf(span, this.#prefix);
     const done = readRange(this.#local.primitives, range, timed, (entry) => {

@@ -43,6 +43,7 @@ export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
   const follower = followerOf(parts, setup, doors);
   const feed = back.feed && link.feed(back.feed);
   const peek = peekOf(parts, setup);
+  const listsFront = ({ fresh }: Call): boolean => frontOnly && copies.open && !fresh;
   const primitives: Primitives<V> = {
     ...commonOf(parts),
     capabilities: capabilitiesOf(parts),
@@ -51,11 +52,11 @@ export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
     readOne: (key, call) => traffic.run(call, () => through.readOne(key, call)),
     readMany: (keys, call) => traffic.run(call, () => through.readMany(keys, call)),
     scan: (range, call) =>
-      frontOnly && copies.open
+      listsFront(call)
         ? settledPages(front.scan(range, call), through, call)
         : link.pages(back.scan(range, call), call),
     scanKeys: (range, call) => {
-      if (!frontOnly || !copies.open) return link.pages(back.scanKeys(range, call), call);
+      if (!listsFront(call)) return link.pages(back.scanKeys(range, call), call);
       // Without its entry it cannot be told whether a key is still to be shown.
       return setup.freshness === undefined
         ? front.scanKeys(range, call)
