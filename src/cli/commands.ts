@@ -1,4 +1,5 @@
 import type { Command } from './command.ts';
+import { blobCommand } from './commands/blob.ts';
 import { copyCommand } from './commands/copy.ts';
 import { deleteCommand } from './commands/delete.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -21,6 +22,7 @@ export const COMMANDS: readonly Command[] = [
   importCommand,
   exportCommand,
   copyCommand,
+  blobCommand,
   infoCommand,
   serveCommand,
   demoCommand,
