@@ -115,7 +115,7 @@ export class RecordHead {
 
   /** The value, out of the whole file; damage fails with `corrupt`. */
   value(file: Uint8Array): Uint8Array {
-    const value = file.subarray(this.#valueAt);
+    const value = new Uint8Array(file.buffer, file.byteOffset + this.#valueAt, this.#valueLength);
     if (crc32(value) !== this.#valueChecksum)
       throw corrupt(this.#path, this.key, 'the checksum of its value does not match');
     return value;
