@@ -58,6 +58,7 @@ export {
 } from './layers/observed/index.ts';
 export { type PrefixedOptions, prefixed } from './layers/prefixed.ts';
 export { type ReadonlyOptions, readonly } from './layers/readonly.ts';
+export { type WatchableOptions, watchable } from './layers/watchable/index.ts';
 export type * from './store/index.ts';
 export {
   defineStore,
