@@ -3,6 +3,7 @@ import { bytes, words } from '../../test/support/bytes.ts';
 import { contents, Line } from '../../test/support/sync-world.ts';
 import { memory } from '../drivers/memory/index.ts';
 import { Call } from '../store/call.ts';
+import { defineStore } from '../store/define-store.ts';
 import { primitivesOf } from '../store/internals.ts';
 import { prefixBounds } from '../store/keys.ts';
 import type { Store } from '../store/store.ts';
@@ -134,6 +135,33 @@ describe('a write whose answer is lost', () => {
     await subscription.close();
   });
 
+  it('says so too when somebody writes just before it is applied', async () => {
+    const { world, store, plans, remote, subscription, switchTo } = setUp();
+    await world.advance(1);
+    plans[0].delay('commit', 10).hangNext('commit', { applied: true });
+    const written = remote.batch([
+      { type: 'delete', key: 'a' },
+      { type: 'set', key: 'b', value: bytes('1') },
+    ]);
+    await world.advance(5);
+    await store.set('a', bytes('theirs'));
+    await world.advance(6);
+    switchTo(1);
+    const { results } = await within(world, written);
+    expect(await store.has('a')).toBe(false);
+    expect(results.map(({ existed }) => existed)).toEqual([true, false]);
+    await subscription.close();
+  });
+
+  it('is no commit when it changes nothing', async () => {
+    const { world, store, remote, subscription } = setUp();
+    await world.advance(1);
+    const before = await store.cursor();
+    expect(await within(world, remote.delete('nothing'))).toBe(false);
+    expect(await store.cursor()).toBe(before);
+    await subscription.close();
+  });
+
   it('keeps what it was told when it failed, whatever happens then', async () => {
     const { world, store, plans, remote, subscription, switchTo } = setUp();
     await world.advance(1);
@@ -200,6 +228,34 @@ describe('a write whose answer is lost', () => {
     expect(new Set(revs).size).toBe(10);
     expect(Math.max(...revs.map(Number))).toBe(10);
     expect(lines[0].connections).toBe(1);
+    await subscription.close();
+  });
+});
+
+describe('a source that cannot keep results', () => {
+  it('leaves a write whose answer is lost unknown, and does it once at most', async () => {
+    const world = simulatedEnv(12);
+    const inner = primitivesOf(memory<Uint8Array>({ env: world }));
+    const store = defineStore<Uint8Array>({
+      ...inner,
+      capabilities: { ...inner.capabilities, atomic: 'key' },
+    });
+    const plan = new FaultPlan();
+    const line = new Line(publish(faulty(store, plan), { authorize }));
+    const subscription = subscribe(line, memory<Uint8Array>({ env: world }), { token, reconnect });
+    const { remote } = subscription;
+    await world.advance(1);
+    await within(world, remote.update('n', increment));
+    plan.hangNext('commit', { applied: true });
+    const written = remote.update('n', increment);
+    written.catch(() => undefined);
+    await world.advance(1);
+    line.cut();
+    await expect(within(world, written)).rejects.toMatchObject({ code: 'unknown-outcome' });
+    plan.release();
+    await world.advance(100);
+    expect(words(await store.get('n'))).toBe('2');
+    expect(await records(store)).toEqual([]);
     await subscription.close();
   });
 });
