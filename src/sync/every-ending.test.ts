@@ -45,8 +45,10 @@ async function makeWorld(): Promise<World> {
     Array.from({ length: MANY_KEYS }, (_, i) => [`key:${i}`, new Uint8Array(1_000)]),
   );
   const stores = hub({ env, limits: { readings: 1, turnTimeoutMs: 8_000 } });
+  let asked = 0;
   const publication = stores.register('notes', store, {
     authorize: async ({ token }) => {
+      if (token === 'shrinking') return { read: asked++ === 0 ? true : ['key:1'] };
       if (token === 'slow') await new Promise<void>((resolve) => void env.setTimer(resolve, 1e6));
       if (token === 'brief') return { read: true, expiresAt: env.now() + 3_000 };
       return (token === 'good' || token === 'slow') && { read: true, write: true };
@@ -284,7 +286,17 @@ const rows: Record<EndReason, readonly Row[]> = {
       },
     },
   ],
-  'rights-changed': [],
+  'rights-changed': [
+    {
+      what: 'may see less than before',
+      code: 1013,
+      play: async ({ env, greeted, publication }) => {
+        const peer = await greeted({ token: 'shrinking' });
+        await Promise.all([publication.reauthorize(), env.advance(5)]);
+        return peer;
+      },
+    },
+  ],
   refused: [
     {
       what: 'asks for an unknown store',

@@ -79,9 +79,8 @@ export class GroupReader {
       for await (const page of feed.read(at, call)) {
         end = page.end;
         if (isFirst && end !== undefined) group.merge(page.changes);
-        else for (const change of page.changes) group.add(change);
+        else yield* framesOf(group, page.changes);
         isFirst = false;
-        if (group.ready.length > 0) yield* group.ready.splice(0);
       }
       // An empty store: its whole state is nothing, at its head.
       at = end ?? head;
@@ -113,8 +112,10 @@ export class GroupReader {
       const found = new Map<string, Entry<unknown>>();
       for (const entry of await entries.readMany(seen, call))
         if (entry !== undefined) found.set(entry.key, entry);
-      for (const key of some) group.addAsIs(key, found.get(key), since.rev);
-      if (group.ready.length > 0) yield* group.ready.splice(0);
+      for (const key of some) {
+        group.addAsIs(key, found.get(key), since.rev);
+        if (group.ready.length > 0) yield* group.ready.splice(0);
+      }
     }
     yield* this.#catchUp(group, since, call);
   }
@@ -132,9 +133,10 @@ export class GroupReader {
       const range = rangeOf({ lower: '', upper: undefined }, prefix);
       for await (const page of side.entries.scan(range, call)) {
         call.throwIfEnded();
-        for (const entry of page)
+        for (const entry of page) {
           if (scope.accepts(entry.key)) group.addAsIs(entry.key, entry, head.rev);
-        if (group.ready.length > 0) yield* group.ready.splice(0);
+          if (group.ready.length > 0) yield* group.ready.splice(0);
+        }
       }
     }
     yield* this.#catchUp(group, head, call);
@@ -154,13 +156,23 @@ export class GroupReader {
       let end: Position | undefined;
       for await (const page of feed.read(at, call)) {
         end = page.end;
-        for (const change of page.changes) group.add(change);
-        if (group.ready.length > 0) yield* group.ready.splice(0);
+        yield* framesOf(group, page.changes);
       }
       if (end === undefined) break;
       at = end;
     }
     yield* group.finish(at);
+  }
+}
+
+/** Takes in a part of a commit, and gives each frame as it is complete: a page may have many large values. */
+function* framesOf(
+  group: GroupEncoder,
+  changes: readonly Change<unknown>[],
+): Generator<GroupFrame, void> {
+  for (const change of changes) {
+    group.add(change);
+    if (group.ready.length > 0) yield* group.ready.splice(0);
   }
 }
 
