@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { KeyedQueue } from './keyed-queue.ts';
+import { KeyedQueue, type Run } from './keyed-queue.ts';
 
 type Item = readonly [key: string, item: number];
 
@@ -43,10 +43,15 @@ class PlainQueue {
     this.newer = [];
   }
 
-  takeNewer(): readonly Item[] | undefined {
-    const { newer } = this;
+  takeNewer(): readonly Item[] {
+    const { newer = [] } = this;
     this.newer = undefined;
     return newer;
+  }
+
+  clear(): void {
+    this.older = [];
+    this.newer = undefined;
   }
 
   takeOlder(): readonly Item[] {
@@ -60,71 +65,146 @@ class PlainQueue {
 const without = (items: readonly Item[], key: string): Item[] =>
   items.filter(([other]) => other !== key);
 
-const listed = (items: Iterable<Item> | undefined): Item[] | undefined => items && [...items];
-
+const KEYS = ['a', 'b', 'c', 'd'] as const;
 const step = fc.record({
   do: fc.constantFrom(
     ...(['put', 'put', 'put', 'putLast', 'putLast', 'delete', 'deleteOlder', 'split'] as const),
-    ...(['takeNewer', 'takeOlder', 'take', 'clear'] as const),
+    ...(['takeNewer', 'takeOlder', 'keep', 'forget', 'clear'] as const),
   ),
-  key: fc.constantFrom('a', 'b', 'c', 'd'),
+  key: fc.constantFrom(...KEYS),
 });
 
-function expectAlike(queue: KeyedQueue<number>, plain: PlainQueue): void {
-  const { all } = plain;
-  expect(listed(queue.older)).toEqual(plain.older);
-  expect(listed(queue.newer)).toEqual(plain.newer);
+/** Something under a number. */
+interface Numbered {
+  readonly item: number;
+}
+
+const itemsOf = ({ slots, items }: Run<Numbered>): Item[] =>
+  items.map(({ item }, i) => [slots[i]?.key ?? '', item]);
+
+function expectAlike(queue: KeyedQueue<Numbered>, plain: PlainQueue, kept: Set<string>): void {
+  const { all, older, newer } = plain;
+  expect(queue.older().map(({ item }) => item)).toEqual(older.map(([, item]) => item));
   expect([...queue.keys()]).toEqual(all.map(([key]) => key));
-  expect(queue.isSplit).toBe(plain.newer !== undefined);
+  expect(queue.isSplit).toBe(newer !== undefined);
   expect(queue.length).toBe(all.length);
   expect(queue.size).toBe(new Set(queue.keys()).size);
   expect(queue.overlaps).toBe(queue.size < queue.length);
-  expect(queue.first).toBe(all[0]?.[1]);
-  for (const key of ['a', 'b', 'c', 'd'])
-    expect(queue.get(key)).toBe(all.findLast(([other]) => other === key)?.[1]);
+  expect(queue.first?.item).toBe(all[0]?.[1]);
+  expect([...queue.keptKeys()].sort()).toEqual([...kept].sort());
+  for (const key of KEYS) {
+    const at = (items: readonly Item[] = []) => items.find(([other]) => other === key)?.[1];
+    expect(queue.get(key)?.item).toBe(at(newer) ?? at(older));
+    expect(queue.slot(key)?.older?.item).toBe(at(older));
+    expect(queue.slot(key)?.newer?.item).toBe(at(newer));
+    expect(queue.slot(key)?.kept ?? false).toBe(kept.has(key));
+  }
+}
+
+/** Does the same to both. */
+function run(
+  one: { readonly do: (typeof step extends fc.Arbitrary<infer S> ? S : never)['do']; key: string },
+  item: number,
+  queue: KeyedQueue<Numbered>,
+  plain: PlainQueue,
+  kept: Set<string>,
+): void {
+  const { key } = one;
+  switch (one.do) {
+    case 'put':
+      queue.put(key, { item });
+      plain.put(key, item);
+      break;
+    case 'putLast': {
+      const former = queue.get(key);
+      expect(queue.putLast(key, { item })).toBe(former);
+      plain.putLast(key, item);
+      break;
+    }
+    case 'delete':
+      queue.delete(key);
+      plain.delete(key);
+      break;
+    case 'deleteOlder': {
+      const slot = queue.slot(key);
+      if (slot !== undefined) queue.deleteOlder(slot);
+      plain.deleteOlder(key);
+      break;
+    }
+    case 'split':
+      queue.split();
+      plain.split();
+      break;
+    case 'takeNewer':
+    case 'takeOlder': {
+      const taken = queue[one.do]();
+      expect(itemsOf(taken)).toEqual(plain[one.do]());
+      queue.release(taken);
+      break;
+    }
+    case 'keep':
+      queue.keepKey(key);
+      kept.add(key);
+      break;
+    case 'forget': {
+      const slot = queue.slot(key);
+      if (slot !== undefined) queue.keep(slot, false);
+      kept.delete(key);
+      break;
+    }
+    case 'clear':
+      queue.clear();
+      plain.clear();
+  }
 }
 
 test('is two lists of items, whatever is done', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
-      let queue = new KeyedQueue<number>();
-      let plain = new PlainQueue();
+      const queue = new KeyedQueue<Numbered>();
+      const plain = new PlainQueue();
+      const kept = new Set<string>();
       for (const [item, one] of steps.entries()) {
-        switch (one.do) {
-          case 'put':
-          case 'putLast':
-            queue[one.do](one.key, item);
-            plain[one.do](one.key, item);
-            break;
-          case 'delete':
-          case 'deleteOlder':
-            queue[one.do](one.key);
-            plain[one.do](one.key);
-            break;
-          case 'split':
-            queue.split();
-            plain.split();
-            break;
-          case 'takeNewer':
-            expect(listed(queue.takeNewer())).toEqual(plain.takeNewer());
-            break;
-          case 'takeOlder':
-            expect(listed(queue.takeOlder().older)).toEqual(plain.takeOlder());
-            break;
-          case 'take': {
-            const taken = queue.take();
-            expect(queue.length).toBe(0);
-            // What was taken goes on as it was.
-            queue = taken;
-            break;
-          }
-          case 'clear':
-            queue.clear();
-            plain = new PlainQueue();
-        }
-        expectAlike(queue, plain);
+        run(one, item, queue, plain, kept);
+        expectAlike(queue, plain, kept);
       }
     }),
     { numRuns: 500 },
   );
+});
+
+test('the oldest is found, and places are used again, while items come and go for ever', () => {
+  const queue = new KeyedQueue<Numbered>();
+  for (let item = 0; item < 10_000; item++) {
+    queue.putLast(`${item % 5}`, { item });
+    expect(queue.first?.item).toBe(Math.max(0, item - 4));
+  }
+  queue.split();
+  for (let item = 10_000; item < 20_000; item++) queue.putLast(`${item % 5}`, { item });
+  for (let item = 9_995; item < 10_000; item++) {
+    expect(queue.first?.item).toBe(item);
+    const slot = queue.slot(`${item % 5}`);
+    if (slot !== undefined) queue.deleteOlder(slot);
+  }
+  expect(queue.first?.item).toBe(19_995);
+  expect(queue.length).toBe(5);
+});
+
+test('keys of which nothing is left are forgotten, but those that may come again at once', () => {
+  const queue = new KeyedQueue<Numbered>();
+  const pass = (...keys: readonly string[]): void => {
+    for (const [item, key] of keys.entries()) queue.put(key, { item });
+    queue.release(queue.takeOlder());
+  };
+  pass('a', 'b');
+  expect(queue.slot('a')).not.toBe(undefined);
+  pass('c', 'd');
+  expect(queue.slot('a')).toBe(undefined);
+  pass('e', 'f');
+  queue.forgetIdle();
+  expect(queue.slot('e')).toBe(undefined);
+  queue.keepKey('kept');
+  pass('g', 'h');
+  expect(queue.slot('g')).toBe(undefined);
+  expect([...queue.keptKeys()]).toEqual(['kept']);
 });

@@ -125,6 +125,8 @@ export class DedupeWorld {
   #given: DedupeStatus | undefined;
   #sinkStatus: DedupeStatus | undefined;
   #missing: Set<string> | undefined;
+  /** Keys for which the buffer has made deletes of its own, in its order, which is its own affair. */
+  readonly #deletedAnew: string[] = [];
   /** Keys that the sink has taken from windows that failed all the same, until they come again. */
   #ahead = new Set<string>();
   #flight: Flight | undefined;
@@ -132,7 +134,11 @@ export class DedupeWorld {
   constructor(options: DedupeModelOptions) {
     this.#options = options;
     const { trackSeen, cancelUnseen } = options;
-    this.buffer = new DedupeBuffer<number>({ trackSeen, cancelUnseen });
+    const deleteOf = (key: string): DedupeUpdateOf => {
+      this.#deletedAnew.push(key);
+      return { key, deleted: true };
+    };
+    this.buffer = new DedupeBuffer<number>({ trackSeen, cancelUnseen, deleteOf });
     this.#naive = new NaiveQueue(cancelUnseen);
     for (const key of options.before ?? []) {
       this.#sink.set(key, 0);
@@ -187,7 +193,12 @@ export class DedupeWorld {
   #status(status: DedupeStatus): boolean {
     this.buffer.onStatusUpdated(status);
     if (status === 'in-sync') {
-      for (const key of this.#missing ?? []) {
+      const told = this.#deletedAnew.splice(0);
+      if (told.toSorted().join() !== [...(this.#missing ?? [])].toSorted().join())
+        throw new Error(
+          `${told} deleted after a reconnect instead of ${[...(this.#missing ?? [])]}`,
+        );
+      for (const key of told) {
         this.#naive.put(key, undefined);
         this.#source.delete(key);
       }

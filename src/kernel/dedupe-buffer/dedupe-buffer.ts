@@ -1,5 +1,6 @@
 import { failure, invalidArgument } from '../../store/errors.ts';
 import { checkOptions } from '../../store/options.ts';
+import { KeyedQueue } from '../keyed-queue.ts';
 import {
   checkBufferOptions,
   checkDeletes,
@@ -45,10 +46,10 @@ const NO_KEYS: readonly string[] = [];
  * ```
  */
 export class DedupeBuffer<V, U extends DedupeUpdate<V> = DedupeUpdate<V>> {
-  readonly #seen: Seen | undefined;
-  readonly #cancels: Seen | undefined;
+  readonly #seen: Seen<U> | undefined;
+  readonly #cancels: boolean;
   readonly #deleteOf: (key: string) => U;
-  #queue: Segments<U>;
+  readonly #queue: Segments<U>;
   /** The newest status since the last reconnect. */
   #status: DedupeStatus | undefined;
   #inFlight: TakenWindow<U> | undefined;
@@ -62,10 +63,11 @@ export class DedupeBuffer<V, U extends DedupeUpdate<V> = DedupeUpdate<V>> {
   constructor(options: DedupeBufferOptions<U> = {}) {
     checkBufferOptions(options);
     const { trackSeen = true, cancelUnseen = trackSeen } = options;
-    this.#seen = trackSeen ? new Seen() : undefined;
-    this.#cancels = cancelUnseen ? this.#seen : undefined;
+    const queue = new KeyedQueue<U>();
+    this.#seen = trackSeen ? new Seen(queue) : undefined;
+    this.#cancels = cancelUnseen;
     this.#deleteOf = options.deleteOf ?? ((key) => ({ key, deleted: true }) as U);
-    this.#queue = new Segments(this.#cancels);
+    this.#queue = new Segments(queue, cancelUnseen);
   }
 
   /** How many distinct keys are queued; those in flight do not count. */
@@ -130,8 +132,8 @@ export class DedupeBuffer<V, U extends DedupeUpdate<V> = DedupeUpdate<V>> {
     if (this.#seen === undefined)
       throw failure('unsupported', 'onReconnect', 'needs what the sink saw; leave trackSeen on');
     // Where the sink may hold more than it took, that is also so for the keys now discarded.
-    this.#seen.beginResync(this.#cancels === undefined ? this.#queue.keys() : NO_KEYS);
-    this.#queue = new Segments(this.#cancels);
+    this.#seen.beginResync(this.#cancels ? NO_KEYS : this.#queue.keys());
+    this.#queue.clear();
     this.#status = undefined;
   }
 
@@ -288,19 +290,20 @@ export class DedupeBuffer<V, U extends DedupeUpdate<V> = DedupeUpdate<V>> {
     this.#settle();
     if (this.#state === 'stopped') return 'stopped';
     if (this.#queue.length === 0) return 'empty';
-    this.#inFlight = new TakenWindow(this.#queue.take(), this.#seen);
+    const taken = this.#queue.take();
+    this.#inFlight = new TakenWindow(taken, this.#seen);
+    this.#queue.release(taken);
     return this.#inFlight;
   }
 
   #settle(): void {
     this.#inFlight = undefined;
+    if (this.#queue.length === 0) this.#queue.forgetIdle();
     this.#endIfDrained();
   }
 
   #putBack(window: TakenWindow<U>): void {
-    const newer = this.#queue;
-    this.#queue = window.takeBack();
-    this.#queue.append(newer);
+    this.#queue.putBack(window.takeBack());
     this.#inFlight = undefined;
   }
 

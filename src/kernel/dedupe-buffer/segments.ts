@@ -1,4 +1,4 @@
-import { KeyedQueue } from '../keyed-queue.ts';
+import type { KeyedQueue, Run, Slot } from '../keyed-queue.ts';
 import type { DedupeStatus } from './types.ts';
 
 /** What the queue needs to know of an update. */
@@ -7,8 +7,8 @@ export interface Queueable {
   readonly deleted?: boolean;
 }
 
-/** One stretch between marks: updates by key, in the order in which the keys were first queued. */
-export type Segment<U> = ReadonlyMap<string, U>;
+/** Updates between marks, in the order in which their keys were first queued, or a mark. */
+export type Part<U extends Queueable> = DedupeStatus | Run<U>;
 
 /**
  * Updates and status marks in order, in at most two segments:
@@ -23,12 +23,13 @@ export class Segments<U extends Queueable> {
   #lead: DedupeStatus | undefined;
   /** Present exactly while the updates are split in two. */
   #middle: DedupeStatus | undefined;
-  #updates = new KeyedQueue<U>();
-  readonly #held: { has(key: string): boolean } | undefined;
+  readonly #updates: KeyedQueue<U>;
+  readonly #cancels: boolean;
 
-  /** With `held`, the keys that the reader holds, deletes of keys that it will not hold are dropped. */
-  constructor(held: { has(key: string): boolean } | undefined) {
-    this.#held = held;
+  /** With `cancels`, deletes of keys that the reader will not hold are dropped: those that it holds are kept in `updates`. */
+  constructor(updates: KeyedQueue<U>, cancels: boolean) {
+    this.#updates = updates;
+    this.#cancels = cancels;
   }
 
   /** Distinct keys. */
@@ -68,62 +69,66 @@ export class Segments<U extends Queueable> {
     this.#updates.split();
   }
 
-  /** Adds all of another queue, as if it had been put here one by one. */
-  append(other: Segments<U>): void {
-    if (other.#lead !== undefined) this.mark(other.#lead);
-    this.#putAll(other.#updates.older);
-    if (other.#middle !== undefined) this.mark(other.#middle);
-    this.#putAll(other.#updates.newer);
-  }
-
-  /** Takes out everything, or as much as comes before a second update of some key. */
-  take(): Segments<U> {
-    const taken = new Segments<U>(this.#held);
-    taken.#lead = this.#lead;
-    taken.#middle = this.#middle;
-    if (this.#updates.overlaps) {
-      taken.#updates = this.#updates.takeOlder();
-      taken.#updates.split();
-    } else taken.#updates = this.#updates.take();
+  /** Takes out everything, or as much as comes before a second update of some key. `release` what it gives. */
+  take(): Part<U>[] {
+    const updates = this.#updates;
+    const second = updates.isSplit && !updates.overlaps ? updates.takeNewer() : undefined;
+    const first = updates.takeOlder();
+    const parts: Part<U>[] = [];
+    if (this.#lead !== undefined) parts.push(this.#lead);
+    if (first.items.length > 0) parts.push(first);
+    if (this.#middle !== undefined) parts.push(this.#middle);
+    if (second !== undefined && second.items.length > 0) parts.push(second);
     this.#lead = undefined;
     this.#middle = undefined;
-    return taken;
+    return parts;
   }
 
-  /** The parts that are not empty, in order. */
-  *parts(): Generator<DedupeStatus | Segment<U>> {
-    const { older, newer } = this.#updates;
-    if (this.#lead !== undefined) yield this.#lead;
-    if (older.size > 0) yield older;
-    if (this.#middle !== undefined) yield this.#middle;
-    if (newer !== undefined && newer.size > 0) yield newer;
+  /** Forgets the keys of what was taken, those excepted that the reader holds. */
+  release(parts: readonly Part<U>[]): void {
+    for (const part of parts) if (typeof part !== 'string') this.#updates.release(part);
   }
 
-  /** Leaves out the first of `parts()`. */
-  dropPart(): void {
-    if (this.#lead !== undefined) {
-      this.#lead = undefined;
-      return;
-    }
-    this.#updates.takeOlder();
-    this.#lead = this.#middle;
+  /** Nothing that was taken is likely to come again soon. */
+  forgetIdle(): void {
+    this.#updates.forgetIdle();
+  }
+
+  /** Puts parts back that were taken, before everything that came since. */
+  putBack(parts: readonly Part<U>[]): void {
+    // What is split by a mark may take two.
+    const later = [...this.take(), ...this.take()];
+    for (const part of [...parts, ...later])
+      if (typeof part === 'string') this.mark(part);
+      else this.#putAll(part);
+    this.release(later);
+  }
+
+  /** Drops everything. */
+  clear(): void {
+    this.#lead = undefined;
     this.#middle = undefined;
+    this.#updates.clear();
   }
 
   /** Makes one segment of two. */
   #join(): void {
     this.#middle = undefined;
-    this.#putAll(this.#updates.takeNewer());
+    if (!this.#updates.isSplit) return;
+    const second = this.#updates.takeNewer();
+    this.#putAll(second);
+    this.#updates.release(second);
   }
 
-  #putAll(updates: Segment<U> | undefined): void {
-    for (const [key, update] of updates ?? []) this.put(key, update);
+  #putAll({ slots, items }: Run<U>): void {
+    for (let i = 0; i < items.length; i++) this.put((slots[i] as Slot<U>).key, items[i] as U);
   }
 
   /** Whether the reader will not hold a key when it comes to the last segment. */
   #isAbsent(key: string): boolean {
-    if (this.#held === undefined) return false;
-    const before = this.#updates.isSplit ? this.#updates.older.get(key) : undefined;
-    return before === undefined ? !this.#held.has(key) : before.deleted === true;
+    if (!this.#cancels) return false;
+    const slot = this.#updates.slot(key);
+    const before = this.#updates.isSplit ? slot?.older : undefined;
+    return before === undefined ? slot?.kept !== true : before.deleted === true;
   }
 }

@@ -60,9 +60,9 @@ export interface DedupeBufferOptions<U> {
    */
   readonly cancelUnseen?: boolean;
   /**
-   * Whether to remember the keys that the sink holds: one set of keys, as large as what the sink
-   * holds. Without it there are no kinds, no `cancelUnseen` and no `onReconnect`, and the memory
-   * taken is that of the queue alone. Default true.
+   * Whether to remember the keys that the sink holds, which takes memory for each of them. Without
+   * it there are no kinds, no `cancelUnseen` and no `onReconnect`, and the memory taken is that of
+   * the queue and the window in flight. Default true.
    */
   readonly trackSeen?: boolean;
   /**

@@ -136,40 +136,39 @@ export class PendingWrites<V> {
   ): void {
     this.#held.add(rev, writes.length, settled, bytes);
     for (const write of writes) {
-      const former = this.get(write.key);
+      const former = this.#queue.putLast(write.key, write);
       if (former === undefined) this.#keys.add(write.key);
       else this.#held.replace(former.rev);
       // It was decided on what has been settled while the journal took it.
       if (this.#settledMeanwhile.has(write.key)) write.base = this.#settledMeanwhile.get(write.key);
-      this.#queue.putLast(write.key, write);
     }
   }
 
   /** Everything pending now, in the order of the writes; to be settled before the next is taken. */
   takeWindow(): readonly PendingWrite<V>[] {
     this.#queue.split();
-    return [...this.#queue.older.values()];
+    return this.#queue.older();
   }
 
   /** Whether a write is in the window, and not yet dealt with. */
   isInWindow(write: PendingWrite<V>): boolean {
-    return this.#queue.isSplit && this.#queue.older.get(write.key) === write;
+    return this.#queue.isSplit && this.#queue.slot(write.key)?.older === write;
   }
 
   /** What is left of the window. */
   window(): Iterable<PendingWrite<V>> {
-    return this.#queue.isSplit ? this.#queue.older.values() : [];
+    return this.#queue.isSplit ? this.#queue.older() : [];
   }
 
   /** A write of the window is dealt with; `base` is what the back holds since then. */
   settle(write: PendingWrite<V>, base: Base): void {
     const { key } = write;
-    if (!this.isInWindow(write)) return;
-    this.#queue.deleteOlder(key);
+    const slot = this.#queue.slot(key);
+    if (!this.#queue.isSplit || slot?.older !== write) return;
+    this.#queue.deleteOlder(slot);
     if (this.#isJournaling) this.#settledMeanwhile.set(key, base);
-    const newer = this.#queue.get(key);
-    if (newer !== undefined) {
-      newer.base = base;
+    if (slot.newer !== undefined) {
+      slot.newer.base = base;
       return;
     }
     this.#held.settle(write.rev, key);
