@@ -96,6 +96,13 @@ describe('examples', () => {
     expect(program.said()).toBe(`${walked}{ swept: 1, kept: 3 }\n`);
   });
 
+  test('blobs: a changed version costs a chunk', async () => {
+    const program = start('blobs.ts');
+    expect(await program.ended).toBe(0);
+    const part = 'a line that somebody changed';
+    expect(program.said()).toBe(`4 chunks, 1 of them new\n${part}\n2 versions\n{ swept: 0 }\n`);
+  });
+
   test('dedupe-buffer: the newest of each key, in order', async () => {
     const program = start('dedupe-buffer.ts');
     expect(await program.ended).toBe(0);
