@@ -1,6 +1,7 @@
 /** Groups too large to be held: staged in IndexedDB, visible at once, whatever happens between. */
 import { deleteDB } from 'idb';
 import { afterEach, describe, expect, it } from 'vitest';
+import { cdp } from 'vitest/browser';
 import { bytes, words } from '../../test/support/bytes.ts';
 import { contents, Line } from '../../test/support/sync-world.ts';
 import { indexeddb } from '../drivers/indexeddb/index.ts';
@@ -8,6 +9,11 @@ import { memory } from '../drivers/memory/index.ts';
 import { primitivesOf } from '../store/internals.ts';
 import type { Store } from '../store/store.ts';
 import { publish, type SubscribeOptions, type Subscription, subscribe } from './index.ts';
+
+/** The browser's own tools, by its debugging protocol. */
+const browser = cdp() as unknown as {
+  send(method: string, options: object): Promise<unknown>;
+};
 
 const opened: (() => unknown)[] = [];
 afterEach(async () => {
@@ -174,5 +180,42 @@ describe('a group that is staged', () => {
     expect(await contents(local)).toEqual({ ...(await contents(store)), own: 'own' });
     expect(await local.getEntry('key:7')).toEqual(before);
     expect(heard.sort()).toEqual(['key:5 deleted', 'key:6']);
+  });
+
+  it('waits while the quota is used up, acknowledges nothing, and goes on when there is room', async () => {
+    const { origin } = location;
+    await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 4_000_000 });
+    try {
+      // The browser remembers for a while how much there was; it forgets with the data.
+      await browser.send('Storage.clearDataForOrigin', { origin, storageTypes: 'indexeddb' });
+      const store = memory<Uint8Array>();
+      await store.setMany(
+        Array.from({ length: 300 }, (_, i) => [
+          `key:${i}`,
+          crypto.getRandomValues(new Uint8Array(30_000)),
+        ]),
+      );
+      const publication = publish(store, { limits: { batchKeys: 20 } });
+      const local = database()();
+      const codes: unknown[] = [];
+      const subscription = subscribe(new Line(publication), local, {
+        limits: { stageKeys: 100 },
+        onError: (error) => codes.push((error as { code?: string }).code),
+      });
+      opened.push(() => subscription.close());
+      subscription.ready.catch(() => undefined);
+      await expect.poll(() => codes, { timeout: 10_000 }).toContain('no-space');
+      expect(subscription.status()).toMatchObject({ state: 'stalled', rev: 0 });
+      await expect
+        .poll(() => publication.stats().subscribers)
+        .toMatchObject([{ rev: 0, trouble: 'no-space' }]);
+      expect(await Array.fromAsync(local.keys())).toEqual([]);
+      await browser.send('Storage.overrideQuotaForOrigin', { origin });
+      await expect.poll(() => subscription.status().state, { timeout: 15_000 }).toBe('live');
+      expect(await Array.fromAsync(local.keys())).toHaveLength(300);
+      expect(publication.stats().subscribers[0]).not.toHaveProperty('trouble');
+    } finally {
+      await browser.send('Storage.overrideQuotaForOrigin', { origin });
+    }
   });
 });
