@@ -35,12 +35,32 @@ export interface GroupSource {
   readonly storeId: string;
   readonly scope: Scope;
   readonly limits: GroupLimits;
-  /** Makes the groups otherwise: of what can be reached. */
-  readonly walked?: (
+  /** Makes the groups, where they bring what can be reached. */
+  readonly walked?: WalkedSource;
+}
+
+/** A source of which only what can be reached is sent. */
+export interface WalkedSource {
+  /** As `GroupReader.read`. */
+  read(
     operations: OperationsWriter,
     after: Position | undefined,
     call: Call,
-  ) => AsyncGenerator<GroupFrame, void>;
+  ): AsyncGenerator<GroupFrame, void>;
+  /** As `GroupReader.mend`. */
+  mend(
+    operations: OperationsWriter,
+    keys: readonly string[],
+    since: Position,
+    call: Call,
+  ): AsyncGenerator<GroupFrame, void>;
+  /** Looks at the head: where that is, and which keys may differ from what was at a position. */
+  look(
+    since: Position | undefined,
+    call: Call,
+  ): Promise<{ readonly at: Position; readonly changed: readonly string[] | 'all' }>;
+  /** Whether a key belongs to it by now. */
+  reaches(key: string): boolean;
 }
 
 /** Reads a store for subscribers, one group at a time; its buffers serve every group again. */
@@ -61,7 +81,7 @@ export class GroupReader {
     const { side, scope, walked } = this.#source;
     const { feed } = side;
     if (walked !== undefined) {
-      yield* walked(this.#operations, after, call);
+      yield* walked.read(this.#operations, after, call);
       return;
     }
     if (after === undefined && scope.prefixes !== undefined && isPlain(side.primitives.shape)) {
@@ -101,7 +121,11 @@ export class GroupReader {
     since: Position,
     call: Call,
   ): AsyncGenerator<GroupFrame, void> {
-    const { side, scope } = this.#source;
+    const { side, scope, walked } = this.#source;
+    if (walked !== undefined) {
+      yield* walked.mend(this.#operations, keys, since, call);
+      return;
+    }
     const { entries } = side;
     const maxBytes = entries.capabilities.maxKeyBytes;
     const group = new GroupEncoder(this.#source, this.#operations, since);

@@ -21,7 +21,7 @@ import { SharedSums } from './shared-sums.ts';
 import { SharedTail, type TailLimits } from './shared-tail.ts';
 import type { SourceSide } from './sides.ts';
 import type { SourceSums } from './source-sums.ts';
-import { walkedGroup } from './walked-groups.ts';
+import { walkedSource } from './walked-groups.ts';
 import type { WalkedReach } from './walked-reach.ts';
 import type { WriteTarget } from './write-target.ts';
 import type { RecordLimits } from './writer-records.ts';
@@ -267,10 +267,7 @@ export class PublicationCore {
     const source: GroupSource = { side: this.side, storeId, scope, limits: this.limits };
     const reach = this.#reach;
     if (reach === undefined) return source;
-    return {
-      ...source,
-      walked: (operations, after, call) => walkedGroup(reach, source, operations, after, call),
-    };
+    return { ...source, walked: walkedSource(reach, source) };
   }
 
   /** The test of the keys that are published at all. */
@@ -288,7 +285,7 @@ export class PublicationCore {
 
   /** The sums that all subscribers of a scope compare with; `undefined` where there can be none. */
   sums(source: GroupSource, prefix: string): SourceSums | undefined {
-    if (this.#reach !== undefined || !isPlain(this.side.primitives.shape)) return undefined;
+    if (!isPlain(this.side.primitives.shape)) return undefined;
     return this.#sums.of(source, prefix);
   }
 

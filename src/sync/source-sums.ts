@@ -3,10 +3,11 @@ import { Fingerprinter, type Seed } from '../kernel/fingerprints/fingerprint.ts'
 import type { Answer, Ask } from '../kernel/fingerprints/messages.ts';
 import { RangeSums } from '../kernel/fingerprints/range-sums.ts';
 import { Call } from '../store/call.ts';
+import type { Entry } from '../store/entry.ts';
 import type { Env } from '../store/env.ts';
 import { isStrataError } from '../store/errors.ts';
 import type { Position } from '../store/primitives.ts';
-import type { GroupSource } from './group-frames.ts';
+import type { GroupSource, WalkedSource } from './group-frames.ts';
 import { rangeOf, readRange, sourceStampOf } from './stamps.ts';
 
 /** An answer may have about so many bytes. */
@@ -57,8 +58,11 @@ export class SourceSums {
   /** Brings the sums up to date, and gives a position that nothing in them is older than. */
   refresh(): Promise<Position> {
     return this.#alone(async () => {
-      const { head } = await this.#source.side.feed.state(this.#call);
-      const at = await this.#noteChanges(head);
+      const { side, walked } = this.#source;
+      const at =
+        walked === undefined
+          ? await this.#noteChanges((await side.feed.state(this.#call)).head)
+          : await this.#noteReached(walked);
       this.#at = at;
       this.#sums.expire(this.#env.now());
       // Spans that others were given must stay what they are.
@@ -92,6 +96,17 @@ export class SourceSums {
     return at ?? head;
   }
 
+  /**
+   * Notes what a walk has found to be new. What it no longer reaches is not noted: its bucket is
+   * then asked for in vain, and nothing that is reached is overlooked.
+   */
+  async #noteReached(walked: WalkedSource): Promise<Position> {
+    const { at, changed } = await walked.look(this.#at, this.#call);
+    if (changed === 'all') this.#sums.clear();
+    else for (const key of changed) this.#sums.touch(key);
+    return at;
+  }
+
   async #noteGroup(after: Position): Promise<Position | undefined> {
     const { side, scope } = this.#source;
     let end: Position | undefined;
@@ -103,7 +118,11 @@ export class SourceSums {
   }
 
   async #read<T>(steps: Generator<ScanRequest, T>): Promise<T> {
-    const { side, scope, storeId } = this.#source;
+    const { side, scope, storeId, walked } = this.#source;
+    const belongs = (entry: Entry<unknown>): boolean =>
+      scope.accepts(entry.key) &&
+      scope.holds?.(entry) !== false &&
+      walked?.reaches(entry.key) !== false;
     const epochOf = (rev: number): string => side.feed.epochOf(rev);
     let step = steps.next();
     for (; step.done !== true; step = steps.next()) {
@@ -114,8 +133,7 @@ export class SourceSums {
       const release = this.#call.onEnd(() => call.end('closed'));
       const done = readRange(side.entries, range, call, (entry) => {
         const { key, expiresAt } = entry;
-        if (scope.accepts(key) && scope.holds?.(entry) !== false)
-          add({ key, stamp: sourceStampOf(entry, storeId, epochOf), expiresAt });
+        if (belongs(entry)) add({ key, stamp: sourceStampOf(entry, storeId, epochOf), expiresAt });
       });
       await call.guard(done).finally(release);
     }

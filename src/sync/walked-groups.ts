@@ -4,7 +4,13 @@ import { StrataError } from '../store/errors.ts';
 import type { Position } from '../store/primitives.ts';
 import { missingEntry } from '../walk/link-reader.ts';
 import type { OperationsWriter } from './batch-operations.ts';
-import { GroupEncoder, type GroupFrame, type GroupSource } from './group-frames.ts';
+import {
+  GroupEncoder,
+  type GroupFrame,
+  type GroupSource,
+  type WalkedSource,
+} from './group-frames.ts';
+import type { Scope } from './scope.ts';
 import { type GraphNode, hasEnded } from './walk-graph.ts';
 import type { WalkedReach, WalkedRoot, WalkedStep } from './walked-reach.ts';
 
@@ -27,17 +33,22 @@ interface Doubtful {
  * A long group takes its time, and the store goes on meanwhile: what is found to be newer than the
  * position aimed at is left to a further pass, which aims at a later one.
  */
-export async function* walkedGroup(
+async function* walkedGroup(
   reach: WalkedReach,
   source: GroupSource,
   operations: OperationsWriter,
   after: Position | undefined,
+  wanted: readonly string[] | undefined,
   call: Call,
 ): AsyncGenerator<GroupFrame, void> {
-  let step = await reach.step(after, [], call);
-  if (after !== undefined && step.at.rev === after.rev) return;
+  let step = await reach.step(after, wanted ?? [], call);
+  if (wanted === undefined && after !== undefined && step.at.rev === after.rev) return;
   const { order: _, holds: __, ...scope } = source.scope;
   const group = new GroupEncoder({ ...source, scope }, operations, after);
+  for (const key of absent(step, scope, wanted ?? [])) {
+    group.addAsIs(key, undefined, step.at.rev);
+    if (group.ready.length > 0) yield* group.ready.splice(0);
+  }
   const roots = new Map<string, WalkedRoot>();
   let doubtful: Doubtful = { newer: [], missing: [] };
   for (let pass = 1; ; pass++) {
@@ -45,20 +56,35 @@ export async function* walkedGroup(
       roots.delete(root.key);
       roots.set(root.key, root);
     }
-    const before = new Set(doubtful.missing);
+    const before = new Set(doubtful.missing.map(({ key }) => key));
     doubtful = yield* addNodes(group, source, step, after, call);
     const { newer, missing } = doubtful;
-    const lost = missing.find((node) => before.has(node));
+    const lost = missing.find((node) => before.has(node.key));
     if (lost !== undefined) throw missingEntry('publish', lost.key, lost.from);
     if (newer.length + missing.length === 0) break;
     if (pass >= MAX_PASSES) throw tooFast();
-    step = await reach.step(step.at, [...newer, ...missing], call);
+    step = await reach.step(
+      step.at,
+      [...newer, ...missing].map(({ key }) => key),
+      call,
+    );
   }
   const isTold = ({ key, entry }: WalkedRoot): boolean =>
     scope.accepts(key) && (entry !== undefined || after !== undefined);
   for (const root of roots.values())
     if (isTold(root)) group.addAsIs(root.key, root.entry, step.at.rev);
   yield* group.finish(step.at);
+}
+
+/** Keys that are wanted and do not belong to what is reached. */
+function absent(
+  { nodes, roots }: WalkedStep,
+  { accepts }: Pick<Scope, 'accepts'>,
+  wanted: readonly string[],
+): readonly string[] {
+  if (wanted.length === 0) return wanted;
+  const there = new Set([...nodes, ...roots].map(({ key }) => key));
+  return wanted.filter((key) => !there.has(key) || !accepts(key));
 }
 
 /** Adds what is as the step says; gives the nodes that are not. */
@@ -109,4 +135,16 @@ function tooFast(): StrataError {
     'publish: the store changes faster than what its roots reach can be sent',
     { operation: 'publish' },
   );
+}
+
+/** What a scope has of what is reached. */
+export function walkedSource(reach: WalkedReach, source: GroupSource): WalkedSource {
+  return {
+    read: (operations, after, call) =>
+      walkedGroup(reach, source, operations, after, undefined, call),
+    mend: (operations, keys, since, call) =>
+      walkedGroup(reach, source, operations, since, keys, call),
+    look: (since, call) => reach.look(since, call),
+    reaches: (key) => reach.reaches(key),
+  };
 }

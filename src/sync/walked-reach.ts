@@ -105,23 +105,39 @@ export class WalkedReach {
 
   /**
    * Looks at the head, or beyond the head at the call, and tells what a copy lacks there that holds
-   * all that was reachable at a known position, or nothing; `doubtful` are told of once more.
+   * all that was reachable at a known position, or nothing; the keys `again` are told of in any case.
    * Errors: `cursor-expired` for a position at which nobody knows what was reachable,
    * `data-missing` for a missing block, `unavailable` for a walker that fails, `overloaded`.
    */
-  step(
-    after: Position | undefined,
-    doubtful: readonly GraphNode[],
-    call: Call,
-  ): Promise<WalkedStep> {
+  step(after: Position | undefined, again: readonly string[], call: Call): Promise<WalkedStep> {
     const done = this.#last.then(async () => {
       const at = await this.#bring();
       if (after !== undefined && !this.knows(after))
         throw cursorExpired('publish', after, 'nobody knows what was reachable then');
-      return this.#stepTo(at, after, doubtful);
+      return this.#stepTo(at, after, again);
     });
     this.#last = done.catch(() => undefined);
     return call.untilEnd(done);
+  }
+
+  /** Looks at the head, or beyond; which keys may not be as they were at a position. */
+  look(
+    since: Position | undefined,
+    call: Call,
+  ): Promise<{ readonly at: Position; readonly changed: readonly string[] | 'all' }> {
+    const done = this.#last.then(async () => {
+      const at = await this.#bring();
+      if (since === undefined || !this.knows(since)) return { at, changed: 'all' as const };
+      return { at, changed: this.#changesSince(since).map(({ key }) => key) };
+    });
+    this.#last = done.catch(() => undefined);
+    return call.untilEnd(done);
+  }
+
+  /** Whether a key was reachable, and published, when it was last looked at. */
+  reaches(key: string): boolean {
+    const node = this.#graph.get(key);
+    return node?.isReached === true && node.state !== 'refused';
   }
 
   /** Whether it is known what was reachable at a position, so that the rest can be told from it. */
@@ -133,13 +149,15 @@ export class WalkedReach {
     this.#call.end('closed');
   }
 
-  #stepTo(at: Position, after: Position | undefined, doubtful: readonly GraphNode[]): WalkedStep {
+  #stepTo(at: Position, after: Position | undefined, again: readonly string[]): WalkedStep {
     const nodes = this.#changesSince(after);
-    const again = doubtful.filter(({ isReached }) => isReached);
+    const more = again.flatMap((key) => this.#graph.get(key) ?? []);
     const all =
-      again.length === 0
+      more.length === 0
         ? nodes
-        : [...new Set([...nodes, ...again])].sort((a, b) => a.place - b.place);
+        : [...new Set([...nodes, ...more.filter(({ isReached }) => isReached)])].sort(
+            (a, b) => a.place - b.place,
+          );
     const shown = ({ key, state, entry }: GraphNode): WalkedRoot => ({
       key,
       entry: state === 'there' ? entry : undefined,

@@ -54,7 +54,11 @@ class Run {
 
   constructor(seed: number) {
     this.#own = walkedWorld(seed);
-    this.#limits = { historyBytes: seed % 2 === 0 ? 0 : 100_000, batchKeys: 2 };
+    this.#limits = {
+      historyBytes: seed % 2 === 0 ? 0 : 100_000,
+      batchKeys: 2,
+      comparedKeys: seed % 3 === 0 ? 1_000 : 0,
+    };
     this.#servers = [this.#publish(), this.#publish()];
     this.#copies = [this.#own.local, memory<Page>({ env: this.#own.world })];
     this.#subscriptions = [0, 1].map((which) => this.#subscribe(which));

@@ -207,6 +207,40 @@ describe('a copy that comes from another server of the same store', () => {
   });
 });
 
+describe('a copy that comes back to a server that was restarted', () => {
+  it('is compared: what differs is sent, and what is not reached goes', async () => {
+    const { world, store, local } = walkedWorld();
+    const leaves = Array.from({ length: 500 }, (_, n) => `leaf ${n}`);
+    await store.setMany(leaves.map((key, n) => [key, page(n)]));
+    await store.setMany(leaves.map((key, n) => [`not ${key}`, page(n)]));
+    await store.set('head', page(1, ...leaves.slice(0, 400)));
+    const limits = { comparedKeys: 0 };
+    const sync = async (): Promise<Subscription<Page>> => {
+      const line = new Line(walked(store, ['head'], { limits }));
+      const subscription = subscribe(line, local, { codec });
+      await world.advance(20);
+      await subscription.ready;
+      return subscription;
+    };
+    await (await sync()).close();
+    await local.set('mine', page(0));
+    await store.set('head', page(2, ...leaves.slice(20, 420)));
+    await store.set('leaf 50', page(77));
+    await local.delete('leaf 60');
+    await store.delete('leaf 0');
+    const second = await sync();
+    const { receivedBytes } = second.status();
+    expect(second.status()).toMatchObject({ resumes: 0, snapshots: 0, reconciles: 1, lag: 0 });
+    const { found } = reachable(await stateOf(store), ['head']);
+    expect(await pages(local)).toEqual({ ...found, mine: 0 });
+    expect(receivedBytes).toBeLessThan(30_000);
+    await store.set('head', page(3, 'leaf 450'));
+    await world.advance(5);
+    expect(await pages(local)).toMatchObject({ head: 3, 'leaf 450': 450 });
+    await second.close();
+  });
+});
+
 /** A store that does something when so many keys were read by `readMany`, before or after the last of these readings. */
 function interrupted(
   inner: Store<Page>,
