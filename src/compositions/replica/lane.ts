@@ -10,7 +10,7 @@ import type { MemberStatus, RepairCounts, ReplicaEvent } from './events.ts';
 import { Fences } from './fences.ts';
 import type { FirstStore } from './first-store.ts';
 import { Marker } from './marker.ts';
-import { asStrataError, type Mark, type Member } from './member.ts';
+import { asStrataError, type Mark, type Member, settled } from './member.ts';
 import {
   type ChangeQueue,
   CommitQueue,
@@ -52,11 +52,12 @@ export class Lane<V> {
   readonly member: Member<V>;
   readonly fences: Fences;
   readonly room: Room;
+  /** Ends with the lane. */
+  readonly life: Call;
   readonly #setup: LaneSetup<V>;
   readonly #queue: ChangeQueue<V>;
   readonly #seen = new Contiguity();
   readonly #marker: Marker<V>;
-  readonly #life: Call;
   readonly #refusals: Refusals;
   readonly #waiters = new WaiterList();
   #phase: 'new' | 'behind' | 'live' | 'closed' = 'new';
@@ -79,6 +80,8 @@ export class Lane<V> {
   #retryTimer: Timer | undefined;
   /** A write that was given up and may still be applied. */
   #straggler: Promise<void> | undefined;
+  /** The last write that was begun. */
+  #underWay: Promise<void> | undefined;
   #recovering: Promise<void> | undefined;
 
   constructor(setup: LaneSetup<V>) {
@@ -93,7 +96,7 @@ export class Lane<V> {
         ? { entries: this.#queue.size, bytes: this.#queue.bytes }
         : { entries: 0, bytes: 0 };
     this.room = new Room({ entries: queueLength, bytes: queueBytes }, queued);
-    this.#life = Call.background(member.env, 'replicate');
+    this.life = Call.background(member.env, 'replicate');
     this.#marker = new Marker({
       member,
       first: setup.first,
@@ -124,10 +127,6 @@ export class Lane<V> {
 
   get mark(): Mark | undefined {
     return this.#mark;
-  }
-
-  get life(): Call {
-    return this.#life;
   }
 
   get status(): MemberStatus {
@@ -193,11 +192,13 @@ export class Lane<V> {
   /** Runs a step while nothing else is written to the member. */
   async alone<T>(step: () => Promise<T>): Promise<T> {
     while (this.#busy)
-      await this.#life.untilEnd(new Promise<void>((resolve) => this.#idle.push(resolve)));
-    this.#life.throwIfEnded();
+      await this.life.untilEnd(new Promise<void>((resolve) => this.#idle.push(resolve)));
+    this.life.throwIfEnded();
     this.#busy = true;
     try {
-      return await step();
+      const result = step();
+      this.#underWay = settled(result);
+      return await result;
     } finally {
       this.#rest();
     }
@@ -212,7 +213,7 @@ export class Lane<V> {
       if (this.isEven || (this.#phase === 'live' && this.#doneTurn >= turn)) return;
       if (this.#away !== undefined && this.#isPausing) throw this.#away;
       await call.untilEnd(
-        this.#life.untilEnd(new Promise<void>((resolve) => this.#idle.push(resolve))),
+        this.life.untilEnd(new Promise<void>((resolve) => this.#idle.push(resolve))),
       );
     }
   }
@@ -224,9 +225,12 @@ export class Lane<V> {
     this.#phase = 'closed';
     this.#retryTimer?.cancel();
     this.#marker.rest();
-    this.#life.end('closed');
+    this.life.end('closed');
     this.#waiters.rejectAll(failure('closed', 'replicate', 'the store was closed'));
-    await this.#recovering;
+    // What is applied after the next opening would undo what that has written.
+    const bound = this.member.call('close');
+    const ended = Promise.all([this.#underWay, this.#recovering]);
+    await bound.guard(ended).catch(() => {});
   }
 
   #pump(): void {
@@ -251,15 +255,15 @@ export class Lane<V> {
   }
 
   async #bounded(result: Promise<CommitOutcome>, call: Call): Promise<CommitOutcome> {
+    this.#underWay = settled(result);
+    const forget = this.life.onEnd(() => call.end('closed'));
     try {
-      return await call.guard(this.#life.untilEnd(result));
+      return await call.guard(result);
     } catch (error) {
-      if (isStrataError(error, 'unknown-outcome'))
-        this.#straggler = result.then(
-          () => {},
-          () => {},
-        );
+      if (isStrataError(error, 'unknown-outcome')) this.#straggler = settled(result);
       throw error;
+    } finally {
+      forget();
     }
   }
 
@@ -342,7 +346,7 @@ export class Lane<V> {
 
   async #tryToRecover(): Promise<void> {
     try {
-      if (this.#straggler !== undefined) await this.#life.untilEnd(this.#straggler);
+      if (this.#straggler !== undefined) await this.life.untilEnd(this.#straggler);
       this.#straggler = undefined;
       await catchUp(this.#asMember());
     } catch (error) {
@@ -359,7 +363,7 @@ export class Lane<V> {
     return {
       first,
       member: this.member,
-      life: this.#life,
+      life: this.life,
       alone: (step) => this.alone(step),
       apply: (writes) => this.apply(writes),
       moment: () => this.fences.moment,

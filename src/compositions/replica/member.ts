@@ -5,8 +5,8 @@ import { StrataError } from '../../store/errors.ts';
 import { fromCursor, toCursor } from '../../store/feed/cursor.ts';
 import type { Position, Primitives, SetWrite, Shape } from '../../store/primitives.ts';
 
-/** What a note holds, since a store of V holds nothing else: all that it says stands in its metadata. */
-const NOTHING = new Uint8Array(1);
+/** What a note may hold, since a store of V holds nothing else: all that it says stands in its metadata. */
+const NOTHINGS: readonly unknown[] = [new Uint8Array(1), null, '', 0, {}];
 
 /** How far a member is a copy of which first store: kept in the member, and never ahead of what it has. */
 export interface Mark {
@@ -28,8 +28,8 @@ export class Member<V> {
   readonly timeoutMs: number;
   /** Keys that begin so are notes of this replica about this member, and are not replicated. */
   readonly notePrefix: string;
-  readonly #notes: Primitives<unknown>;
   readonly #markKey: string;
+  readonly #nothing: V;
 
   constructor(
     name: string,
@@ -42,16 +42,14 @@ export class Member<V> {
     this.timeoutMs = shared.timeoutMs;
     this.notePrefix = `\u0000replica/${shared.level}/`;
     this.#markKey = `${this.notePrefix}mark`;
-    this.#notes = (primitives.bytes ?? primitives) as Primitives<unknown>;
-    try {
-      this.#notes.checkValue?.('replica', this.#markKey, NOTHING);
-    } catch (cause) {
+    const nothing = NOTHINGS.find((value) => holds(primitives, this.#markKey, value as V));
+    if (nothing === undefined)
       throw new StrataError(
         'unsupported',
-        `replica: ${name} is a ${primitives.shape.type} store that cannot hold the notes of a replica`,
-        { operation: 'replica', cause },
+        `replica: ${name} is a ${primitives.shape.type} store of such values only that it cannot hold the notes of a replica; put the layer that checks values around the replica`,
+        { operation: 'replica' },
       );
-    }
+    this.#nothing = nothing as V;
   }
 
   /** A call in the background: nobody's deadline but its own. */
@@ -90,7 +88,9 @@ export class Member<V> {
 
   /** How far the member came, by its own note; `undefined` where it has none that can be read. */
   async readMark(): Promise<Mark | undefined> {
-    const entry = await this.ask('replicate', (call) => this.#notes.readOne(this.#markKey, call));
+    const entry = await this.ask('replicate', (call) =>
+      this.primitives.readOne(this.#markKey, call),
+    );
     const { storeId, cursor } = entry?.meta ?? {};
     if (typeof storeId !== 'string' || typeof cursor !== 'string') return undefined;
     return { storeId, at: fromCursor('replicate', cursor) };
@@ -98,15 +98,36 @@ export class Member<V> {
 
   /** Notes how far the member came. */
   async writeMark(mark: Mark): Promise<void> {
-    const write = this.markWrite<unknown>(mark, NOTHING);
-    await this.ask('replicate', (call) => this.#notes.commit([write], call));
+    const write = this.markWrite(mark, this.#nothing);
+    await this.ask('replicate', (call) => this.primitives.commit([write], call));
   }
 
   /** The same as part of a commit of values; `value` is any that the store takes. */
-  markWrite<T>({ storeId, at }: Mark, value: T): SetWrite<T> {
+  markWrite({ storeId, at }: Mark, value: V): SetWrite<V> {
     const meta = { storeId, cursor: toCursor(at) };
     return { type: 'set', key: this.#markKey, value, meta };
   }
+}
+
+/** Whether a store can hold a value. Errors of its codec and its checks say that it cannot. */
+export function holds<V>(
+  { checkValue, codec, bytes }: Primitives<V>,
+  key: string,
+  value: V,
+): boolean {
+  try {
+    checkValue?.('replica', key, value);
+    if (bytes !== undefined && codec !== undefined) codec.decode(codec.encode(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Settles when work does, however it ends. */
+export function settled(work: Promise<unknown>): Promise<void> {
+  const over = (): void => {};
+  return work.then(over, over);
 }
 
 /** Any error as one of ours. */

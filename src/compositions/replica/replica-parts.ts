@@ -1,7 +1,7 @@
 import { approximateBytes } from '../../kernel/journal/approximate-bytes.ts';
 import type { Capabilities, Durability } from '../../store/capabilities.ts';
 import type { Env } from '../../store/env.ts';
-import { StrataError } from '../../store/errors.ts';
+import { failure, StrataError } from '../../store/errors.ts';
 import { primitivesOf } from '../../store/internals.ts';
 import type { Feed, Primitives, Shape, Write } from '../../store/primitives.ts';
 import { Member, nestingOf } from './member.ts';
@@ -93,6 +93,37 @@ function durabilityOf(
   const ranks = others.map((durability) => DURABILITIES.indexOf(durability)).sort((a, b) => a - b);
   const sure = needed === 0 ? 0 : (ranks[needed - 1] as number);
   return DURABILITIES[Math.max(DURABILITIES.indexOf(first), sure)] as Durability;
+}
+
+type ValueCheck<V> = (operation: string, key: string, value: V) => void;
+
+/**
+ * What refuses a value that a member cannot hold, before any has it. The first store refuses by itself
+ * what its own codec cannot carry.
+ */
+export function valueChecksOf<V>({ first, sync, async }: ReplicaParts<V>): ValueCheck<V>[] {
+  const { codec: own, bytes } = first.primitives;
+  const checks: ValueCheck<V>[] = [];
+  for (const { primitives } of [first, ...sync, ...async])
+    if (primitives.checkValue !== undefined) checks.push(primitives.checkValue.bind(primitives));
+  for (const { name, primitives } of [...sync, ...async]) {
+    const { codec } = primitives;
+    const isLikeFirst = bytes !== undefined && own?.name === codec?.name;
+    if (primitives.bytes === undefined || codec === undefined || isLikeFirst) continue;
+    checks.push((operation, key, value) => {
+      try {
+        codec.encode(value);
+      } catch (cause) {
+        throw failure(
+          'invalid-argument',
+          operation,
+          `${name} cannot hold the value of ${JSON.stringify(key)}: ${cause instanceof Error ? cause.message : String(cause)}`,
+          { key, cause },
+        );
+      }
+    });
+  }
+  return checks;
 }
 
 /** What a replica is made of. */

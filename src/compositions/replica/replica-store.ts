@@ -11,7 +11,13 @@ import { Lane } from './lane.ts';
 import type { Member } from './member.ts';
 import { Opening } from './opening.ts';
 import { Reader } from './reader.ts';
-import { bytesOf, capabilitiesOf, type ReplicaParts, shapeOf } from './replica-parts.ts';
+import {
+  bytesOf,
+  capabilitiesOf,
+  type ReplicaParts,
+  shapeOf,
+  valueChecksOf,
+} from './replica-parts.ts';
 import { type ScanItems, scanAll } from './scans.ts';
 import { fromCopy } from './stamps.ts';
 import { Traffic } from './traffic.ts';
@@ -171,8 +177,8 @@ export function replicaPrimitives<V>(replica: Replica<V>): Primitives<V> {
   const all = [parts.first, ...sync, ...async].map(({ primitives }) => primitives);
   const codec = all.find((member) => member.codec !== undefined)?.codec;
   const guard = all.find((member) => member.guard !== undefined);
-  const checks = all.filter(({ checkValue }) => checkValue !== undefined);
   const main = parts.first.primitives;
+  const checks = valueChecksOf(parts);
   const { timeoutMs } = options;
   const give = (member: Member<V>, entry: Entry<V> | undefined): Entry<V> | undefined =>
     entry === undefined || member === parts.first ? entry : fromCopy(entry);
@@ -185,7 +191,7 @@ export function replicaPrimitives<V>(replica: Replica<V>): Primitives<V> {
     ...(guard !== undefined && { guard: (value: V) => guard.guard?.(value) as V }),
     ...(checks.length > 0 && {
       checkValue: (operation: string, key: string, value: V) => {
-        for (const member of checks) member.checkValue?.(operation, key, value);
+        for (const check of checks) check(operation, key, value);
       },
     }),
     ...(main.peek !== undefined && {

@@ -1,4 +1,4 @@
-import type { Change, Entry, EntryHead, Meta, Origin } from '../../store/entry.ts';
+import type { Change, Entry, EntryHead, Json, Meta, Origin } from '../../store/entry.ts';
 import type { SetWrite, Write } from '../../store/primitives.ts';
 
 /** Name in a copy's metadata under which it keeps the metadata and origin of the entry itself. */
@@ -23,7 +23,7 @@ export function toCopy<V>(change: Change<V>, sequence: Sequence): Write<V> {
 export function copyOf<V>(head: EntryHead, value: V, sequence: Sequence): SetWrite<V> {
   const { key, version, rev = 0, modifiedAt, expiresAt, immutable, meta, origin } = head;
   const wraps = origin !== undefined || (meta !== undefined && Object.hasOwn(meta, WRAPPED));
-  const kept = wraps ? { [WRAPPED]: wrap(meta, origin) } : meta;
+  const kept = frozen(wraps ? { [WRAPPED]: wrap(meta, origin) } : meta);
   const copy: { -readonly [K in keyof SetWrite<V>]: SetWrite<V>[K] } = {
     type: 'set',
     key,
@@ -35,6 +35,13 @@ export function copyOf<V>(head: EntryHead, value: V, sequence: Sequence): SetWri
   if (immutable) copy.immutable = true;
   if (kept !== undefined) copy.meta = kept;
   return copy;
+}
+
+/** Metadata is handed out with every reading of its entry; some stores give it as they have read it. */
+function frozen<T extends Json | undefined>(part: T): T {
+  if (typeof part !== 'object' || part === null || Object.isFrozen(part)) return part;
+  for (const inner of Object.values(part)) frozen(inner as Json);
+  return Object.freeze(part);
 }
 
 function wrap(meta: Meta | undefined, origin: Origin | undefined): Meta {
