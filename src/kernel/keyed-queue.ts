@@ -60,16 +60,6 @@ export class KeyedQueue<T extends object> {
     return this.#isSplit;
   }
 
-  /** Items of the older stretch: all, where there is but one. */
-  get olderSize(): number {
-    return this.#olderSize;
-  }
-
-  /** Items that were put in since `split`. */
-  get newerSize(): number {
-    return this.#newerSize;
-  }
-
   /** Whether a key is in both stretches. */
   get overlaps(): boolean {
     return this.#shared > 0;
