@@ -2,7 +2,6 @@ import { Call, DEFAULT_TIMEOUT_MS } from '../store/call.ts';
 import type { Change, Entry } from '../store/entry.ts';
 import type { Env } from '../store/env.ts';
 import { isStrataError, StrataError } from '../store/errors.ts';
-import { changeBytes } from '../store/feed/commit-log.ts';
 import { cursorExpired } from '../store/feed/cursor.ts';
 import type { Position } from '../store/primitives.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
@@ -10,6 +9,7 @@ import { LinkReader, missingEntry } from '../walk/link-reader.ts';
 import type { Roots } from '../walk/options.ts';
 import { askRoots } from '../walk/roots.ts';
 import type { Walker } from '../walk/walker.ts';
+import { HeldEntries } from './held-entries.ts';
 import { KnownPositions } from './known-positions.ts';
 import { blame } from './scope.ts';
 import type { SourceSide } from './sides.ts';
@@ -81,16 +81,15 @@ export class WalkedReach {
   #order: readonly GraphNode[] = [];
   /** What the last settling with news has changed of it. */
   #lastStep: readonly GraphNode[] = [];
-  /** Nodes with their entries at hand, oldest first. */
-  readonly #held: Map<GraphNode, number> = new Map();
-  #heldBytes = 0;
+  readonly #held: HeldEntries;
   #seen = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(init: WalkedReachInit) {
-    const { store, env, walker, maxKeys } = init;
+    const { store, env, walker, maxKeys, heldBytes } = init;
     this.#init = init;
     this.#graph = new WalkGraph(maxKeys);
+    this.#held = new HeldEntries(heldBytes);
     this.#call = Call.background(env, 'publish');
     this.#links = new LinkReader({
       store,
@@ -288,14 +287,14 @@ export class WalkedReach {
     const node = this.#graph.get(change.key);
     if (node === undefined) return;
     this.#hasNews = true;
-    this.#letGo(node);
+    this.#held.letGo(node);
     if (change.type === 'delete') {
       this.#graph.lose(node, change.rev);
       return;
     }
     node.rev = change.rev ?? 0;
     this.#unknown(node);
-    this.#hold(node, change);
+    this.#held.hold(node, change);
   }
 
   /** Reads what is not known, and what that points to. */
@@ -328,7 +327,7 @@ export class WalkedReach {
   }
 
   #refuse(node: GraphNode): void {
-    this.#letGo(node);
+    this.#held.letGo(node);
     this.#graph.link(node, []);
     Object.assign(node, { state: 'refused', isAhead: false, expiresAt: undefined });
   }
@@ -366,26 +365,7 @@ export class WalkedReach {
       expiresAt,
       isAhead: rev > read.rev,
     });
-    this.#hold(node, stored);
-  }
-
-  #hold(node: GraphNode, entry: Entry<unknown>): void {
-    this.#letGo(node);
-    node.entry = entry;
-    if (node.isRoot) return;
-    const bytes = changeBytes(node.key, entry.value);
-    this.#held.set(node, bytes);
-    this.#heldBytes += bytes;
-    for (const oldest of this.#held.keys()) {
-      if (this.#heldBytes <= this.#init.heldBytes) return;
-      this.#letGo(oldest);
-    }
-  }
-
-  #letGo(node: GraphNode): void {
-    node.entry = undefined;
-    this.#heldBytes -= this.#held.get(node) ?? 0;
-    this.#held.delete(node);
+    this.#held.hold(node, stored);
   }
 
   async #pause(entries: number): Promise<void> {

@@ -262,6 +262,41 @@ function interrupted(
   });
 }
 
+describe('the sums that copies of a walk are compared with', () => {
+  it('are told of what is reached anew, changed or not', async () => {
+    const { world, store, local } = walkedWorld();
+    const leaves = Array.from({ length: 500 }, (_, n) => `leaf ${n}`);
+    await store.setMany(leaves.map((key, n) => [key, page(n)]));
+    const limits = { comparedKeys: 0 };
+    const [one, two] = [0, 1].map(() => new Line(walked(store, ['head'], { limits })));
+    const sync = async (line: Line | undefined): Promise<number> => {
+      const subscription = subscribe(line as Line, local, { codec });
+      await world.advance(20);
+      await subscription.ready;
+      const { found } = reachable(await stateOf(store), ['head']);
+      expect(await pages(local)).toMatchObject(found);
+      await subscription.close();
+      return subscription.status().reconciles;
+    };
+    // Each change is seen by one server, so that the other has to compare.
+    let n = 0;
+    const move = (...left: number[]): Promise<unknown> =>
+      store.set('head', page(n++, ...leaves.filter((_, at) => !left.includes(at))));
+    await move();
+    await sync(one);
+    await move(7, 400);
+    expect(await sync(two)).toBe(1);
+    await local.deleteMany(['leaf 7', 'leaf 400']);
+    await move(7);
+    expect(await sync(one)).toBe(1);
+    await move(8);
+    expect(await sync(two)).toBe(1);
+    await local.delete('leaf 8');
+    await move();
+    expect(await sync(one)).toBe(1);
+  });
+});
+
 describe('a root that moves while it is walked', () => {
   const moments = [1, 2, 3, 4, 5, 6, 7].flatMap((reads) =>
     (['before', 'after'] as const).map((when) => ({ reads, when })),
