@@ -66,7 +66,7 @@ export interface PublishLimits {
   readonly writers?: number;
   /** Of a group with an `order`, so many bytes wait for their place; the lowest place needs no room. Default 16 MiB. */
   readonly orderedBytes?: number;
-  /** Most keys that a `walk` may reach, with eight links for each; about 200 bytes of memory a key. Default 1,000,000. */
+  /** Most keys that a `walk` may reach, with eight links for each; about 250 bytes of memory a key with short names. Default 1,000,000. */
   readonly walkedKeys?: number;
   /** Most subscribers at once; default 10,000. */
   readonly subscribers?: number;
