@@ -124,12 +124,36 @@ async function measure(report: Report, keys: number, perWindow: number): Promise
     );
 }
 
+/** What the buffer adds to the memory for each key while it is queued: keys and updates are the producer's. */
+function bytes(report: Report, keys: number): void {
+  const updates = Array.from({ length: keys }, (_, value) => ({ key: `user:${value}`, value }));
+  // A string remembers its hash from the first time on.
+  const names = new Set(updates.map(({ key }) => key));
+  for (const trackSeen of [true, false]) {
+    const buffer = new DedupeBuffer<number>({ trackSeen });
+    const before = heapBytes();
+    for (let at = 0; at < keys; at += BATCH) buffer.onUpdates(updates.slice(at, at + BATCH));
+    const value = (heapBytes() - before) / buffer.size;
+    if (buffer.size !== names.size) throw new Error(`${buffer.size} of ${names.size} keys queued`);
+    const name = `${keys.toLocaleString('en')} keys queued, trackSeen: ${trackSeen}`;
+    report({ name, value, unit: 'B/key', goal: { of: 'value', most: 152 } });
+  }
+}
+
+function heapBytes(): number {
+  globalThis.gc?.();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
 export const dedupeBuffer: Suite = {
   name: 'dedupe-buffer',
   about: `${UPDATES.toLocaleString('en')} updates in calls of ${BATCH}, taken in windows, beside a queue without promises`,
   async run(report) {
     await measure(report, 100, 10_000);
+    await measure(report, 10_000, 10_000);
     await measure(report, 1_000_000, 1_000_000);
     await measure(report, 200_000, 1_000);
+    for (const keys of [100_000, 1_000_000]) bytes(report, keys);
   },
 };
