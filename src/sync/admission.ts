@@ -18,7 +18,7 @@ const CHECK_MS = 1_000;
 /** Whoever moves nothing for so long, or less than so much a second, does not keep others waiting. */
 const STALL_MS = 5_000;
 const LEAST_BYTES_A_SECOND = 16 * 1024;
-/** All readings together work so long before anything else gets its turn. */
+/** All who send work so long together before anything else gets its turn. */
 const SLICE_MS = 8;
 
 interface Waiting {
@@ -74,8 +74,8 @@ export class Admission {
   }
 
   /**
-   * Waits where readings have worked long enough without a pause: reading from memory never waits
-   * by itself, and everything else would.
+   * Waits where those who send have worked long enough without a pause: neither reading from memory
+   * nor filling the buffers of many sockets waits by itself, and everything else would.
    */
   breathe(): Promise<void> | undefined {
     const nowMs = this.#env.monotonicMs();

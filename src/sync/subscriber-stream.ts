@@ -14,7 +14,7 @@ export interface StreamInit {
   readonly source: GroupSource;
   /** Gives a turn to read alone, or nothing when the connection has ended. */
   enter(): Promise<Turn | undefined>;
-  /** Waits where reading has kept everything else waiting for long enough. */
+  /** Waits where sending has kept everything else waiting for long enough. */
   breathe(): Promise<void> | undefined;
   /** Ends with the connection. */
   readonly call: Call;
@@ -96,6 +96,8 @@ export class SubscriberStream {
       index++;
       // The tail may lag behind a reading of one's own.
       if (frame.end !== undefined && frame.end.rev > at.rev) at = frame.end;
+      const pause = this.#init.breathe();
+      if (pause !== undefined) await pause;
     }
     return at;
   }
@@ -121,7 +123,8 @@ export class SubscriberStream {
         if (next.done === true) break;
         this.#send(next.value);
         turn.moved(next.value.bytes.length);
-        await this.#init.breathe();
+        const pause = this.#init.breathe();
+        if (pause !== undefined) await pause;
         if (next.value.end === undefined) continue;
         this.#freshStarts = 0;
         return next.value.end;
