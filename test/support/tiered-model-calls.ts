@@ -360,8 +360,11 @@ export class TieredModelCalls {
       },
       (code, look) => {
         if (code !== 'conflict') return;
-        if (!this.model.may(key, this.judged(look), (one) => !meets(one), made))
+        const judged = this.judged(look);
+        if (!this.model.may(key, judged, (one) => !meets(one), made))
           throw new Error(`${key}=${value} was refused on ${on?.write.value ?? 'absent'}`);
+        // It drops the copies that led to it.
+        if (judged.fresh) this.model.bind(key, judged, (one) => !meets(one), made);
       },
     );
   }

@@ -34,8 +34,20 @@ export class TieredModelRun extends TieredModelCalls {
     this.throwWrong();
   }
 
+  /** What this store wrote last is shown, also where nobody had an answer, or the front has lost it. */
+  protected async showsLast(key: string): Promise<void> {
+    const { store, inBack } = this.world;
+    const shown = await this.given(store.get(key));
+    const truth = inBack.blocking.get(key);
+    const isOwn = truth !== undefined && this.model.writeOf(key, truth)?.own === true;
+    const mayMiss = shown === undefined && this.rules.read === 'front-only';
+    if (isOwn && shown !== truth && !mayMiss)
+      throw new Error(`${key}=${shown} is shown, older than ${truth}`);
+  }
+
   protected async agrees(key: string): Promise<void> {
     const { store, inBack, inFront } = this.world;
+    if (this.rules.write !== 'front-only') await this.showsLast(key);
     await this.given(this.get(key, false));
     await this.given(this.get(key, true));
     const shown = await this.given(store.get(key, { fresh: true }));

@@ -135,9 +135,11 @@ export class TieredModelWorld {
   #part(name: PartName, store: Store<unknown>, lasting: boolean): Store<unknown> {
     const { late, wait } = this.#setup;
     const inner = primitivesOf(store);
+    const { blocking, peek } = inner;
+    // What is in the memory of a process dies with it, as one that answers at once shows.
     const capabilities = Object.freeze({
       ...inner.capabilities,
-      blocking: false,
+      blocking: !lasting,
       ...(lasting && { durability: 'os' as const }),
     });
     const seen = partOf(
@@ -145,7 +147,10 @@ export class TieredModelWorld {
       this.#process,
       late[name] ? (step) => wait(`${name} ${step}`) : undefined,
     );
-    return faulty(defineStore({ ...seen, capabilities }), this.plans[name]);
+    const part = { ...seen, capabilities, ...(!lasting && blocking && { blocking }) };
+    const failing = faulty(defineStore(part), this.plans[name]);
+    if (lasting || late[name] || peek === undefined) return failing;
+    return defineStore({ ...primitivesOf(failing), peek: (key) => peek.call(inner, key) });
   }
 }
 

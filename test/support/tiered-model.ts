@@ -249,6 +249,25 @@ export class TieredModel {
     });
   }
 
+  /** A look that nobody is given anything older after has found one of these. */
+  bind(
+    key: string,
+    look: Look,
+    test: (one: Written | undefined) => boolean,
+    but: readonly Written[] = [],
+  ): void {
+    const register = this.#of(key);
+    const found = register.candidates(look).filter((one) => {
+      if (but.includes(one)) return true;
+      const { expiresAt = NEVER } = one;
+      return (one.value === undefined || expiresAt <= look.endedMs) && test(undefined)
+        ? true
+        : test(one);
+    });
+    const { began, ended, endedMs: atMs } = look;
+    register.points.push({ by: 'look', writes: new Set(found), began, ended, atMs });
+  }
+
   /** An acknowledged write was decided on this one: no other may have been. */
   replace(parent: Written): void {
     if (this.#replaced.has(parent))
