@@ -71,7 +71,12 @@ export class CommitQueue {
     while (this.#pending.length > 0) {
       const round = this.#take();
       if (round.length === 0) continue;
-      const again = await this.#run(round);
+      let again: readonly PendingCommit[] = [];
+      try {
+        again = await this.#run(round);
+      } catch (error) {
+        for (const { fail } of round) fail(error);
+      }
       for (const { bytes } of again) this.#pendingBytes += bytes;
       this.#pending = [...again, ...this.#pending];
     }

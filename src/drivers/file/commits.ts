@@ -48,6 +48,10 @@ export class Commits {
   #files = 0;
   /** Keys that synchronous commits have written since the round under way was planned. */
   #touched: Set<string> | undefined;
+  /** Whether a round is under way: its flushes count on the folders being where they are. */
+  #inRound = false;
+  /** Shards that may have come to be split or removed. */
+  readonly #untended = new Set<string>();
   /** Why nothing more is written: what the disk has is not known. */
   #broken: StrataError | undefined;
 
@@ -60,6 +64,7 @@ export class Commits {
 
   /** Runs commits of which no two touch the same key; gives back those that a synchronous commit came before. */
   async runRound(round: readonly PendingCommit[]): Promise<readonly PendingCommit[]> {
+    this.#inRound = true;
     this.#touched = new Set();
     const jobs = new Map<PendingCommit, Job>();
     for (const pending of round) {
@@ -120,7 +125,7 @@ export class Commits {
     } catch (error) {
       throw this.#unsure(error, operation);
     }
-    this.#tend(shards);
+    this.#tend(shards.keys());
     return outcomeOf(job);
   }
 
@@ -132,8 +137,7 @@ export class Commits {
     const shard = this.#layout.shardOf(nameOf(key));
     if (!this.#layout.disk.remove(`${shard.path}/${nameOf(key)}`)) return false;
     editor.count(shard, -1);
-    // While a round is under way its files are meant for the shards as they are.
-    if (this.#touched === undefined) this.#tend(new Map([[shard.bound, shard]]));
+    this.#tend([shard.bound]);
     return true;
   }
 
@@ -251,14 +255,20 @@ export class Commits {
     } catch (error) {
       for (const { operation, fail } of applied) fail(this.#unsure(error, operation));
       return;
+    } finally {
+      this.#inRound = false;
     }
     for (const pending of applied) pending.succeed(outcomeOf(jobs.get(pending) as Job));
-    this.#tend(shards);
+    this.#tend(shards.keys());
   }
 
-  #tend(shards: ReadonlyMap<string, Shard>): void {
+  #tend(bounds: Iterable<string>): void {
+    for (const bound of bounds) this.#untended.add(bound);
+    if (this.#inRound || this.#broken !== undefined) return;
+    const all = [...this.#untended];
+    this.#untended.clear();
     try {
-      this.#options.editor.tend(shards.keys());
+      this.#options.editor.tend(all);
     } catch (error) {
       this.#unsure(error, 'set');
     }

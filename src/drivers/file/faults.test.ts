@@ -47,6 +47,8 @@ interface Run {
   readonly failure: unknown;
 }
 
+const NOTHING: Run = { acknowledged: new Map(), last: undefined, failure: undefined };
+
 /** Runs the steps until one fails; every other one waits for the disk as it comes. */
 async function run(store: StoreWithBlocking<Uint8Array>, steps = STEPS): Promise<Run> {
   const acknowledged: State = new Map();
@@ -129,7 +131,7 @@ describe('a loss of power', () => {
     for (let at = 1; at <= all; at++) {
       const disk = new SimulatedDisk();
       disk.fault = { at, code: 'EIO', forGood: true };
-      let done: Run = { acknowledged: new Map(), last: undefined, failure: undefined };
+      let done: Run = NOTHING;
       let store: StoreWithBlocking<Uint8Array> | undefined;
       try {
         store = open(disk);
@@ -277,6 +279,34 @@ describe('a file system that folds case and normal forms', () => {
     for (const key of keys) expect(text((await store.get(key)) as Uint8Array)).toBe(key);
     expect(await Array.fromAsync(store.keys())).toHaveLength(keys.length);
     await close(store);
+  });
+});
+
+describe('a synchronous write beside others', () => {
+  it('that empties a shard does not take its folder from under a flush', async () => {
+    const disk = new SimulatedDisk();
+    const store = open(disk);
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await store.set(key, Buffer.from(key));
+    const held: (() => void)[] = [];
+    const flush = disk.flushFolderLater.bind(disk);
+    disk.flushFolderLater = async (path) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      await flush(path);
+    };
+    const writing = store.set('f', Buffer.from('again'));
+    while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    for (const key of ['c', 'd', 'e', 'f']) store.blocking.delete(key);
+    for (const release of held.splice(0)) release();
+    await writing;
+    disk.flushFolderLater = flush;
+    await store.set('g', Buffer.from('g'));
+    expect(await Array.fromAsync(store.keys())).toEqual(['a', 'b', 'g']);
+    await close(store);
+    await checkAfter(
+      disk,
+      { ...NOTHING, acknowledged: new Map([...'abg'].map((key) => [key, key])) },
+      false,
+    );
   });
 });
 

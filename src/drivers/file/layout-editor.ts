@@ -59,8 +59,9 @@ export class LayoutEditor {
     for (const bound of bounds) {
       const shard = this.#layout.shardOf(bound);
       const count = this.#countOf(shard);
-      if (count === 0 && bound !== '') this.#remove(shard);
-      else if (this.#links && count > (this.#patience.get(bound) ?? this.#most)) this.#split(shard);
+      if (count === 0 && shard.bound !== '') this.#remove(shard);
+      else if (this.#links && count > (this.#patience.get(shard.bound) ?? this.#most))
+        this.#split(shard);
     }
   }
 
