@@ -9,6 +9,7 @@ import {
   replica,
 } from '../../src/compositions/replica/index.ts';
 import { memory } from '../../src/drivers/memory/index.ts';
+import type { Entry } from '../../src/store/entry.ts';
 import { StrataError } from '../../src/store/errors.ts';
 import type { Store } from '../../src/store/store.ts';
 import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../../src/testing/index.ts';
@@ -263,21 +264,23 @@ export class ReplicaModel {
     if ('value' in found) this.#saw(key, found.value, before);
   }
 
-  async #getMany(): Promise<void> {
-    const keys = [...this.#known.keys()];
-    const before = new Map(keys.map((key) => [key, this.#before(key)]));
-    const found = await this.#code(this.#store.getEntries(keys));
-    if (!('value' in found)) return;
-    for (const key of keys) this.#saw(key, found.value.get(key), before.get(key) as Before);
+  #getMany(): Promise<void> {
+    return this.#seeAll((keys) => this.#store.getEntries(keys));
   }
 
-  async #list(): Promise<void> {
+  #list(): Promise<void> {
+    return this.#seeAll(async () => {
+      const entries = await Array.fromAsync(this.#store.list());
+      return new Map(entries.map((entry) => [entry.key, entry]));
+    });
+  }
+
+  async #seeAll(read: (keys: string[]) => Promise<Map<string, Entry<string>>>): Promise<void> {
     const keys = [...this.#known.keys()];
     const before = new Map(keys.map((key) => [key, this.#before(key)]));
-    const found = await this.#code(Array.fromAsync(this.#store.list()));
+    const found = await this.#code(read(keys));
     if (!('value' in found)) return;
-    const entries = new Map(found.value.map((entry) => [entry.key, entry]));
-    for (const key of keys) this.#saw(key, entries.get(key), before.get(key) as Before);
+    for (const key of keys) this.#saw(key, found.value.get(key), before.get(key) as Before);
   }
 
   #before(key: string): Before {
