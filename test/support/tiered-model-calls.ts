@@ -4,22 +4,13 @@ import type { Entry } from '../../src/store/entry.ts';
 import { isStrataError } from '../../src/store/errors.ts';
 import { type Look, type Rules, TieredModel, type Written } from './tiered-model.ts';
 import { KEYS, type Setup } from './tiered-model-commands.ts';
+import { type Begun, checkTook, stepwise } from './tiered-model-steps.ts';
 import { TieredModelWorld } from './tiered-model-world.ts';
-
-/** Bound of every call that names none. */
-export const CALL_MS = 5_000;
 
 /** What a set is given beside its value. */
 interface Given {
   readonly expiresAt?: number;
   readonly meta?: { readonly n: number };
-}
-
-/** When a call began, and the last step of one that has several. */
-interface Begun {
-  readonly began: number;
-  readonly beganMs: number;
-  steppedMs?: number;
 }
 
 /** What was not applied and will not be. */
@@ -105,7 +96,7 @@ export class TieredModelCalls {
     this.open++;
     const look = (): Look => {
       const endedMs = env.now();
-      this.checkTook(endedMs - (begin.steppedMs ?? begin.beganMs));
+      checkTook(endedMs - (begin.steppedMs ?? begin.beganMs));
       return { ...begin, ended: this.model.tick(), endedMs, fresh: false };
     };
     try {
@@ -142,24 +133,6 @@ export class TieredModelCalls {
 
   protected begin(): Begun {
     return this.model.begin(this.world.env.now());
-  }
-
-  protected checkTook(tookMs: number): void {
-    if (tookMs > CALL_MS) throw new Error(`a call took ${tookMs} ms`);
-  }
-
-  /** Everything that is given in steps, each of which is bounded as a call is. */
-  protected async stepwise<T>(items: AsyncIterable<T>, begun: Begun): Promise<readonly T[]> {
-    const { env, process } = this.world;
-    const all: T[] = [];
-    begun.steppedMs = env.now();
-    for await (const item of items) {
-      const nowMs = env.now();
-      if (!process.dead) this.checkTook(nowMs - begun.steppedMs);
-      begun.steppedMs = nowMs;
-      all.push(item);
-    }
-    return all;
   }
 
   protected get(key: string, fresh: boolean): Promise<void> {
@@ -244,7 +217,7 @@ export class TieredModelCalls {
     return this.call<readonly (Entry<unknown> | string)[]>(
       [],
       begin,
-      () => this.stepwise<Entry<unknown> | string>(store[kind]({ reverse }), begin),
+      () => stepwise<Entry<unknown> | string>(store[kind]({ reverse }), begin, this.world),
       (given, read_) => {
         const look = { ...read_, fresh: !own && read === 'front-first' };
         const keyOf = (one: Entry<unknown> | string) => (typeof one === 'string' ? one : one.key);

@@ -1,6 +1,7 @@
 /** Carries out commands on a tiered store and on its model, one by one or several at once, and compares. */
-import { CALL_MS, TieredModelCalls } from './tiered-model-calls.ts';
+import { TieredModelCalls } from './tiered-model-calls.ts';
 import { type Command, KEYS } from './tiered-model-commands.ts';
+import { CALL_MS } from './tiered-model-steps.ts';
 import { LEASE_MS, PARTS, type PartName } from './tiered-model-world.ts';
 
 export class TieredModelRun extends TieredModelCalls {
