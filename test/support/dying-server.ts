@@ -19,9 +19,9 @@ const publication = publish(faulty(store, plan), {
 const service = await serveWebSocket({ publication, port: Number(port) });
 
 process.on('message', ({ stopAt, applied }: { stopAt: number; applied: boolean }) => {
-  plan.hangNext('commit', { after: stopAt, applied });
+  // All from then on: one that loses a condition fails, and hangs nowhere.
+  plan.hangNext('commit', { after: stopAt, applied, times: Number.POSITIVE_INFINITY });
   const look = setInterval(() => {
-    // Time for the engine to have done it.
     if (plan.hanging === 0) return;
     clearInterval(look);
     process.send?.({ stopped: true });
