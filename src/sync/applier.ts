@@ -152,8 +152,7 @@ export class Applier {
     while (this.#queue.length > 0 && !this.#closed) {
       const [first] = this.#queue as [Queued];
       if ('part' in first) {
-        this.#queue.shift();
-        await this.#keep(first.part);
+        await this.#keep(this.#takeParts(first.part));
         continue;
       }
       const count = this.#together(first.group);
@@ -162,6 +161,23 @@ export class Applier {
         .flatMap((queued) => ('group' in queued ? queued.group : []));
       if (!(await this.#bring(merge(groups), count))) this.#queue = [];
     }
+  }
+
+  /** The parts of one group that wait, as one: each commit has its price. */
+  #takeParts(first: StagedPart): StagedPart {
+    const end = this.#queue.findIndex(
+      (queued, i) => !('part' in queued) || (i > 0 && queued.part.first),
+    );
+    const count = end < 0 ? this.#queue.length : end;
+    const parts = this.#queue
+      .splice(0, count)
+      .flatMap((queued) => ('part' in queued ? queued.part : []));
+    return {
+      first: first.first,
+      blocks: parts.flatMap(({ blocks }) => blocks),
+      keys: parts.reduce((sum, { keys }) => sum + keys, 0),
+      bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    };
   }
 
   /** How many of the groups that wait can be brought in at once. */

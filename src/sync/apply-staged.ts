@@ -77,8 +77,15 @@ class Flip {
     // First, so that whoever has lost the cursor to another tab hears of it at once.
     yield [recordWrite(this.#local, this.#prefix, this.record, this.#over)];
     const isNew = this.#group.fresh && (await this.#isEmpty(view));
+    const read = (block: number): Promise<Write<unknown>[]> =>
+      this.#stage.read(block, (keys) => view.readMany(keys));
+    let next = read(0);
     for (let block = 0; block < this.#stage.count; block++) {
-      const writes = lastWrites(await this.#stage.read(block, (keys) => view.readMany(keys)));
+      const writes = lastWrites(await next);
+      // Asked for before this one is written, so that neither waits for the other.
+      if (block + 1 < this.#stage.count) next = read(block + 1);
+      // Whoever gives up in between does not wait for it.
+      next.catch(() => undefined);
       noteOrigins(this.#local, writes, this.#origins, this.#origin.ownId);
       yield await this.#changes(writes, view, isNew);
     }

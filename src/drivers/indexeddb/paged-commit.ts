@@ -4,7 +4,7 @@ import type { CommitOutcome, PageView, Write } from '../../store/primitives.ts';
 import { isExpired, type Pending, planGroup } from './group-plan.ts';
 import { PageSize, rangeAfter, readPage } from './pages.ts';
 import { type FoundRecords, readRecords } from './records.ts';
-import { ENTRIES, type Stored } from './schema.ts';
+import { ENTRIES, encodeKey, type Stored } from './schema.ts';
 import { type Before, type StoredBy, type StoredGroup, writeGroup } from './stored-group.ts';
 
 /**
@@ -74,6 +74,9 @@ class TransactionView<V> implements PageView<V> {
   readonly #nowMs: number;
   /** What was last asked for. */
   #read: { readonly keys: ReadonlySet<string>; readonly found: FoundRecords<V> } | undefined;
+  /** Where a scan has found nothing: there is only what was written since. */
+  #empty: IDBKeyRange | undefined;
+  readonly #written: Set<string> = new Set();
 
   constructor(tx: IDBTransaction, nowMs: number) {
     this.#entries = tx.objectStore(ENTRIES);
@@ -99,6 +102,7 @@ class TransactionView<V> implements PageView<V> {
         range.reverse,
       );
       const last = page[page.length - 1];
+      if (last === undefined && after === undefined) this.#empty = query;
       if (last === undefined) return;
       yield page.map((record) => this.#live(record)).filter((entry) => entry !== undefined);
       after = last.key;
@@ -110,8 +114,19 @@ class TransactionView<V> implements PageView<V> {
   async recordsOf(writes: readonly Write<V>[]): Promise<FoundRecords<V>> {
     const read = this.#read;
     this.#read = undefined;
+    if (this.#isNew(writes)) return { records: new Map() };
     if (read !== undefined && writes.every(({ key }) => read.keys.has(key))) return read.found;
     return await readRecords<V>(this.#entries, [...new Set(writes.map(({ key }) => key))]);
+  }
+
+  #isNew(writes: readonly Write<V>[]): boolean {
+    const empty = this.#empty;
+    if (empty === undefined) return false;
+    const isNew = writes.every(
+      ({ key }) => !this.#written.has(key) && empty.includes(encodeKey(key)),
+    );
+    for (const { key } of writes) this.#written.add(key);
+    return isNew;
   }
 
   #live(record: Stored<V> | undefined): Entry<V> | undefined {
