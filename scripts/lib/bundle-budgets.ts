@@ -21,7 +21,7 @@ const budgets: readonly Budget[] = [
   {
     name: 'memory',
     source: `export { memory } from 'stratakv';`,
-    maxBytes: 13_600,
+    maxBytes: 14_000,
     goalBytes: 5_000,
     without: /lru|node_modules/,
   },
@@ -30,7 +30,7 @@ const budgets: readonly Budget[] = [
     source: `
       export { memory } from 'stratakv';
       export { lru } from 'stratakv/lru';`,
-    maxBytes: 20_800,
+    maxBytes: 21_200,
     goalBytes: 12_000,
     // The library is in the published file.
     without: /node_modules/,
@@ -41,7 +41,7 @@ const budgets: readonly Budget[] = [
       export { memory, tiered } from 'stratakv';
       export { indexeddb } from 'stratakv/indexeddb';
       export { subscribe, webSocket } from 'stratakv/sync';`,
-    maxBytes: 61_000,
+    maxBytes: 64_400,
     goalBytes: 16_000,
     splits: true,
     without: /lru/,
