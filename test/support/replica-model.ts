@@ -3,38 +3,13 @@
  * callers. Every read is held against that: nothing acknowledged may be missing, nothing that was
  * refused may be seen, and nobody may see an older state of a key after a newer one.
  */
-import {
-  type ReplicaOptions,
-  type ReplicaStore,
-  replica,
-} from '../../src/compositions/replica/index.ts';
+import { type ReplicaStore, replica } from '../../src/compositions/replica/index.ts';
 import { memory } from '../../src/drivers/memory/index.ts';
 import type { Entry } from '../../src/store/entry.ts';
 import { StrataError } from '../../src/store/errors.ts';
 import type { Store } from '../../src/store/store.ts';
 import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../../src/testing/index.ts';
-
-export type ReplicaCommand =
-  | { readonly do: 'set' | 'delete' | 'get' | 'update'; readonly key: number }
-  | { readonly do: 'batch'; readonly keys: readonly number[] }
-  | { readonly do: 'list' | 'getMany' | 'repair' | 'flush' }
-  | { readonly do: 'pass'; readonly ms: number }
-  | {
-      readonly do: 'fail' | 'hang' | 'lose-answer' | 'hold-answer';
-      readonly member: number;
-      readonly operation: 'commit' | 'read' | 'scan' | 'feed';
-      readonly times: number;
-    }
-  | { readonly do: 'delay'; readonly member: number; readonly ms: number }
-  | { readonly do: 'heal'; readonly member: number }
-  | { readonly do: 'release'; readonly member: number }
-  | { readonly do: 'reopen'; readonly wiped: number | undefined };
-
-export interface ReplicaSetup {
-  readonly sync: number;
-  readonly async: number;
-  readonly options: Partial<ReplicaOptions<string>>;
-}
+import type { ReplicaCommand, ReplicaSetup } from './replica-commands.ts';
 
 const REFUSED = ['unavailable', 'timeout', 'aborted', 'conflict', 'closed', 'overloaded'];
 const CALL_MS = 3_000;

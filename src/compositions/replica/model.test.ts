@@ -1,11 +1,8 @@
 /** Random calls, faults, losses and reopenings, held against what callers were told. */
 import * as fc from 'fast-check';
 import { describe, test } from 'vitest';
-import {
-  type ReplicaCommand,
-  ReplicaModel,
-  type ReplicaSetup,
-} from '../../../test/support/replica-model.ts';
+import type { ReplicaCommand, ReplicaSetup } from '../../../test/support/replica-commands.ts';
+import { ReplicaModel } from '../../../test/support/replica-model.ts';
 
 const key = fc.nat(2);
 const member = fc.nat(3);

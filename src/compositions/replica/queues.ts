@@ -91,22 +91,68 @@ interface Queued<V> {
   readonly bytes: number;
 }
 
-/** The newest change of each key: a member that falls behind skips ahead. Everything queued is one window. */
+/**
+ * The newest change of each key: a member that falls behind skips ahead. Everything queued is one
+ * window. A commit that meets nothing else on its way costs no queueing.
+ */
 export class NewestQueue<V> implements ChangeQueue<V> {
   #buffer = newBuffer<V>();
+  /** Waits alone: there is nothing in the buffer. */
+  #alone: StampedCommit<V> | undefined;
+  #outAlone: StampedCommit<V> | undefined;
   #waitingBytes = 0;
   #outBytes = 0;
   #puts = 0;
 
   get size(): number {
-    return this.#buffer.size + (this.#buffer.inFlight?.size ?? 0);
+    const alone = (this.#alone?.changes.size ?? 0) + (this.#outAlone?.changes.size ?? 0);
+    return alone + this.#buffer.size + (this.#buffer.inFlight?.size ?? 0);
   }
 
   get bytes(): number {
     return this.#waitingBytes + this.#outBytes;
   }
 
-  put({ changes, bytes }: StampedCommit<V>): number {
+  put(commit: StampedCommit<V>): number {
+    const before = this.#alone;
+    if (before === undefined && this.#buffer.size === 0) {
+      this.#alone = commit;
+      this.#waitingBytes = commit.bytes;
+    } else {
+      if (before !== undefined) {
+        this.#alone = undefined;
+        this.#waitingBytes = 0;
+        this.#merge(before);
+      }
+      this.#merge(commit);
+    }
+    return ++this.#puts;
+  }
+
+  take(): Window<V> | undefined {
+    const changes = this.#takeAlone() ?? this.#takeAll();
+    if (changes === undefined) return undefined;
+    this.#outBytes = this.#waitingBytes;
+    this.#waitingBytes = 0;
+    return { changes, turn: this.#puts };
+  }
+
+  done(): void {
+    const { inFlight } = this.#buffer;
+    if (this.#outAlone !== undefined) this.#outAlone = undefined;
+    else if (inFlight !== undefined) this.#buffer.acknowledge(inFlight);
+    this.#outBytes = 0;
+  }
+
+  clear(): void {
+    this.#buffer = newBuffer();
+    this.#alone = undefined;
+    this.#outAlone = undefined;
+    this.#waitingBytes = 0;
+    this.#outBytes = 0;
+  }
+
+  #merge({ changes, bytes }: StampedCommit<V>): void {
     const each = bytes / Math.max(1, changes.size);
     const updates: Queued<V>[] = [];
     for (const [key, value] of changes) {
@@ -114,27 +160,18 @@ export class NewestQueue<V> implements ChangeQueue<V> {
       updates.push({ key, value, bytes: each });
     }
     this.#buffer.onUpdates(updates);
-    return ++this.#puts;
   }
 
-  take(): Window<V> | undefined {
+  #takeAlone(): readonly Change<V>[] | undefined {
+    if (this.#alone === undefined) return undefined;
+    this.#outAlone = this.#alone;
+    this.#alone = undefined;
+    return [...this.#outAlone.changes.values()];
+  }
+
+  #takeAll(): readonly Change<V>[] | undefined {
     const window = this.#buffer.tryNext();
-    if (typeof window === 'string') return undefined;
-    this.#outBytes = this.#waitingBytes;
-    this.#waitingBytes = 0;
-    return { changes: window.updates.map(({ value }) => value), turn: this.#puts };
-  }
-
-  done(): void {
-    const { inFlight } = this.#buffer;
-    if (inFlight !== undefined) this.#buffer.acknowledge(inFlight);
-    this.#outBytes = 0;
-  }
-
-  clear(): void {
-    this.#buffer = newBuffer();
-    this.#waitingBytes = 0;
-    this.#outBytes = 0;
+    return typeof window === 'string' ? undefined : window.updates.map(({ value }) => value);
   }
 }
 
