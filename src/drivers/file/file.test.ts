@@ -12,6 +12,7 @@ import {
   describeStore,
   json,
   type Store,
+  type StoreWithBlocking,
 } from '../../store/index.ts';
 import { withCodec } from '../../store/with-codec.ts';
 import { conformance, modelTest, simulatedEnv } from '../../testing/index.ts';
@@ -35,7 +36,7 @@ const unflushed: Disk = {
   flushFolder: () => {},
   flushFolderLater: async () => {},
 };
-const unflushedStore = (path: string): Store<Uint8Array> =>
+const unflushedStore = (path: string): StoreWithBlocking<Uint8Array> =>
   defineStore(toPrimitives({ path, timeoutMs: 60_000 }, unflushed));
 
 conformance({
@@ -136,5 +137,30 @@ describe('the order of keys', () => {
       },
     );
     await fc.assert(property, { numRuns: 40 });
+  });
+});
+
+describe('synchronous writes beside others', () => {
+  it('lose no increment of a counter, and keep every condition', async () => {
+    await using store = unflushedStore(newPath());
+    const step = (before: Uint8Array | undefined): Uint8Array =>
+      Buffer.from(String(Number(Buffer.from(before ?? []).toString()) + 1));
+    const waiting: Promise<unknown>[] = [];
+    for (let n = 0; n < 60; n++) {
+      waiting.push(store.update('count', step));
+      // Others are on their way to the disk at this moment.
+      await new Promise((resolve) => setImmediate(resolve));
+      store.blocking.update('count', step);
+    }
+    await Promise.all(waiting);
+    expect(Buffer.from((await store.get('count')) ?? []).toString()).toBe('120');
+    const making = store.set('once', Buffer.of(1), { if: 'absent' });
+    await new Promise((resolve) => setImmediate(resolve));
+    const made = await making.then(
+      () => 1,
+      () => 0,
+    );
+    expect(() => store.blocking.set('once', Buffer.of(2), { if: 'absent' })).toThrow(/exists/);
+    expect(made).toBe(1);
   });
 });
