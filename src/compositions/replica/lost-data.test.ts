@@ -145,6 +145,23 @@ describe('opened over members', () => {
   });
 });
 
+describe('what others write in the first store', () => {
+  test('is noticed, and brought to all', async () => {
+    const [a, b] = [fresh(), fresh()];
+    const store = over([a, b]);
+    await store.set('k1', 'ours');
+    await outcome(store.flush());
+    await a.set('k1', 'theirs');
+    await a.delete('k2');
+    await a.set('k3', 'theirs');
+    await store.set('k4', 'ours');
+    await env.advance(2_000);
+    expect(await state(b)).toEqual(await state(a));
+    expect(await store.get('k1')).toBe('theirs');
+    await outcome(store.close());
+  });
+});
+
 describe('repair', () => {
   test('puts right what was written past the replica, counts it, and tells how far it is', async () => {
     const [a, b] = [fresh(), fresh()];
