@@ -15,6 +15,7 @@ const mayImport = {
   sync: ['store', 'kernel', 'drivers', 'layers', 'walk'],
   testing: ['store', 'kernel', 'drivers', 'layers', 'walk', 'compositions', 'blobs', 'sync'],
   console: ['store', 'kernel', 'drivers', 'layers', 'walk', 'compositions', 'blobs', 'sync'],
+  config: ['store', 'kernel', 'drivers', 'layers', 'walk', 'compositions', 'blobs', 'sync'],
 };
 
 const test = String.raw`\.test\.tsx?$`;
@@ -37,7 +38,7 @@ const sideBySide = ['drivers', 'layers', 'compositions'].map((folder) => ({
 }));
 
 /** Node and packages are touched at the edges only. */
-const edges = '^src/(drivers|walk/walkers|sync/transports|sync/node|testing|cli|console)';
+const edges = '^src/(drivers|walk/walkers|sync/transports|sync/node|testing|config|cli|console)';
 const nodeEdges =
   '^src/(drivers/(file|lmdb|redis|sqlite)|sync/(transports/)?[^/]*(node|server)|testing/node|cli)';
 

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
+import { nearest } from '../kernel/nearest.ts';
 import type { Meta } from '../store/entry.ts';
 import { StrataError, show } from '../store/errors.ts';
 import { parseDurationMs } from './duration.ts';
-import { nearest } from './nearest.ts';
 
 /** A switch, or a flag with a value that `parse` reads or refuses (with an `Error` that says what is expected). */
 export type Flag<T> =

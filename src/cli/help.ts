@@ -1,8 +1,8 @@
+import { STORE_FORMS } from '../config/address.ts';
 import { type Command, usage } from './command.ts';
 import { COMMON_FLAGS } from './common-flags.ts';
 import { EXIT_MEANINGS } from './exit-codes.ts';
 import type { Flag } from './flags.ts';
-import { STORE_FORMS } from './stores/store-url.ts';
 import type { Style } from './terminal/style.ts';
 
 /** The help of `stratakv` itself. */

@@ -1,3 +1,4 @@
+import { nearest } from '../kernel/nearest.ts';
 import { StrataError } from '../store/errors.ts';
 import type { Command } from './command.ts';
 import { COMMANDS } from './commands.ts';
@@ -5,7 +6,6 @@ import { Context } from './context.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
 import { parseFlags, usageError } from './flags.ts';
 import { commandHelp, generalHelp } from './help.ts';
-import { nearest } from './nearest.ts';
 import { oneLine } from './terminal/printable.ts';
 import { version } from './version.ts';
 

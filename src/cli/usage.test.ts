@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { runCli } from '../../test/support/cli-process.ts';
+import { nearest } from '../kernel/nearest.ts';
 import { COMMANDS } from './commands.ts';
 import { COMMON_FLAGS } from './common-flags.ts';
 import { parseDurationMs, showDuration } from './duration.ts';
 import { parseFlags } from './flags.ts';
 import { commandHelp } from './help.ts';
-import { nearest } from './nearest.ts';
 import { styleFor } from './terminal/style.ts';
 
 const plain = styleFor(false, {});

@@ -1,9 +1,9 @@
+import { withoutSecrets } from '../../config/address.ts';
 import { type Command, defineCommand } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { flag } from '../flags.ts';
 import { serveStore } from '../serve/serve-store.ts';
 import { checkToken, randomToken, readToken } from '../serve/token.ts';
-import { withoutSecrets } from '../stores/store-url.ts';
 
 export const serveCommand: Command = defineCommand({
   name: 'serve',

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withPackage } from '../../config/with-package.ts';
 import { describeStore } from '../../store/internals.ts';
 import type { Store } from '../../store/store.ts';
 import type { Authorize, Hub } from '../../sync/index.ts';
 import { hub } from '../../sync/index.ts';
 import type { WebSocketService } from '../../sync/node.ts';
 import type { Context } from '../context.ts';
-import { withPackage } from '../stores/load-driver.ts';
 import { oneLine } from '../terminal/printable.ts';
 import { version } from '../version.ts';
 import { type HttpServer, startHttpServer } from './http-server.ts';

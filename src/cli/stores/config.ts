@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { nearest } from '../../kernel/nearest.ts';
 import { StrataError, show } from '../../store/errors.ts';
 import { PRIMITIVES } from '../../store/internals.ts';
 import type { Store } from '../../store/store.ts';
-import { nearest } from '../nearest.ts';
 
 /** A store of the configuration: an address, an open store, or a function that opens one. */
 type Named = string | Store<unknown> | (() => unknown);

@@ -1,9 +1,9 @@
+import { withoutSecrets } from '../../config/address.ts';
 import { defineStore } from '../../store/define-store.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
 import { primitivesOf } from '../../store/internals.ts';
 import type { Store } from '../../store/store.ts';
 import { type Subscription, subscribe, webSocket } from '../../sync/index.ts';
-import { withoutSecrets } from './store-url.ts';
 
 export interface RemoteOptions {
   readonly token: string | undefined;

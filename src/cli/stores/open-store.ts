@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
+import { isStoreUrl, parseStoreUrl, type StoreUrl } from '../../config/address.ts';
+import { withPackage } from '../../config/with-package.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import { StrataError, show } from '../../store/errors.ts';
 import type { Store } from '../../store/store.ts';
 import { readToken } from '../serve/token.ts';
 import { byteView } from './byte-view.ts';
 import { configuredStore } from './config.ts';
-import { withPackage } from './load-driver.ts';
-import { isStoreUrl, parseStoreUrl, type StoreUrl } from './store-url.ts';
 
 /** How a store is opened, with what the environment and the common flags say. */
 export interface OpenStoreOptions {

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCli } from '../../../test/support/cli-process.ts';
+import { parseStoreUrl, withoutSecrets } from '../../config/address.ts';
+import { withPackage } from '../../config/with-package.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import { json, text } from '../../store/codec.ts';
 import { StrataError } from '../../store/errors.ts';
 import { byteView } from './byte-view.ts';
-import { withPackage } from './load-driver.ts';
-import { parseStoreUrl, withoutSecrets } from './store-url.ts';
 
 let dir: string;
 beforeAll(() => {

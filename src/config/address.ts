@@ -1,5 +1,5 @@
-import { StrataError, show } from '../../store/errors.ts';
-import { nearest } from '../nearest.ts';
+import { nearest } from '../kernel/nearest.ts';
+import { StrataError, show } from '../store/errors.ts';
 
 /** A store's address, taken apart. */
 export type StoreUrl =

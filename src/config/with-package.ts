@@ -1,5 +1,4 @@
-import { StrataError } from '../../store/errors.ts';
-import { systemCode } from '../system-errors.ts';
+import { StrataError } from '../store/errors.ts';
 
 /**
  * Runs what needs an optional package. Where that is not installed, the error says how to get it.
@@ -25,7 +24,7 @@ export async function withPackage<T>(
 /** Whether this error, or one that caused it, says that the package is not there. */
 function isMissing(error: unknown, npmName: string): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
-    const code = systemCode(at);
+    const { code } = at as { code?: unknown };
     const missing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
     if (missing && at.message.includes(`'${npmName}'`)) return true;
   }
