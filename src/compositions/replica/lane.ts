@@ -369,6 +369,8 @@ export class Lane<V> {
       moment: () => this.fences.moment,
       marked: (mark) => {
         this.#mark = mark;
+        const isOfNow = mark.storeId === first.storeId && mark.at.epoch === first.epoch;
+        if (isOfNow) this.#waiters.settle(({ rev }) => rev <= mark.at.rev);
       },
       atHead: (at, moment) => this.#atHead(at, moment),
       ...(!awaited && this.#pauses >= 2 && { refuse: (refused) => this.#refusals.add(refused) }),
@@ -383,17 +385,15 @@ export class Lane<V> {
     if (this.#phase !== 'behind') return true;
     this.#caughtUp = at.rev;
     this.#seen.skipTo(at.rev);
-    this.#waiters.settle((waiter) => waiter.rev <= at.rev);
     if (this.#offered > at.rev) return false;
     this.fences.caughtUp(at.rev, moment);
-    const wasAway = this.#away !== undefined || this.#pauses > 0;
     this.#phase = 'live';
     this.#doneTurn = this.#putTurn;
     this.#away = undefined;
     this.#sourceAway = false;
-    this.#pauses = 0;
     this.#marker.rest();
-    if (wasAway) this.#setup.onEvent({ type: 'member-live', member: this.member.name });
+    if (this.#pauses > 0) this.#setup.onEvent({ type: 'member-live', member: this.member.name });
+    this.#pauses = 0;
     this.#wake();
     return true;
   }
