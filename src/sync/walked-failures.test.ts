@@ -122,6 +122,33 @@ describe('a walk that cannot be finished', () => {
     await subscription.close();
   });
 
+  it('is none where more has changed than is kept at hand', async () => {
+    const { world, store, local } = walkedWorld();
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const all = (n: number): [string, Page][] => [
+      ...names.map((name): [string, Page] => [name, page(n)]),
+      ['head', page(n, ...names)],
+    ];
+    await store.setMany(all(1));
+    const codes: string[] = [];
+    const subscriptions = [1, 200, 400, 600, 800].map((historyBytes) => {
+      const publication = walked(store, ['head'], {
+        limits: { historyBytes },
+        onError: ({ code, key }) => codes.push(`${code} ${key}`),
+      });
+      return subscribe(new Line(publication), memory<Page>({ env: world }), { codec });
+    });
+    const last = subscribe(new Line(walked(store)), local, { codec });
+    await world.advance(100);
+    await store.setMany(all(2));
+    await world.advance(100);
+    expect(codes).toEqual([]);
+    for (const subscription of [...subscriptions, last]) {
+      expect(subscription.status()).toMatchObject({ state: 'live', lag: 0 });
+      await subscription.close();
+    }
+  });
+
   it('is refused beforehand when it makes no sense', () => {
     const store = memory<Page>({ env: simulatedEnv(1) });
     const bad: unknown[] = [

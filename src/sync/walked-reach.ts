@@ -315,12 +315,10 @@ export class WalkedReach {
   async #exploreSome(some: readonly GraphNode[], read: Position): Promise<void> {
     const { filter } = this.#init;
     for (const node of some) if (filter?.(node.key) === false) this.#refuse(node);
-    const entries = await this.#readEntries(
-      some.filter(({ state, entry }) => state === 'unread' && entry === undefined),
-    );
+    const entries = await this.#entriesOf(some.filter(({ state }) => state === 'unread'));
     for (const node of some) {
       if (node.state !== 'unread') continue;
-      const entry = node.entry ?? entries.get(node.key);
+      const entry = entries.get(node.key);
       if (entry === undefined) this.#graph.lose(node, node.rev);
       else await this.#learn(node, entry, read);
     }
@@ -332,10 +330,12 @@ export class WalkedReach {
     Object.assign(node, { state: 'refused', isAhead: false, expiresAt: undefined });
   }
 
-  async #readEntries(nodes: readonly GraphNode[]): Promise<Map<string, Entry<unknown>>> {
+  /** Those at hand too: what is learned of one node may take the entry of another out of hand. */
+  async #entriesOf(nodes: readonly GraphNode[]): Promise<Map<string, Entry<unknown>>> {
     const { side, env } = this.#init;
     const found = new Map<string, Entry<unknown>>();
-    const keys = nodes.map(({ key }) => key);
+    for (const { key, entry } of nodes) if (entry !== undefined) found.set(key, entry);
+    const keys = nodes.filter(({ entry }) => entry === undefined).map(({ key }) => key);
     if (keys.length === 0) return found;
     this.#call.throwIfEnded();
     const call = new Call(env, 'publish', undefined, { timeoutMs: READ_TIMEOUT_MS });
