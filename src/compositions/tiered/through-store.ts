@@ -90,6 +90,7 @@ export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
     primitives,
     status,
     copies: copiesOf,
+    ...(blocking !== undefined && { now: readsNow(parts, blocking) }),
     distrust,
     warming: throughTarget(parts, setup, doors),
   };
@@ -188,6 +189,15 @@ function ownerOf<V>({ front, back }: TieredParts<V>): ((value: V) => V) | undefi
 
 function diesWithProcess({ blocking, durability }: Capabilities): boolean {
   return blocking && durability === 'memory';
+}
+
+function readsNow<V>({ env }: TieredParts<V>, through: Through<V>): NonNullable<Policy<V>['now']> {
+  const call = (key: string, fresh: boolean): Call =>
+    new Call(env, 'get', key, { timeoutMs: Number.POSITIVE_INFINITY, fresh });
+  return {
+    copy: (key) => atHand(through.copies([key], call(key, false)))[0],
+    fresh: (key) => atHand(through.readOne(key, call(key, true))),
+  };
 }
 
 async function* settledPages<V>(

@@ -36,6 +36,11 @@ export interface Policy<V> {
   status(): TieredStatus;
   /** What the front has of keys, and nothing of those in doubt; never asks the back. */
   copies?(keys: readonly string[], call: Call): Awaitable<readonly (Entry<V> | undefined)[]>;
+  /** As `copies` and a fresh read, for who cannot wait; absent where there is no blocking half. */
+  readonly now?: {
+    copy(key: string): Entry<V> | undefined;
+    fresh(key: string): Entry<V> | undefined;
+  };
   /**
    * The front's copies of keys are not what the back holds: from now on they are not served any
    * more. Settles when the front is rid of them, as far as it lets itself be; never fails.

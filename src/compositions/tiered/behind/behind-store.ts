@@ -1,7 +1,8 @@
 import { chain } from '../../../kernel/awaitable.ts';
 import type { Awaitable } from '../../../store/awaitable.ts';
-import { Call } from '../../../store/call.ts';
+import type { Call } from '../../../store/call.ts';
 import type { Entry } from '../../../store/entry.ts';
+import { isStrataError } from '../../../store/errors.ts';
 import type { KeyRange } from '../../../store/keys.ts';
 import type {
   BlockingPrimitives,
@@ -13,11 +14,12 @@ import { throughPolicy } from '../through-store.ts';
 import { commonOf, type Policy, type TieredParts, Traffic } from '../tiered-parts.ts';
 import { Behind } from './behind.ts';
 import { BehindFeed } from './behind-feed.ts';
+import { beneathNow, beneathOf } from './beneath.ts';
 import { behindCapabilities } from './checks.ts';
 import { chooseJournal } from './journal-choice.ts';
 import { blockingScan, type Items, mergedScan, type Overlay } from './merged-scan.ts';
-import type { Met } from './planned-commit.ts';
 import { Values } from './values.ts';
+import { needsOf } from './views.ts';
 
 const DRAIN_MS = 5_000;
 const MAX_KEYS = 100_000;
@@ -147,24 +149,6 @@ function retryOf(given: { readonly minMs?: number; readonly maxMs?: number } = {
   return { minMs, maxMs: given.maxMs ?? Math.max(30_000, minMs) };
 }
 
-/** Where commits see what is not pending. */
-function beneathOf<V>(parts: TieredParts<V>, { primitives, copies }: Policy<V>) {
-  type Read = (keys: readonly string[], call: Call) => Awaitable<readonly (Entry<V> | undefined)[]>;
-  const fresh: Read = (keys, call) => {
-    const options = { timeoutMs: call.timeoutMs, fresh: true };
-    const part = new Call(parts.env, call.operation, undefined, options);
-    const forget = call.onEnd(() => part.end('aborted'));
-    const answer = primitives.readMany(keys, part);
-    if (answer instanceof Promise) return answer.finally(forget);
-    forget();
-    return answer;
-  };
-  // A miss of a front that is read alone says nothing of the back.
-  const entries: Read =
-    parts.read === 'front-only' ? fresh : (keys, call) => primitives.readMany(keys, call);
-  return { copies: copies ?? entries, entries, fresh };
-}
-
 interface Reads<V> {
   peek(key: string): V | undefined;
   one(key: string, call: Call): Awaitable<Entry<V> | undefined>;
@@ -284,9 +268,10 @@ async function* mapped<A, B>(
 
 /** The synchronous half, where journal, front and back have one. */
 function blockingOf<V>(world: World<V>): BlockingPrimitives<V> | undefined {
-  const { through, behind, values, feed } = world;
+  const { parts, through, behind, values, feed } = world;
   const inner = through.primitives.blocking;
-  if (inner === undefined || !behind.isBlocking) return undefined;
+  if (inner === undefined || through.now === undefined || !behind.isBlocking) return undefined;
+  const beneath = beneathNow(parts, through.now);
   const { pending } = behind;
   const overlay = overlayOf(behind);
   const readOne = (key: string): Entry<V> | undefined => {
@@ -295,7 +280,13 @@ function blockingOf<V>(world: World<V>): BlockingPrimitives<V> | undefined {
     const entry = inner.readOne(key);
     return entry && behind.shown(entry);
   };
-  const meet = (key: string): Met<V> => behind.views.now(inner.readOne(key));
+  const commit: BlockingPrimitives<V>['commit'] = (writes, operation) => {
+    const needs = needsOf(writes, behind.tracksBase);
+    return behind.sequencer(operation).commitNow(writes, operation, (key) => {
+      const need = needs.get(key) ?? 'truth';
+      return behind.views.now(beneath(key, need), need);
+    });
+  };
   return {
     readOne,
     *scan(range) {
@@ -319,7 +310,15 @@ function blockingOf<V>(world: World<V>): BlockingPrimitives<V> | undefined {
     },
     commit: (writes, operation) => {
       const owned = values.own(writes, operation);
-      const done = behind.sequencer(operation).commitNow(owned, operation, meet);
+      let done: CommitOutcome;
+      try {
+        done = commit(owned, operation);
+      } catch (error) {
+        // Whoever tries again is not to begin with what has led to it.
+        if (isStrataError(error, 'conflict'))
+          void through.distrust?.(owned.map(({ key }) => key).filter((key) => !pending.get(key)));
+        throw error;
+      }
       void uncopyAbsent(world, owned, done);
       return done;
     },

@@ -80,9 +80,9 @@ export class Views<V> {
     return look.view !== undefined && look.generation === look.state.generation;
   }
 
-  /** An entry of the back, read now, as a view. */
-  now(entry: Entry<V> | undefined): View<V> {
-    return this.#viewOf(entry, 'truth');
+  /** What was read now, for such needs, as a view. */
+  now(entry: Entry<V> | undefined, needs: Needs): View<V> {
+    return this.#viewOf(entry, needs);
   }
 
   /** Reads what these looks need, and notes it in them. Never fails: a failure is part of the view. */
