@@ -114,6 +114,38 @@ describe('a numbered write', () => {
   });
 });
 
+describe('a write of several frames', () => {
+  it('is not done in part when the right to write comes back in its midst', async () => {
+    const { world, store, peer, grant } = await server();
+    await grant({ read: true });
+    peer.send(attempt, write(1, set('a'), false));
+    await world.advance(5);
+    await grant({ read: true, write: true });
+    peer.send(write(1, set('b')));
+    await world.advance(5);
+    expect(await store.hasMany(['a', 'b'])).toEqual(new Set());
+    expect(peer.received.at(-1)).toMatchObject({ type: 'error', id: 1, code: 'denied' });
+    peer.send({ ...attempt, sequence: 2 }, write(2, set('c')));
+    await world.advance(5);
+    expect(await store.hasMany(['a', 'b', 'c'])).toEqual(new Set(['c']));
+  });
+
+  it('leaves no piece to the next when it is refused', async () => {
+    const { world, store, peer, grant } = await server();
+    peer.send({ type: 'piece', offset: 0, bytes: bytes('of a') });
+    await world.advance(5);
+    await grant({ read: true });
+    peer.send(attempt, write(1, set('a')));
+    await world.advance(5);
+    expect(peer.received.at(-1)).toMatchObject({ type: 'error', id: 1, code: 'denied' });
+    await grant({ read: true, write: true });
+    peer.send({ ...attempt, sequence: 2 }, write(2, set('c')));
+    await world.advance(5);
+    expect(peer.closed).toBeUndefined();
+    expect(await store.hasMany(['a', 'b', 'c'])).toEqual(new Set(['c']));
+  });
+});
+
 describe('terms', () => {
   it('are told to those who know them, and those who do not come back to learn of others', async () => {
     const newer = await server();

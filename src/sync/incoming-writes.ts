@@ -26,6 +26,14 @@ export type TakenWrites =
   | { readonly asked: AskedWrites }
   | { readonly refused: MessageOf<'error'> };
 
+/** Writes of which frames are still to come. */
+interface Incoming {
+  readonly asked: AskedWrites & { readonly writes: WireWrite[] };
+  bytes: number;
+  /** Something of it was not taken: it is refused whole, whatever may be written by its end. */
+  isRefused: boolean;
+}
+
 /** A writer's name becomes part of a key. */
 const MAX_WRITER_UNITS = 64;
 
@@ -33,7 +41,9 @@ const MAX_WRITER_UNITS = 64;
 export class IncomingWrites {
   #limits: WriteLimits;
   #pieces: Pieces;
-  #writing: (AskedWrites & { readonly writes: WireWrite[]; bytes: number }) | undefined;
+  #writing: Incoming | undefined;
+  /** A piece of the write that comes was not taken. */
+  #lacksPiece = false;
   /** Of the write that comes next. */
   #attempt: Attempt | undefined;
   #lastId = 0;
@@ -73,7 +83,10 @@ export class IncomingWrites {
 
   piece(message: MessageOf<'piece'>): void {
     // Whoever may not write is told so at the write itself; nothing is kept until then.
-    if (!this.mayWrite) return;
+    if (!this.mayWrite || this.#lacksPiece) {
+      this.#lacksPiece = true;
+      return;
+    }
     this.#pieces.add(message);
     this.#checkBytes((this.#writing?.bytes ?? 0) + this.#pieces.bytes);
   }
@@ -83,28 +96,37 @@ export class IncomingWrites {
     const { id } = message;
     const attempt = this.#attempt;
     this.#attempt = undefined;
-    const writing = this.#writing ?? { id, writes: [], bytes: 0, ...(attempt && { attempt }) };
-    if (writing.id !== id || (this.#writing === undefined && id <= this.#lastId))
+    const writing = this.#writing ?? {
+      asked: { id, writes: [], ...(attempt && { attempt }) },
+      bytes: 0,
+      isRefused: false,
+    };
+    const { asked } = writing;
+    if (asked.id !== id || (this.#writing === undefined && id <= this.#lastId))
       throw new ProtocolError(CLOSE.protocol, 'writes out of order');
     this.#writing = message.last ? undefined : writing;
     if (message.last) this.#lastId = id;
-    if (!this.mayWrite)
-      return message.last
-        ? refused(writing, 'denied', 'write: this connection may not write')
-        : undefined;
     const pieced = this.#pieces.take();
+    writing.isRefused ||= !this.mayWrite || this.#lacksPiece;
+    this.#lacksPiece = false;
+    if (writing.isRefused)
+      return message.last
+        ? refused(asked, 'denied', 'write: this connection may not write')
+        : undefined;
     writing.bytes += message.writes.length + (pieced?.length ?? 0);
     this.#checkBytes(writing.bytes);
-    for (const write of readWrites(message.writes, pieced)) writing.writes.push(write);
-    if (writing.writes.length > MAX_WRITES)
+    for (const write of readWrites(message.writes, pieced)) asked.writes.push(write);
+    if (asked.writes.length > MAX_WRITES)
       throw new ProtocolError(CLOSE.tooBig, `more than ${MAX_WRITES} writes`);
-    if (!message.last) return undefined;
+    return message.last ? this.#admit(writing) : undefined;
+  }
+
+  #admit({ asked, bytes }: Incoming): TakenWrites {
     const { pendingWrites, writeBytes } = this.#limits;
     if (this.#pending.size >= pendingWrites || this.#pendingBytes > writeBytes * 3)
-      return refused(writing, 'overloaded', 'write: too many writes wait');
-    this.#pending.set(id, writing.bytes);
-    this.#pendingBytes += writing.bytes;
-    const { bytes: _, ...asked } = writing;
+      return refused(asked, 'overloaded', 'write: too many writes wait');
+    this.#pending.set(asked.id, bytes);
+    this.#pendingBytes += bytes;
     return { asked };
   }
 
