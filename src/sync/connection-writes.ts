@@ -71,7 +71,21 @@ export class ConnectionWrites {
     }
   }
 
+  /** A test that fails refuses as well: only whoever refuses can tell what became of an earlier try. */
   #refusal(writes: readonly WireWrite[]): StrataError | undefined {
+    try {
+      return this.#forbidden(writes);
+    } catch (error) {
+      const cause = isStrataError(error) ? error : unexpected(error);
+      this.#init.core.onError?.(cause);
+      return new StrataError('unavailable', 'write: nobody can say whether it is allowed', {
+        operation: 'write',
+        cause,
+      });
+    }
+  }
+
+  #forbidden(writes: readonly WireWrite[]): StrataError | undefined {
     const { core, rights } = this.#init;
     const mayWrite = acceptsKey(rights().write ?? false);
     const forbidden = writes.find(

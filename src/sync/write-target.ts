@@ -61,7 +61,10 @@ export function storeTarget(
       resultsAt: keepsResults ? head : undefined,
     }),
     apply: async (writes, attempt) => {
-      const copied = await copies.among(writes);
+      const copied = await copies.among(writes).catch((error: unknown) => {
+        // That says nothing of a write that was asked for before.
+        throw keepsResults && attempt?.again === true ? unheard(error) : error;
+      });
       if (copied !== undefined) return refuse(writes, attempt, copied);
       if (keepsResults && attempt !== undefined) return results.apply(attempt, writes);
       if (attempt?.again === true) throw forgotten();
@@ -85,19 +88,21 @@ export function forwardTarget(side: SourceSide, env: Env, forwarder: Forwarder):
       };
     },
     apply: async (writes, attempt) => {
+      const { rev, outcomes } = await forwarder.forward(writes, attempt).catch((error: unknown) => {
+        if (forwarder.isAnswer(error) || attempt === undefined) throw error;
+        // A failure on the way says nothing of what was sent, now or before.
+        const wasSent = attempt.again || isStrataError(error, 'unknown-outcome');
+        throw wasSent ? unheard(error) : error;
+      });
+      if (rev === undefined) return { rev: 0, outcomes };
       try {
-        const { rev, outcomes } = await forwarder.forward(writes, attempt);
-        if (rev === undefined) return { rev: 0, outcomes };
         // The copy has it: whoever follows the copy waits for where that is now.
         const call = new Call(env, 'batch', undefined, undefined, side.entries.timeoutMs);
         const state = side.feed.state(call);
         const { head } = state instanceof Promise ? await call.guard(state) : state;
         return { rev: head.rev, outcomes };
       } catch (error) {
-        if (forwarder.isAnswer(error) || attempt === undefined) throw error;
-        // A failure on the way says nothing of what was sent, now or before.
-        const wasSent = attempt.again || isStrataError(error, 'unknown-outcome');
-        throw wasSent ? unheard(error) : error;
+        throw unheard(error, attempt !== undefined);
       }
     },
     refuse: async (_, attempt, error) => {
@@ -110,7 +115,8 @@ export function forwardTarget(side: SourceSide, env: Env, forwarder: Forwarder):
 class CopiedKeys {
   readonly #side: SourceSide;
   readonly #env: Env;
-  #records: readonly string[] = [];
+  /** As they were looked up last, or will be: nobody goes by what was there before. */
+  #records: Promise<readonly string[]> | undefined;
   #lookedMs: number = Number.NEGATIVE_INFINITY;
 
   constructor(side: SourceSide, env: Env) {
@@ -121,12 +127,17 @@ class CopiedKeys {
   /** Why writes cannot be made here, when they cannot. */
   async among(writes: readonly WireWrite[]): Promise<StrataError | undefined> {
     const nowMs = this.#env.monotonicMs();
-    if (nowMs - this.#lookedMs >= LOOK_MS) {
+    if (this.#records === undefined || nowMs - this.#lookedMs >= LOOK_MS) {
       this.#lookedMs = nowMs;
-      this.#records = await this.#look();
+      const looking = this.#look();
+      this.#records = looking;
+      looking.catch(() => {
+        if (this.#records === looking) this.#records = undefined;
+      });
     }
-    if (this.#records.length === 0) return undefined;
-    const copied = writes.find(({ key }) => this.#records.some((record) => isUnder(record, key)));
+    const records = await this.#records;
+    if (records.length === 0) return undefined;
+    const copied = writes.find(({ key }) => records.some((record) => isUnder(record, key)));
     if (copied === undefined) return undefined;
     const { key } = copied;
     const what = `${JSON.stringify(key)} is copied from another store; write there, or publish this one with the option forward`;
@@ -146,10 +157,10 @@ function isUnder(record: string, key: string): boolean {
   return key.startsWith(record.slice(COPY_RECORDS.length));
 }
 
-/** It may be asked for again: under its number it is applied once. */
-function unheard(cause: unknown): StrataError {
+/** With a number it may be asked for again: under that it is applied once. */
+function unheard(cause: unknown, retryable = true): StrataError {
   const what = 'the source has not said whether it was applied';
-  return failure('unknown-outcome', 'write', what, { retryable: true, cause });
+  return failure('unknown-outcome', 'write', what, { retryable, cause });
 }
 
 function forgotten(): StrataError {
