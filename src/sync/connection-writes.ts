@@ -64,7 +64,7 @@ export class ConnectionWrites {
             operation: 'write',
             retryable: attempt !== undefined,
           });
-      if (known !== error) core.onError?.(unexpected(error));
+      if (known !== error) core.onError(unexpected(error));
       // Who lost a condition waits until it has seen what it lost to.
       const { head } = await core.state();
       return errorMessage(id, known, head.rev);
@@ -77,7 +77,7 @@ export class ConnectionWrites {
       return this.#forbidden(writes);
     } catch (error) {
       const cause = isStrataError(error) ? error : unexpected(error);
-      this.#init.core.onError?.(cause);
+      this.#init.core.onError(cause);
       return new StrataError('unavailable', 'write: nobody can say whether it is allowed', {
         operation: 'write',
         cause,

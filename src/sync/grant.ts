@@ -1,3 +1,4 @@
+import { Call } from '../store/call.ts';
 import type { Env } from '../store/env.ts';
 import { invalidArgument, StrataError, type StrataErrorCode } from '../store/errors.ts';
 import type { Position } from '../store/primitives.ts';
@@ -38,7 +39,7 @@ async function authorize(core: PublicationCore, request: AuthorizeRequest): Prom
   try {
     rights = await core.authorize(request);
   } catch (cause) {
-    core.onError?.(
+    core.onError(
       new StrataError('denied', 'publish: authorize failed', { operation: 'publish', cause }),
     );
     throw refusal('denied', 'the token is not accepted');
@@ -47,7 +48,7 @@ async function authorize(core: PublicationCore, request: AuthorizeRequest): Prom
   if (!rights || (read === false && write === false))
     throw refusal('denied', 'the token is not accepted');
   if (isRights(rights)) return rights;
-  core.onError?.(invalidArgument('publish', 'what authorize gave', rights, RIGHTS));
+  core.onError(invalidArgument('publish', 'what authorize gave', rights, RIGHTS));
   throw refusal('denied', 'the token is not accepted');
 }
 
@@ -150,7 +151,10 @@ export class LiveGrant {
     const { core, knowsTerms, sendAway, changed } = this.#init;
     const before = this.#grant;
     if (this.#ended) return false;
-    const now = await granted(core, before.request, before.prefix);
+    // Nobody goes on by rights of which it cannot be found out whether they hold.
+    const { handshakeTimeoutMs: timeoutMs } = core.limits;
+    const call = new Call(this.#init.env, 'publish', undefined, { timeoutMs });
+    const now = await call.guard(granted(core, before.request, before.prefix));
     if (this.#ended) return false;
     // Before anything is waited for: no write may pass under the old rights from here on.
     this.#grant = now;

@@ -126,7 +126,7 @@ export class PublicationCore {
   readonly env: Env;
   readonly limits: CoreLimits;
   readonly authorize: Authorize | undefined;
-  readonly onError: ((error: StrataError) => void) | undefined;
+  readonly onError: (error: StrataError) => void;
   readonly writes: WriteTarget;
   readonly #selection: Selection;
   readonly #reach: WalkedReach | undefined;
@@ -155,7 +155,7 @@ export class PublicationCore {
     readonly authorize: Authorize | undefined;
     readonly selection: Selection;
     readonly reach: WalkedReach | undefined;
-    readonly onError: ((error: StrataError) => void) | undefined;
+    readonly onError: (error: StrataError) => void;
     readonly writes: WriteTarget;
   }) {
     this.id = init.id;
@@ -382,7 +382,7 @@ export class PublicationCore {
       for (const member of this.#members) member.drain(known?.head.rev ?? 0, spreadMs);
       await over;
     } catch (error) {
-      this.onError?.(error as StrataError);
+      this.onError(error as StrataError);
     } finally {
       timer?.cancel();
       this.#onEmpty = undefined;

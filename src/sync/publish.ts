@@ -100,7 +100,7 @@ export interface PublishOptions<V> extends PartOptions<V> {
    */
   readonly forward?: Store<V>;
   readonly limits?: PublishLimits;
-  /** Hears what fails on this side: the store, `authorize`. */
+  /** Hears what fails on this side: the store, `authorize`. What it throws itself is ignored. */
   readonly onError?: (error: StrataError) => void;
   /** Clock, timers and randomness; default the store's. */
   readonly env?: Env;
@@ -279,9 +279,10 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
   const env = options.env ?? side.primitives.env;
   const limits = checkLimits('publish', options.limits);
   const forwarder = forwarderOf(options.forward);
+  const onError = tolerant(options.onError);
   const writes =
     forwarder === undefined
-      ? storeTarget(side, env, limits, (error) => options.onError?.(unexpected(error)))
+      ? storeTarget(side, env, limits, (error) => onError(unexpected(error)))
       : forwardTarget(side, env, forwarder);
   const core = new PublicationCore({
     id: options.id ?? '',
@@ -291,7 +292,7 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
     writes,
     authorize: options.authorize,
     ...publishedPart(store, options, { side, env, limits }),
-    onError: options.onError,
+    onError,
   });
   const unlisten = forwarder?.onTerms(() => core.tellTerms());
   const reception: Reception = {
@@ -321,6 +322,19 @@ export function publish<V>(store: ReadonlyStore<V>, options: PublishOptions<V> =
   };
   cores.set(publication, core);
   return publication;
+}
+
+/** Whoever is told of a failure must not keep its consequences from happening. */
+function tolerant(
+  onError: ((error: StrataError) => void) | undefined,
+): (error: StrataError) => void {
+  return (error) => {
+    try {
+      onError?.(error);
+    } catch {
+      // Nobody is left to be told.
+    }
+  };
 }
 
 function forwarderOf(remote: object | undefined): Forwarder | undefined {

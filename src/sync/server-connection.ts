@@ -354,7 +354,7 @@ export class ServerConnection implements Member, TurnTaker {
   #fail(error: unknown): void {
     if (this.#ended) return;
     const { cause, told, reason } = failureOf(error);
-    if (reason === 'failed') this.#core?.onError?.(cause);
+    if (reason === 'failed') this.#core?.onError(cause);
     this.#step({ type: 'refused', error: told, reason });
   }
 
