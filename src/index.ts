@@ -58,6 +58,21 @@ export {
 } from './layers/observed/index.ts';
 export { type PrefixedOptions, prefixed } from './layers/prefixed.ts';
 export { type ReadonlyOptions, readonly } from './layers/readonly.ts';
+export {
+  type Compression,
+  type GzipModule,
+  gzip,
+  type Seal,
+  type SealContext,
+  type SealedOptions,
+  type SealInfo,
+  type SealOptions,
+  seal,
+  sealed,
+  sealInfo,
+  type ZstdModule,
+  zstd,
+} from './layers/sealed/index.ts';
 export { type WatchableOptions, watchable } from './layers/watchable/index.ts';
 export type * from './store/index.ts';
 export {

@@ -1,16 +1,10 @@
 import { delegate, delegateBlocking } from '../../kernel/delegate.ts';
+import { Turns } from '../../kernel/turns.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
-import type { Call } from '../../store/call.ts';
 import type { Change, Entry } from '../../store/entry.ts';
 import { StrataError } from '../../store/errors.ts';
 import { RESERVED_PREFIX } from '../../store/keys.ts';
-import type {
-  BlockingPrimitives,
-  CommitOutcome,
-  Feed,
-  Primitives,
-  Write,
-} from '../../store/primitives.ts';
+import type { BlockingPrimitives, Feed, Primitives, Write } from '../../store/primitives.ts';
 import { pathOf, type SchemaResult, type StandardSchema } from './standard-schema.ts';
 
 /** What validates one store. */
@@ -113,33 +107,6 @@ function validatedBlocking<V>(
       for (const entry of inner.scan(range)) yield now('list', checks.entry('list', entry));
     },
   };
-}
-
-/** Commits whose validation takes time keep the order in which they were begun. */
-class Turns {
-  #last: Promise<unknown> | undefined;
-
-  take<V>(
-    valid: Awaitable<readonly Write<V>[]>,
-    call: Call,
-    commit: (writes: readonly Write<V>[]) => Awaitable<CommitOutcome>,
-  ): Awaitable<CommitOutcome> {
-    if (this.#last === undefined && !(valid instanceof Promise)) return commit(valid);
-    // A validation that never ends holds up others no longer than its own call.
-    const ready = call.untilEnd(Promise.resolve(valid));
-    let done: Awaitable<CommitOutcome> | undefined;
-    const turn = Promise.allSettled([this.#last, ready]).then(async () => {
-      const writes = await ready;
-      call.throwIfEnded();
-      done = commit(writes);
-    });
-    this.#last = turn;
-    const settled = (): void => {
-      if (this.#last === turn) this.#last = undefined;
-    };
-    turn.then(settled, settled);
-    return turn.then(() => done as Awaitable<CommitOutcome>);
-  }
 }
 
 /** A schema applied to what goes in and what comes out. */
