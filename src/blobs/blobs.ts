@@ -271,6 +271,8 @@ export class Blobs {
       prefix: PREFIX,
       olderThanMs: this.#graceMs,
       batchKeys: SWEEP_BATCH_KEYS,
+      // Without anchors nothing is to stay but what is young.
+      allowNoRoots: true,
       ...(onSwept !== undefined && {
         onSwept: (key: string) => {
           const kind = kindOf(key);

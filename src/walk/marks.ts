@@ -51,6 +51,11 @@ export class Marks<V> {
     return this.#keys.size;
   }
 
+  /** Whether any roots were given so far. */
+  get hasRoots(): boolean {
+    return this.#roots.size > 0;
+  }
+
   has(key: string): boolean {
     return this.#keys.has(key);
   }

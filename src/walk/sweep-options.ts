@@ -37,6 +37,11 @@ export interface SweepOptions<V> extends CallOptions, ReadingOptions {
   readonly prefix?: string;
   /** True: the entry stays as a root does, with all that it points to. */
   readonly keep?: (key: string, entry: Entry<V>) => boolean | Promise<boolean>;
+  /**
+   * True: where the roots turn out to be none, everything that is old enough goes. Default false:
+   * that is refused with `invalid-argument`, also as a dry run.
+   */
+  readonly allowNoRoots?: boolean;
   /** Removes nothing, and counts what would go. */
   readonly dryRun?: boolean;
   /** Hears of every key that was removed; with `dryRun`, of every key that would be. */
@@ -59,6 +64,7 @@ const RULES: OptionRules = {
   },
   prefix: is.string,
   keep: is.fn,
+  allowNoRoots: is.boolean,
   dryRun: is.boolean,
   onSwept: is.fn,
   ...READING_RULES,

@@ -294,7 +294,7 @@ describe('a sweep in trouble', () => {
   });
 
   it('wants to be told what is old enough', async () => {
-    const { store } = await graph({});
+    const { store } = await graph({ root: [] });
     const wrong: unknown[] = [
       {},
       undefined,
@@ -305,9 +305,33 @@ describe('a sweep in trouble', () => {
       { olderThanMs: 1, dryrun: true },
     ];
     for (const options of wrong)
-      await expect(sweep(store, [], links, options as never)).rejects.toMatchObject({
+      await expect(sweep(store, ['root'], links, options as never)).rejects.toMatchObject({
         code: 'invalid-argument',
       });
+  });
+
+  it('takes no roots for a mistake, unless told otherwise', async () => {
+    const { store } = await graph(torn);
+    async function* none(): AsyncGenerator<string> {}
+    for (const roots of [[], new Set<string>(), () => [], none(), async () => none()])
+      for (const more of [{}, { dryRun: true }, { allowNoRoots: false }, { keep: () => true }])
+        await expect(sweep(store, roots, links, { olderThanMs: 0, ...more })).rejects.toMatchObject(
+          {
+            code: 'invalid-argument',
+            message: expect.stringContaining('allowNoRoots'),
+          },
+        );
+    expect(keysOf(store)).toHaveLength(7);
+    const options = { olderThanMs: 0, allowNoRoots: true };
+    expect(await sweep(store, [], links, options)).toMatchObject({ swept: 7 });
+  });
+
+  it('goes on where roots that were there are gone, and keeps what they reached', async () => {
+    const { store } = await graph(torn);
+    let asked = 0;
+    const roots = (): string[] => (asked++ === 0 ? ['root'] : []);
+    expect(await sweep(store, roots, links, { olderThanMs: 0 })).toMatchObject({ swept: 3 });
+    expect(asked).toBeGreaterThan(1);
   });
 
   it('ends with its signal, and can be run again', async () => {

@@ -1,6 +1,7 @@
 import { DEFAULT_TIMEOUT_MS } from '../store/call.ts';
 import { unsupported } from '../store/checks.ts';
 import type { Entry } from '../store/entry.ts';
+import { failure, type StrataError } from '../store/errors.ts';
 import { primitivesOf } from '../store/internals.ts';
 import type { Store } from '../store/store.ts';
 import { cutoff, type IsYoung } from './cutoff.ts';
@@ -29,7 +30,8 @@ const REMOVE_KEYS = 512;
  *
  * Memory: the keys that stay, and some batches. A sweep may be broken off at any time, and run again.
  *
- * Errors: `data-missing`, as `walk`; `unsupported` where the store has no conditional deletes;
+ * Errors: `invalid-argument` where there are no roots, unless `allowNoRoots` says that there may be
+ * none; `data-missing`, as `walk`; `unsupported` where the store has no conditional deletes;
  * `cursor-expired` where `olderThan` is a cursor of another epoch, or the feed could not be followed
  * to its head; those of the walker, of the roots and of the store. Nothing more is removed then.
  *
@@ -68,6 +70,15 @@ export async function sweep<V>(
   return new Sweep(store, reader, marks, isYoung, { ...options, ...bounds, batchKeys }).run();
 }
 
+/** Nothing would be reachable: more often a mistake than meant. */
+function noRoots(): StrataError {
+  return failure(
+    'invalid-argument',
+    'sweep',
+    'there are no roots, so that nothing is reachable and all that is old enough would go; expected at least one, or allowNoRoots: true',
+  );
+}
+
 type Settled<V> = SweepOptions<V> & {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
@@ -98,6 +109,7 @@ class Sweep<V> {
 
   async run(): Promise<SweepResult> {
     await this.#marks.markRoots();
+    if (!this.#marks.hasRoots && this.#options.allowNoRoots !== true) throw noRoots();
     // What is kept or too young protects what it points to, so all of it is found before anything goes.
     for await (const entries of this.#unmarked()) {
       for (const entry of entries)
