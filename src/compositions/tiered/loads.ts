@@ -23,6 +23,8 @@ interface Reading<V> {
   readonly since: Moment;
   /** Nobody knows what the front has of it. */
   readonly unasked: boolean;
+  /** A copy was on its way to the front, which had nothing of it yet. */
+  readonly awaited: boolean;
   /** It goes on beside a copy that is served, until there is an answer. */
   beside: boolean;
   /** What others may join. */
@@ -181,7 +183,8 @@ export class Loads<V> {
     if (why === 'renewal') state.generation++;
     const unasked = copies.follows && !copies.open;
     const { generation } = state;
-    return { state, generation, why, since, unasked, beside, shared: undefined };
+    const awaited = state.frontWrite !== undefined;
+    return { state, generation, why, since, unasked, awaited, beside, shared: undefined };
   }
 
   /** From now on the copies beside which these were read are no longer served. */
@@ -278,7 +281,7 @@ export class Loads<V> {
     else misses?.delete(state.key);
     const copied = entry !== undefined && (frontTakesExpiry || entry.expiresAt === undefined);
     // A front that follows may have got a copy since it was asked, older than what was given here.
-    const vacant = why === 'missing' && !state.fenced && !copies.follows;
+    const vacant = why === 'missing' && !one.awaited && !state.fenced && !copies.follows;
     if (!copied && vacant) return undefined;
     // Another read of the same generation may be older than this one.
     state.generation++;
