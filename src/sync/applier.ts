@@ -9,9 +9,10 @@ import {
   type CommitGroup,
   type Group,
   type GroupOrigin,
-  lastWrites,
+  type Intended,
+  isBehind,
 } from './apply-group.ts';
-import { commitStaged } from './apply-staged.ts';
+import { commitStaged, keysOfOther } from './apply-staged.ts';
 import { backoffMs } from './backoff.ts';
 import { checkRecords, readRecord, type StoredRecord } from './cursor-record.ts';
 import { canStage, GroupStage, removeKeys, type StagedPart, stagedKeys } from './group-stage.ts';
@@ -225,19 +226,11 @@ export class Applier {
     return true;
   }
 
-  /** Tells of a staged group: of the keys it changed, or of all it has where another tab was quicker. */
+  /** Tells of a staged group. */
   async #tell(changedKeys: ReadonlySet<string> | undefined): Promise<void> {
     const { local, changed } = this.#init;
-    const stage = this.#stage;
     const read = (keys: readonly string[], call: Call) =>
       Promise.resolve(local.primitives.readMany(keys, call));
-    if (changedKeys === undefined)
-      for (let block = 0; block < (stage?.count ?? 0); block++) {
-        const writes = await this.#insist(0, async (call) =>
-          stage?.read(block, (keys) => read(keys, call)).catch(goneAsNone),
-        );
-        changed(lastWrites(writes ?? []));
-      }
     const keys = [...(changedKeys ?? [])];
     for (let start = 0; start < keys.length; start += TELL_KEYS) {
       const some = keys.slice(start, start + TELL_KEYS);
@@ -272,11 +265,13 @@ export class Applier {
       lostTrack();
       return undefined;
     }
+    const intended: Intended = {};
     const done = await this.#insist(stage?.keys ?? writes.length, async (call, tries) => {
       // After a failure nobody knows what is there.
       if (tries > 0) this.#record = await readRecord(local, prefix, call);
       const commit: CommitGroup | undefined =
-        stage && ((over) => commitStaged(local, prefix, group, origin, over, stage, call));
+        stage &&
+        ((over) => commitStaged(local, prefix, group, origin, over, stage, intended, call));
       const known = this.#record;
       const applied = await applyGroup(
         local,
@@ -286,16 +281,34 @@ export class Applier {
         known,
         call,
         own,
+        intended,
         commit,
       ).catch(goneAsNone);
       // Another subscription may have begun at the same moment.
       if (this.#record === undefined) await checkRecords(local, prefix, origin.sourceId, call);
-      return applied ?? 'lost';
+      return (await this.#orOfOther(applied, group, origin, stage, call)) ?? 'lost';
     });
     if (done === 'lost') lostTrack();
     if (done === undefined || done === 'lost') return undefined;
     this.#record = done.record;
     return done;
+  }
+
+  /** What came of a staged group where another tab was quicker, which may have removed its parts. */
+  async #orOfOther(
+    applied: Applied | undefined,
+    group: QueuedGroup,
+    origin: GroupOrigin,
+    stage: GroupStage | undefined,
+    call: Call,
+  ): Promise<Applied | undefined> {
+    if (stage === undefined || applied?.changedKeys !== undefined) return applied;
+    const { local, prefix } = this.#init;
+    const record = applied?.record ?? (await readRecord(local, prefix, call));
+    if (record?.record.sourceId !== origin.sourceId) return undefined;
+    if (!isBehind(group, origin, record)) return undefined;
+    const changedKeys = await keysOfOther(local, prefix, group, stage, record.record, call);
+    return changedKeys && { record, changes: [], changedKeys };
   }
 
   /** Works on the local store until it takes it; `undefined` when that can never be. */

@@ -47,6 +47,12 @@ export interface Applied {
   readonly changedKeys?: ReadonlySet<string>;
 }
 
+/** What a commit of unknown outcome was to change: it may turn out to have done so. */
+export interface Intended {
+  changes?: readonly Write<unknown>[] | undefined;
+  changedKeys?: ReadonlySet<string> | undefined;
+}
+
 /** Brings a group into the store over a cursor. */
 export type CommitGroup = (over: StoredRecord | undefined) => Promise<Applied>;
 
@@ -62,6 +68,7 @@ const READ_KEYS = 1_000;
  * resume from the stored cursor is needed.
  *
  * `own` is the version of the cursor that this subscription left, when `known` may be another's.
+ * `intended` is kept from one try to the next: what a snapshot has removed cannot be seen afterwards.
  *
  * Errors: those of the local store; `conflict` when it has become the copy of another source.
  */
@@ -73,14 +80,15 @@ export async function applyGroup(
   known: StoredRecord | undefined,
   call: Call,
   own: string | undefined,
-  commit: CommitGroup = (over) => commitWhole(local, prefix, group, origin, over, call),
+  intended: Intended = {},
+  commit: CommitGroup = (over) => commitWhole(local, prefix, group, origin, over, intended, call),
 ): Promise<Applied | undefined> {
   let over = known;
   for (let tries = 1; ; tries++) {
     if (over !== undefined && over.record.sourceId !== origin.sourceId) throw otherSource();
     if (over !== undefined && isBehind(group, origin, over)) {
       if (tries === 1) await doubtCopies(local, prefix, group, over, call);
-      return { record: over, changes: lastWrites(group.writes) };
+      return { record: over, changes: lastWrites(group.writes), ...told(intended) };
     }
     if (!group.fresh && !follows(group, origin, over)) return undefined;
     if (group.fresh && isOtherEpoch(group, over) && over?.version !== own) return undefined;
@@ -88,11 +96,17 @@ export async function applyGroup(
       return await commit(over);
     } catch (error) {
       if (!isStrataError(error, 'conflict') || tries >= MAX_TRIES) throw error;
+      intended.changes = undefined;
+      intended.changedKeys = undefined;
       // Another tab moved the cursor, or the application wrote a key that was to be deleted.
       if (error.key === recordKey(prefix) || error.key === undefined)
         over = await readRecord(local, prefix, call);
     }
   }
+}
+
+function told({ changes, changedKeys }: Intended): Partial<Applied> {
+  return { ...(changes && { changes }), ...(changedKeys && { changedKeys }) };
 }
 
 async function commitWhole(
@@ -101,12 +115,14 @@ async function commitWhole(
   group: Group,
   origin: GroupOrigin,
   over: StoredRecord | undefined,
+  intended: Intended,
   call: Call,
 ): Promise<Applied> {
   const plan = group.fresh
     ? await planFresh(local, prefix, group, origin, over, call)
     : await planStep(local, group, origin, over, call);
   const record = recordWrite(local, prefix, plan.record, over);
+  intended.changes = plan.writes;
   const done = local.primitives.commit([...plan.writes, record], call);
   const { outcomes } = done instanceof Promise ? await call.guard(done) : done;
   const version = outcomes[outcomes.length - 1]?.entry?.version ?? '';
@@ -117,7 +133,7 @@ async function commitWhole(
  * Whether the copy is already at or beyond the end of the group, because another tab was quicker. A
  * snapshot counts, whatever the cursor was when it was asked for.
  */
-function isBehind(
+export function isBehind(
   { to, fresh, compared }: Group,
   origin: GroupOrigin,
   over: StoredRecord,

@@ -1,11 +1,13 @@
 import type { Call } from '../store/call.ts';
 import type { Entry } from '../store/entry.ts';
+import { isStrataError } from '../store/errors.ts';
 import type { PageView, Write } from '../store/primitives.ts';
 import {
   type Applied,
   copiedRange,
   type Group,
   type GroupOrigin,
+  type Intended,
   isCopy,
   isSame,
   lastWrites,
@@ -26,17 +28,47 @@ export async function commitStaged(
   origin: GroupOrigin,
   over: StoredRecord | undefined,
   stage: GroupStage,
+  intended: Intended,
   call: Call,
 ): Promise<Applied> {
   let flip = new Flip(local, prefix, group, origin, over, stage);
-  const done = local.primitives.commitPages?.((view) => {
+  const done = local.primitives.commitPages?.(async function* (view) {
     // It may be begun again.
     flip = new Flip(local, prefix, group, origin, over, stage);
-    return flip.pages(view);
+    yield* flip.pages(view);
+    // From here on it may be done, whatever is said of it.
+    intended.changedKeys = flip.changedKeys;
   }, call);
   const { outcomes } = (await (done && call.guard(done))) ?? { outcomes: [] };
   const version = outcomes[0]?.entry?.version ?? '';
   return { record: { record: flip.record, version }, changes: [], changedKeys: flip.changedKeys };
+}
+
+/**
+ * The keys of a staged group that another tab has brought in. Where that one has removed the parts,
+ * all that the copy has, for a snapshot; `undefined` for any other, of which nobody can tell any more.
+ */
+export async function keysOfOther(
+  local: AnySide,
+  prefix: string,
+  { fresh }: Group,
+  stage: GroupStage,
+  record: CursorRecord,
+  call: Call,
+): Promise<ReadonlySet<string> | undefined> {
+  const keys = new Set<string>();
+  const look = async (wanted: readonly string[]) => local.primitives.readMany(wanted, call);
+  try {
+    for (let block = 0; block < stage.count; block++)
+      for (const { key } of await stage.read(block, look)) keys.add(key);
+    return keys;
+  } catch (error) {
+    if (!isStrataError(error, 'data-missing')) throw error;
+  }
+  if (!fresh) return undefined;
+  for await (const page of local.primitives.scan(copiedRange(prefix), call))
+    for (const entry of page) if (isCopy(entry, record)) keys.add(entry.key);
+  return keys;
 }
 
 class Flip {
