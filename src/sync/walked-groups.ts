@@ -52,6 +52,8 @@ async function* walkedGroup(
   const roots = new Map<string, WalkedRoot>();
   let doubtful: Doubtful = { newer: [], missing: [] };
   for (let pass = 1; ; pass++) {
+    // What was a root in an earlier pass, and is none any more, is told as it is now.
+    for (const { key } of step.nodes) roots.delete(key);
     for (const root of step.roots) {
       roots.delete(root.key);
       roots.set(root.key, root);
