@@ -51,6 +51,8 @@ async function* walkedGroup(
   }
   const roots = new Map<string, WalkedRoot>();
   let doubtful: Doubtful = { newer: [], missing: [] };
+  // A copy that begins has nothing, until an earlier pass has told of something.
+  let mayHave = after !== undefined;
   for (let pass = 1; ; pass++) {
     // What was a root in an earlier pass, and is none any more, is told as it is now.
     for (const { key } of step.nodes) roots.delete(key);
@@ -59,12 +61,13 @@ async function* walkedGroup(
       roots.set(root.key, root);
     }
     const before = new Set(doubtful.missing.map(({ key }) => key));
-    doubtful = yield* addNodes(group, source, step, after, call);
+    doubtful = yield* addNodes(group, source, step, mayHave, call);
     const { newer, missing } = doubtful;
     const lost = missing.find((node) => before.has(node.key));
     if (lost !== undefined) throw missingEntry('publish', lost.key, lost.from);
     if (newer.length + missing.length === 0) break;
     if (pass >= MAX_PASSES) throw tooFast();
+    mayHave = true;
     step = await reach.step(
       step.at,
       [...newer, ...missing].map(({ key }) => key),
@@ -72,7 +75,7 @@ async function* walkedGroup(
     );
   }
   const isTold = ({ key, entry }: WalkedRoot): boolean =>
-    scope.accepts(key) && (entry !== undefined || after !== undefined);
+    scope.accepts(key) && (entry !== undefined || mayHave);
   for (const root of roots.values())
     if (isTold(root)) group.addAsIs(root.key, root.entry, step.at.rev);
   yield* group.finish(step.at);
@@ -94,7 +97,7 @@ async function* addNodes(
   group: GroupEncoder,
   { side, scope }: GroupSource,
   { at, nodes, refused }: WalkedStep,
-  after: Position | undefined,
+  mayHave: boolean,
   call: Call,
 ): AsyncGenerator<GroupFrame, Doubtful> {
   const doubtful = { newer: [] as GraphNode[], missing: [] as GraphNode[] };
@@ -111,8 +114,7 @@ async function* addNodes(
     }
     for (const node of some) {
       if (refused.has(node)) {
-        // A copy that begins has nothing of it.
-        if (after !== undefined) group.addAsIs(node.key, undefined, at.rev);
+        if (mayHave) group.addAsIs(node.key, undefined, at.rev);
         continue;
       }
       const entry = found.get(node.key) ?? (isAtHand(node, at, nowMs) ? node.entry : undefined);
