@@ -1,4 +1,4 @@
-import { isStrataError, StrataError } from '../store/errors.ts';
+import { isStrataError, StrataError, type StrataErrorCode } from '../store/errors.ts';
 import type { EndReason } from './end-reason.ts';
 
 /** Something that ends a connection. */
@@ -14,12 +14,16 @@ export interface ConnectionFailure {
 export function failureOf(error: unknown): ConnectionFailure {
   const cause = isStrataError(error) ? error : unexpected(error);
   const isTold = cause.operation === 'subscribe' || cause.code === 'invalid-argument';
-  const told = isTold
-    ? cause
-    : new StrataError('unavailable', `subscribe: the server failed with '${cause.code}'`, {
-        operation: 'subscribe',
-      });
-  return { reason: reasonOf(cause), cause, told };
+  return { reason: reasonOf(cause), cause, told: isTold ? cause : failed(cause.code) };
+}
+
+/** A missing entry is the source's own fault, and may yet come: which one it is, is not told. */
+function failed(code: StrataErrorCode): StrataError {
+  return new StrataError(
+    code === 'data-missing' ? code : 'unavailable',
+    `subscribe: the server failed with '${code}'`,
+    { operation: 'subscribe', retryable: true },
+  );
 }
 
 function reasonOf(error: StrataError): EndReason {

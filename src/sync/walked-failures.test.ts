@@ -26,7 +26,8 @@ describe('a walk that cannot be finished', () => {
     const subscription = subscribe(line, local, { codec });
     await world.advance(100);
     expect(codes[0]).toBe('data-missing a');
-    expect(subscription.status().lastError).toMatchObject({ code: 'unavailable' });
+    const { lastError } = subscription.status();
+    expect(lastError).toMatchObject({ code: 'data-missing', key: undefined, retryable: true });
     expect(subscription.status().rev).toBe(0);
     expect(await pages(local)).toEqual({});
     await store.set('a', page(2));
