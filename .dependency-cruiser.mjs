@@ -40,7 +40,7 @@ const sideBySide = ['drivers', 'layers', 'compositions'].map((folder) => ({
 /** Node and packages are touched at the edges only. */
 const edges = '^src/(drivers|walk/walkers|sync/transports|sync/node|testing|config|cli|console)';
 const nodeEdges =
-  '^src/(drivers/(file|lmdb|redis|sqlite)|sync/(transports/)?[^/]*(node|server)|testing/node|cli)';
+  '^src/(drivers/(file|lmdb|redis|sqlite)|sync/(transports/)?[^/]*(node|server)|testing/node|config|cli)';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {

@@ -1,0 +1,68 @@
+import type { Store } from '../store/store.ts';
+import { type Environment, Examination, type StoreNode } from './examine.ts';
+import { type ConfigFault, faultsError } from './faults.ts';
+import { openPrepared, Preparation } from './prepare.ts';
+
+/** How data becomes a store. */
+export interface DefinitionOptions {
+  readonly environment?: Environment;
+  readonly resolvePath?: (path: string) => string;
+  /** What the data stands in, for errors. Default nothing. */
+  readonly where?: string;
+  /** Opens one store that lies under layers alone for reading. Default false. */
+  readonly reading?: boolean;
+  /** Hears of the stores before anything is opened; what it throws ends the opening. */
+  readonly onNode?: (node: StoreNode) => void;
+}
+
+/** Everything that is wrong with the data of one store. Imports what it names; opens nothing. */
+export async function checkDefinition(
+  value: unknown,
+  path: string,
+  options: DefinitionOptions = {},
+): Promise<readonly ConfigFault[]> {
+  const { faults, node } = examined(value, path, options);
+  if (node === undefined) return faults;
+  const preparation = new Preparation();
+  await preparation.store(node);
+  return preparation.faults;
+}
+
+/** Opens the store that the data describes. Errors: those of its faults, then those of the stores. */
+export async function openDefinition(
+  value: unknown,
+  path: string,
+  options: DefinitionOptions = {},
+): Promise<Store<unknown>> {
+  const { where = '', onNode, reading = false } = options;
+  const { faults, node } = examined(value, path, { environment: {}, ...options });
+  if (node === undefined) throw faultsError(faults, where);
+  onNode?.(node);
+  const preparation = new Preparation();
+  const prepared = await preparation.store(reading ? forReading(node) : node);
+  if (prepared === undefined) throw faultsError(preparation.faults, where);
+  return openPrepared(prepared);
+}
+
+function examined(
+  value: unknown,
+  path: string,
+  { environment, resolvePath = (given) => given }: DefinitionOptions,
+): { readonly faults: readonly ConfigFault[]; readonly node: StoreNode | undefined } {
+  const examination = new Examination({ environment, resolvePath });
+  const node = examination.store(value, path);
+  return { faults: examination.faults, node };
+}
+
+/** A store beside the one that writes it. Whatever writes on its own account stays as it is. */
+function forReading(node: StoreNode): StoreNode {
+  const { spec, values, parts, type } = node;
+  if (spec.kind === 'driver') {
+    const canRead = Object.hasOwn(spec.fields, 'readonly') && values.path !== ':memory:';
+    return canRead ? { ...node, values: { ...values, readonly: true } } : node;
+  }
+  const { store } = parts;
+  if (spec.kind !== 'layer' || type === 'watchable' || store === undefined || 'length' in store)
+    return node;
+  return { ...node, parts: { ...parts, store: forReading(store as StoreNode) } };
+}

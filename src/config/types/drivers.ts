@@ -1,0 +1,243 @@
+import { invalidArgument } from '../../store/errors.ts';
+import type { Definitions } from '../definitions.ts';
+import * as is from '../fields.ts';
+import { codecField } from './codecs.ts';
+import { type Options, opened, type Traits, type TypeSpec } from './type-spec.ts';
+
+const { named, value } = is;
+
+const codec: is.ValueField = codecField(
+  'How values become bytes. Default: none; the store then holds bytes.',
+);
+const structuredCodec: is.ValueField = codecField(
+  'How values become bytes when they leave the process: for the command, and for replication.',
+);
+const durability: is.ValueField = value(
+  is.oneOf('os', 'disk'),
+  '`disk`: a write is acknowledged once it is flushed, and survives power loss. `os`: it survives a crash of the process. Default `disk`.',
+);
+const readonly: is.ValueField = value(
+  is.boolean,
+  'Opens an existing store for reading; writes fail with `denied`. Default false.',
+);
+const timeoutMs: is.ValueField = value(
+  is.durationMs,
+  'Bound of calls that name none, in ms; default 5,000.',
+);
+const tombstoneMs: is.ValueField = value(
+  is.durationMs,
+  'How long deletes are remembered for readers that resume, in ms; default 7 days.',
+);
+const commitsKept: is.ValueField = value(
+  is.positive,
+  'From how many of the last commits a reader can resume; default 1,000,000.',
+);
+const pollMs: is.ValueField = value(
+  is.durationMs,
+  'How often commits of other processes are looked for while a watch waits, in ms; default 20.',
+);
+const logBytes: is.ValueField = value(
+  is.count,
+  'Bound of the log of whole commits, in bytes; default 4 MiB.',
+);
+const tombstoneBytes = (standard: string): is.ValueField =>
+  value(is.count, `Bound of what is remembered of deletes, in bytes; default ${standard}.`);
+const path = (doc: string): is.ValueField =>
+  named(is.text, `${doc} Meant from the folder of the configuration.`, {
+    isPath: true,
+    required: true,
+  });
+
+const withFeed = (): Traits => ({ feed: true, evicts: false });
+const pathOf = (options: Options): string => `path ${String(options.path)}`;
+
+export const memory: TypeSpec<Definitions['memory']> = {
+  kind: 'driver',
+  doc: 'In the memory of this process; nothing survives it.',
+  fields: {
+    zeroCopy: value(
+      is.boolean,
+      'Hands values in and out by reference instead of copying them. Default false.',
+    ),
+    codec: structuredCodec,
+    evict: is.group(
+      {
+        maxEntries: value(is.positive, 'Most entries.'),
+        maxBytes: value(is.atLeast(4_096), 'Most bytes, by estimate; at least 4,096.'),
+      },
+      'Makes the store a cache within bounds, at least one of them: what has not been used for longest goes first. Default: no bound.',
+      {
+        resolve: async (limits) => {
+          const { lru } = await import('../../drivers/lru/index.ts');
+          return lru(limits as object);
+        },
+      },
+    ),
+    logBytes: value(
+      is.count,
+      'Bound of the log of whole commits, in bytes; default 4 MiB, with `evict` 0.',
+    ),
+    tombstoneMs,
+    tombstoneBytes: tombstoneBytes('8 MiB, with `evict` 1 MiB'),
+    timeoutMs,
+  },
+  load: async () => {
+    const { memory } = await import('../../drivers/memory/index.ts');
+    return (options) => opened(memory(options));
+  },
+  traits: ({ evict }) => ({ feed: true, evicts: evict !== undefined }),
+};
+
+export const lmdb: TypeSpec<Definitions['lmdb']> = {
+  kind: 'driver',
+  doc: 'In a folder, by LMDB; several processes may open it at once.',
+  fields: {
+    path: path('A folder, made where missing.'),
+    codec,
+    durability,
+    readonly,
+    pollMs,
+    logBytes,
+    tombstoneMs,
+    tombstoneBytes: tombstoneBytes('64 MiB'),
+    commitsKept,
+    timeoutMs,
+  },
+  npmName: 'lmdb',
+  load: async () => {
+    const { lmdb } = await import('../../drivers/lmdb/index.ts');
+    return (options) => opened(lmdb(options as never));
+  },
+  traits: withFeed,
+  place: pathOf,
+};
+
+const inMemory = ({ path }: Options): boolean => path === ':memory:';
+
+export const sqlite: TypeSpec<Definitions['sqlite']> = {
+  kind: 'driver',
+  doc: 'In a SQLite file, by `node:sqlite`; several processes may open it at once.',
+  fields: {
+    path: path('A file, made with its folder where missing, or `:memory:`.'),
+    codec,
+    durability,
+    readonly,
+    maxBytes: value(
+      is.positive,
+      'Bound of the file, in bytes, within one page: writes beyond it fail with `no-space`. Default none.',
+    ),
+    pollMs,
+    logBytes,
+    tombstoneMs,
+    tombstoneBytes: tombstoneBytes('64 MiB'),
+    commitsKept,
+    timeoutMs,
+  },
+  load: async () => {
+    const { sqlite } = await import('../../drivers/sqlite/index.ts');
+    return (options) => opened(sqlite(options as never));
+  },
+  check: (options) => {
+    if (inMemory(options) && options.durability !== undefined)
+      throw invalidArgument(
+        'sqlite',
+        'the option durability',
+        options.durability,
+        'none with :memory:, of which nothing survives',
+      );
+  },
+  traits: withFeed,
+  place: (options) => (inMemory(options) ? undefined : pathOf(options)),
+};
+
+export const file: TypeSpec<Definitions['file']> = {
+  kind: 'driver',
+  doc: 'One file a key, in a folder; one process writes, any number read. It has no feed.',
+  fields: {
+    path: path('A folder, made where missing, that holds nothing else.'),
+    codec,
+    durability,
+    readonly,
+    timeoutMs,
+  },
+  load: async () => {
+    const { file } = await import('../../drivers/file/index.ts');
+    return (options) => opened(file(options as never));
+  },
+  traits: () => ({ feed: false, evicts: false }),
+  place: pathOf,
+};
+
+export const redis: TypeSpec<Definitions['redis']> = {
+  kind: 'driver',
+  doc: 'In Redis 6.2 or newer, shared by any number of processes; needs the npm package ioredis or redis.',
+  fields: {
+    url: named(
+      is.textLike(
+        {
+          expected: 'an address such as redis://127.0.0.1:6379',
+          accepts: (v) => typeof v === 'string' && /^rediss?:\/\//i.test(v) && URL.canParse(v),
+        },
+        '^[Rr][Ee][Dd][Ii][Ss][Ss]?://',
+      ),
+      'Address, such as `redis://127.0.0.1:6379/0`. One with a password belongs into the environment.',
+      { required: true, secret: true },
+    ),
+    prefix: named(
+      is.textLike(
+        {
+          expected: 'one to 128 characters of well-formed Unicode without braces',
+          accepts: (v) => typeof v === 'string' && /^[^{}]{1,128}$/u.test(v) && v.isWellFormed(),
+        },
+        '^[^{}]{1,128}$',
+      ),
+      'Names the store within the database: all its keys begin with it, in braces. Default `strata`.',
+    ),
+    codec,
+    durability: value(
+      is.oneOf('memory', 'os', 'disk'),
+      'What the server makes of an acknowledged write. With `os` and `disk` a server that keeps less is refused. Default `memory`.',
+    ),
+    logBytes,
+    commitsKept,
+    tombstoneMs,
+    tombstoneBytes: tombstoneBytes('64 MiB'),
+    timeoutMs,
+  },
+  load: async () => {
+    const { redis } = await import('../../drivers/redis/index.ts');
+    return (options) => opened(redis(options as never));
+  },
+  traits: withFeed,
+  place: ({ url, prefix = 'strata' }) => `${String(url)} ${String(prefix)}`,
+};
+
+export const indexeddb: TypeSpec<Definitions['indexeddb']> = {
+  kind: 'driver',
+  doc: 'In the browser’s IndexedDB; calls fail where there is none.',
+  fields: {
+    name: named(is.text, 'Name of the database; tabs of one origin that give the same share it.', {
+      required: true,
+    }),
+    durability,
+    codec: structuredCodec,
+    openTimeoutMs: value(
+      is.durationMs,
+      'How long a call waits for the database to open, in ms; default 4,000.',
+    ),
+    pollMs: value(
+      is.durationMs,
+      'How often watchers look for commits of other tabs that did not announce them, in ms; default 5,000.',
+    ),
+    logBytes,
+    tombstoneMs,
+    tombstoneBytes: tombstoneBytes('8 MiB'),
+    timeoutMs,
+  },
+  load: async () => {
+    const { indexeddb } = await import('../../drivers/indexeddb/index.ts');
+    return (options) => opened(indexeddb(options as never));
+  },
+  traits: withFeed,
+  place: ({ name }) => String(name),
+};
