@@ -1,13 +1,26 @@
-/** A process that serves a memory store to any number of subscribers; it writes, and measures itself, when told to. */
+/**
+ * A process that serves a memory store to any number of subscribers, so many of which may read for
+ * themselves at once; it writes, and measures itself, when told to.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { memory } from '../../src/drivers/memory/index.ts';
 import { publish } from '../../src/sync/index.ts';
 import { serveWebSocket } from '../../src/sync/node.ts';
 import { type Load, type Measured, TIMED_KEY } from './loaded-server-orders.ts';
 
+const PATIENT_MS = 300_000;
 const store = memory<Uint8Array>();
 const publication = publish(store, {
-  limits: { heartbeatMs: 2_000, ackTimeoutMs: 120_000, historyBytes: 1024 * 1024 },
+  limits: {
+    readings: Number(process.argv[2]),
+    historyBytes: 1024 * 1024,
+    // On a busy machine everything takes long; nobody is to be ended for that.
+    heartbeatMs: PATIENT_MS / 10,
+    handshakeTimeoutMs: PATIENT_MS,
+    ackTimeoutMs: PATIENT_MS,
+    progressTimeoutMs: PATIENT_MS,
+    turnTimeoutMs: PATIENT_MS,
+  },
 });
 const service = await serveWebSocket({ publication, port: 0 });
 let peakBytes = 0;
