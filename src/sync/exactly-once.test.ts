@@ -274,18 +274,18 @@ describe('records of writers', () => {
   });
 
   it('go after their time; a write asked for again that may have had one is unknown, not done twice', async () => {
-    const { world, store, plans, lines, remote, subscription } = setUp({ keepResultsMs: 60_000 });
+    const { world, store, plans, lines, remote, subscription } = setUp({ keepResultsMs: 600_000 });
     await world.advance(1);
     plans[0].hangNext('commit', { applied: true });
-    const written = remote.set('a', bytes('1'), { timeoutMs: 600_000 });
+    const written = remote.set('a', bytes('1'), { timeoutMs: 3_600_000 });
     written.catch(() => undefined);
     await world.advance(1);
     for (const line of lines) line.down = true;
     lines[0].cut();
     await store.delete('a');
-    await world.advance(61_000);
+    await world.advance(601_000);
     // Somebody else writes, and so the old ones are looked for.
-    const other = new Line(publish(store, { authorize, limits: { keepResultsMs: 60_000 } }));
+    const other = new Line(publish(store, { authorize, limits: { keepResultsMs: 600_000 } }));
     const busy = subscribe(other, memory<Uint8Array>({ env: world }), { token });
     await world.advance(1);
     await within(world, busy.remote.set('b', bytes('1')));
@@ -300,10 +300,10 @@ describe('records of writers', () => {
   });
 
   it('a write that never arrived is done when it is asked for again, though others have gone', async () => {
-    const { world, store, lines, remote, subscription } = setUp({ keepResultsMs: 60_000 });
+    const { world, store, lines, remote, subscription } = setUp({ keepResultsMs: 600_000 });
     await world.advance(1);
     await within(world, remote.set('a', bytes('1')));
-    await world.advance(61_000);
+    await world.advance(601_000);
     const again = subscription.status().connections;
     lines[0].cut();
     await world.advance(100);
@@ -314,6 +314,13 @@ describe('records of writers', () => {
     await within(world, written);
     expect(words(await store.get('b'))).toBe('1');
     await subscription.close();
+  });
+
+  it('cannot be told to go while a commit may still be on its way', () => {
+    const store = memory<Uint8Array>();
+    expect(() => publish(store, { limits: { keepResultsMs: 599_999 } })).toThrow(
+      expect.objectContaining({ code: 'invalid-argument' }),
+    );
   });
 
   it('are bounded in number: who comes when there are too many waits until one is old', async () => {

@@ -23,6 +23,7 @@ import { ServerConnection } from './server-connection.ts';
 import { sourceSide } from './sides.ts';
 import type { Transport } from './transports/transport.ts';
 import { forwardTarget, storeTarget } from './write-target.ts';
+import { YOUNG_MS } from './writer-records.ts';
 
 /** Bounds of a publication; each has a default. */
 export interface PublishLimits {
@@ -60,7 +61,7 @@ export interface PublishLimits {
   readonly writeBytes?: number;
   /** Most writes of one subscriber that wait to be applied; default 1,024. */
   readonly pendingWrites?: number;
-  /** How long a writer's last result is kept, for a write that is asked for again; default 7 days. */
+  /** How long a writer's last result is kept, for a write that is asked for again: 10 minutes at least, default 7 days. */
   readonly keepResultsMs?: number;
   /** Of about so many writers the last results are kept; one more writes once one of the others has been silent for 10 minutes. Default 50,000. */
   readonly writers?: number;
@@ -202,7 +203,10 @@ const LIMIT_RULES: OptionRules = {
   totalBufferedBytes: is.positive,
   writeBytes: is.positive,
   pendingWrites: is.positive,
-  keepResultsMs: is.durationMs,
+  keepResultsMs: {
+    expected: `a number of ms from ${YOUNG_MS}`,
+    accepts: (v) => is.durationMs.accepts(v) && (v as number) >= YOUNG_MS,
+  },
   writers: is.positive,
   orderedBytes: is.positive,
   walkedKeys: is.positive,

@@ -35,14 +35,14 @@ interface Floor {
 }
 
 export interface RecordLimits {
-  /** Records are given up after so long without a write. */
+  /** Records are given up after so long without a write; at least `YOUNG_MS`. */
   readonly keepResultsMs: number;
   /** About so many are kept at most. */
   readonly writers: number;
 }
 
 /** A commit on its way ends within this, whatever the store does: until then a record must stay. */
-const YOUNG_MS = 600_000;
+export const YOUNG_MS = 600_000;
 /** Of the time that records are kept: how often is looked for old ones. */
 const SWEEPS = 8;
 const SWEEP_KEYS = 256;
@@ -135,7 +135,7 @@ export class WriterRecords {
       for (const entry of page) {
         const ageMs = nowMs - entry.modifiedAt;
         if (ageMs >= keepResultsMs) old.push(entry);
-        else if (ageMs >= Math.min(YOUNG_MS, keepResultsMs)) mature.push(entry);
+        else if (ageMs >= YOUNG_MS) mature.push(entry);
       }
     }
     const spare = count - old.length - Math.floor(writers * (1 - 1 / SWEEPS));
