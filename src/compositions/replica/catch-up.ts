@@ -3,7 +3,7 @@ import type { Call } from '../../store/call.ts';
 import type { Change } from '../../store/entry.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
 import type { Position, Write } from '../../store/primitives.ts';
-import { compareMember } from './compare.ts';
+import { compareMember, type WasDeleted } from './compare.ts';
 import type { RefusedWrite, RepairCounts } from './events.ts';
 import type { FirstStore } from './first-store.ts';
 import { asStrataError, type Mark, type Member } from './member.ts';
@@ -29,6 +29,7 @@ export interface CatchUpMember<V> {
   atHead(at: Position, moment: number): boolean;
   /** Goes on without a write that the member refuses. */
   refuse?(refused: RefusedWrite): void;
+  readonly wasDeleted?: WasDeleted<V>;
   onCompared(counts: RepairCounts): void;
   onRewound(): void;
 }
@@ -46,6 +47,8 @@ export async function catchUp<V>(target: CatchUpMember<V>): Promise<void> {
   // Its epoch is another one, or it was forgotten: the feed would refuse to go on.
   if (at !== undefined && !(await goesOn(target, at))) at = undefined;
   let stand: Position = at ?? (await compareAll(target, mark));
+  // From here on the journal counts for the member.
+  if (at !== undefined && mark?.journal !== member.journalId) await moveMark(target, at);
   for (;;) {
     const moment = target.moment();
     const end: Position | undefined = await follow(target, stand);
@@ -76,7 +79,7 @@ async function goesOn<V>({ first, life }: CatchUpMember<V>, at: Position): Promi
 }
 
 async function compareAll<V>(target: CatchUpMember<V>, mark: Mark | undefined): Promise<Position> {
-  const { first, member, life } = target;
+  const { first, member, life, wasDeleted } = target;
   const { head, storeId } = await ofSource(() => first.state());
   if (head.epoch !== first.epoch || storeId !== first.storeId) {
     target.onRewound();
@@ -89,6 +92,7 @@ async function compareAll<V>(target: CatchUpMember<V>, mark: Mark | undefined): 
     member,
     mark,
     life,
+    ...(wasDeleted && { wasDeleted }),
     alone: (step) => target.alone(step),
   });
   target.onCompared(counts);
@@ -97,9 +101,7 @@ async function compareAll<V>(target: CatchUpMember<V>, mark: Mark | undefined): 
 }
 
 async function moveMark<V>(target: CatchUpMember<V>, at: Position): Promise<void> {
-  const mark = { storeId: target.first.storeId, at };
-  await target.member.writeMark(mark);
-  target.marked(mark);
+  target.marked(await target.member.writeMark({ storeId: target.first.storeId, at }));
 }
 
 /** Applies what comes after a position; gives where that ends, or `undefined` when nothing comes. */

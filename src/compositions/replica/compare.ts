@@ -15,6 +15,9 @@ const FIX_KEYS = 256;
 /** Every key, reserved ones included. */
 export const ALL_KEYS: KeyRange = { reverse: false, limit: Number.POSITIVE_INFINITY };
 
+/** Whether the first store is known to have deleted what a member with this mark still holds. */
+export type WasDeleted<V> = (held: Entry<V>, mark: Mark | undefined) => boolean;
+
 export interface Comparing<V> {
   readonly first: FirstStore<V>;
   readonly member: Member<V>;
@@ -24,6 +27,8 @@ export interface Comparing<V> {
   readonly life: Call;
   /** Runs one step while nothing else is written to the member. */
   alone<T>(step: () => Promise<T>): Promise<T>;
+  /** What is known beside the stamp of an entry. */
+  readonly wasDeleted?: WasDeleted<V>;
   /** After each range, with the counts so far. */
   onProgress?(counts: RepairCounts): void;
 }
@@ -68,7 +73,7 @@ function isSame<V>(theirs: Entry<V> | undefined, own: Entry<V> | undefined): boo
 }
 
 async function fixKeys<V>(
-  { first, member, mark }: Comparing<V>,
+  { first, member, mark, wasDeleted: isKnown }: Comparing<V>,
   keys: readonly string[],
 ): Promise<RepairCounts> {
   const [theirs, own] = await Promise.all(
@@ -87,7 +92,8 @@ async function fixKeys<V>(
       copied++;
       writes.push(copyOf(right, right.value, first.history));
     } else if (held !== undefined) {
-      if (wasDeleted(held, first, mark)) writes.push({ type: 'delete', key });
+      const isOver = wasDeleted(held, first, mark) || isKnown?.(held, mark) === true;
+      if (isOver) writes.push({ type: 'delete', key });
       else adopted.push(held);
     }
   }
@@ -107,14 +113,15 @@ function wasDeleted<V>(held: Entry<V>, first: FirstStore<V>, mark: Mark | undefi
   return wasEqual && isStampOf(stamp, first, stamp.epoch);
 }
 
-/** Takes entries of others into the first store, where it has none. */
+/** Takes entries of others into the first store, where nobody has written newer ones meanwhile. */
 export async function adopt<V>(first: FirstStore<V>, writes: readonly Write<V>[]): Promise<void> {
   const { env, timeoutMs } = first.member;
   const call = new Call(env, 'repair', undefined, { timeoutMs });
   try {
     await call.guard(Promise.resolve(first.commit(writes, call)));
   } catch (error) {
-    // Somebody wrote it meanwhile, which is newer.
     if (!isStrataError(error, 'conflict')) throw error;
+    // Of several only the one in conflict is left out.
+    if (writes.length > 1) for (const write of writes) await adopt(first, [write]);
   }
 }

@@ -35,9 +35,11 @@ export interface RefusedWrite {
 
 /** How a replica stands. */
 export interface ReplicaStatus {
-  /** `opening` until the first store is known to be sound; `failed` with `asyncFailure: 'fail-store'`. */
+  /** `opening` until the first store is known to be sound; `failed` with `asyncFailure: 'fail-store'`, or without its journal. */
   readonly state: 'opening' | 'open' | 'failed' | 'closed';
   readonly members: readonly MemberStatus[];
+  /** What the journal keeps because some asynchronous member may lack it: commits, and about how many bytes. */
+  readonly journal?: { readonly entries: number; readonly bytes: number };
   readonly lastError?: StrataError;
 }
 
@@ -58,7 +60,11 @@ export type ReplicaEvent =
     }
   /** The first store has lost data, or is new: what the others have is brought into it. */
   | { readonly type: 'first-rebuilt'; readonly adopted: number }
-  /** The store has failed for good (`asyncFailure: 'fail-store'`). */
+  /** A record of the journal is damaged: it is set aside. */
+  | { readonly type: 'journal-damaged'; readonly record: string; readonly cause: StrataError }
+  /** The members were written without the journal: what it held is older, and was left out. */
+  | { readonly type: 'journal-outdated' }
+  /** The store has failed for good: `asyncFailure: 'fail-store'`, or a journal that was taken over or fails. */
   | { readonly type: 'failed'; readonly cause: StrataError };
 
 /** What a comparison found and did. */

@@ -40,7 +40,9 @@ export function replica<V>(options: ReplicaOptions<V>): ReplicaStore<V> {
   checkReplicaOptions(options);
   const members = new Replica(replicaParts(options));
   const primitives = replicaPrimitives(members);
-  const stores = options.closeParts === false ? [] : [...options.sync, ...(options.async ?? [])];
+  const { sync, async = [], journal } = options;
+  const parts = [...sync, ...async, ...(journal === undefined ? [] : [journal])];
+  const stores = options.closeParts === false ? [] : parts;
   const close = async (): Promise<void> => {
     await members.close();
     const results = await Promise.allSettled(stores.map((store) => store.close()));

@@ -6,9 +6,9 @@ import { failure, isStrataError, type StrataError } from '../../store/errors.ts'
 import type { CommitOutcome, Position, Write } from '../../store/primitives.ts';
 import { type CatchUpMember, catchUp, SourceAway } from './catch-up.ts';
 import { Contiguity } from './contiguity.ts';
-import type { MemberStatus, RepairCounts, ReplicaEvent } from './events.ts';
+import type { MemberStatus, RepairCounts } from './events.ts';
 import { Fences } from './fences.ts';
-import type { FirstStore } from './first-store.ts';
+import type { LaneSetup } from './lane-setup.ts';
 import { Marker } from './marker.ts';
 import { asStrataError, type Mark, type Member, settled } from './member.ts';
 import {
@@ -25,23 +25,6 @@ import { type Waiter, WaiterList, waiterFor } from './waiters.ts';
 
 /** So many revisions beyond a gap: somebody else writes to the first store. */
 const MAX_BEYOND = 4_096;
-
-export interface LaneSetup<V> {
-  readonly member: Member<V>;
-  readonly first: FirstStore<V>;
-  /** Writers wait for it. */
-  readonly awaited: boolean;
-  readonly everyWrite: boolean;
-  readonly queueLength: number;
-  readonly queueBytes: number;
-  readonly retry: { readonly minMs: number; readonly maxMs: number };
-  readonly maxFenced: number;
-  onEvent(event: ReplicaEvent): void;
-  /** It failed; with a result of true it is not tried again. */
-  onFailure(cause: StrataError): boolean;
-  /** The first store has another epoch than it had. */
-  onRewound(): void;
-}
 
 /**
  * Brings one member what the first store commits. While the member is live, commits come through a
@@ -71,6 +54,7 @@ export class Lane<V> {
   #offered = 0;
   /** Everything up to this revision was in the member when it was last brought up to date. */
   #caughtUp = 0;
+  #timesLive = 0;
   #mark: Mark | undefined;
   #away: StrataError | undefined;
   #sourceAway = false;
@@ -127,6 +111,17 @@ export class Lane<V> {
 
   get mark(): Mark | undefined {
     return this.#mark;
+  }
+
+  /** How often the member was brought up to date. */
+  get timesLive(): number {
+    return this.#timesLive;
+  }
+
+  /** Whether the member has what `offer` gave this for. */
+  has(waiter: Waiter | undefined): boolean {
+    if (waiter === undefined || waiter.state === 'here') return true;
+    return waiter.turn <= this.#doneTurn || waiter.rev <= this.#caughtUp;
   }
 
   get status(): MemberStatus {
@@ -290,6 +285,7 @@ export class Lane<V> {
     this.#idle = [];
     for (const go of idle) go();
     this.room.admit();
+    this.#setup.onAdvance();
     this.#pump();
   }
 
@@ -359,7 +355,7 @@ export class Lane<V> {
   }
 
   #asMember(): CatchUpMember<V> {
-    const { first, awaited, onEvent, onRewound } = this.#setup;
+    const { first, awaited, wasDeleted, onEvent, onRewound } = this.#setup;
     return {
       first,
       member: this.member,
@@ -374,6 +370,7 @@ export class Lane<V> {
       },
       atHead: (at, moment) => this.#atHead(at, moment),
       ...(!awaited && this.#pauses >= 2 && { refuse: (refused) => this.#refusals.add(refused) }),
+      ...(wasDeleted && { wasDeleted }),
       onCompared: (counts: RepairCounts) =>
         onEvent({ type: 'compared', member: this.member.name, counts }),
       onRewound,
@@ -388,6 +385,7 @@ export class Lane<V> {
     if (this.#offered > at.rev) return false;
     this.fences.caughtUp(at.rev, moment);
     this.#phase = 'live';
+    this.#timesLive++;
     this.#doneTurn = this.#putTurn;
     this.#away = undefined;
     this.#sourceAway = false;

@@ -76,8 +76,6 @@ export class Marker<V> {
     }
     if (!isEven()) return;
     this.#windows = 0;
-    const mark = { storeId: first.storeId, at: head };
-    await member.writeMark(mark);
-    marked(mark);
+    marked(await member.writeMark({ storeId: first.storeId, at: head }));
   }
 }

@@ -12,6 +12,8 @@ const NOTHINGS: readonly unknown[] = [new Uint8Array(1), null, '', 0, {}];
 export interface Mark {
   readonly storeId: string;
   readonly at: Position;
+  /** The journal of the replica that brought the member there. */
+  readonly journal?: string;
 }
 
 /** How deep replicas are nested in a store: each level has notes of its own. */
@@ -28,6 +30,8 @@ export class Member<V> {
   readonly timeoutMs: number;
   /** Keys that begin so are notes of this replica about this member, and are not replicated. */
   readonly notePrefix: string;
+  /** The journal of this replica, where it has one; its notes name it. */
+  journalId: string | undefined;
   readonly #markKey: string;
   readonly #nothing: V;
 
@@ -91,20 +95,25 @@ export class Member<V> {
     const entry = await this.ask('replicate', (call) =>
       this.primitives.readOne(this.#markKey, call),
     );
-    const { storeId, cursor } = entry?.meta ?? {};
+    const { storeId, cursor, journal } = entry?.meta ?? {};
     if (typeof storeId !== 'string' || typeof cursor !== 'string') return undefined;
-    return { storeId, at: fromCursor('replicate', cursor) };
+    const at = fromCursor('replicate', cursor);
+    return { storeId, at, ...(typeof journal === 'string' && { journal }) };
   }
 
-  /** Notes how far the member came. */
-  async writeMark(mark: Mark): Promise<void> {
+  /** Notes how far the member came. Gives the note. */
+  async writeMark({ storeId, at }: Mark): Promise<Mark> {
+    const journal = this.journalId;
+    const mark = { storeId, at, ...(journal !== undefined && { journal }) };
     const write = this.markWrite(mark, this.#nothing);
     await this.ask('replicate', (call) => this.primitives.commit([write], call));
+    return mark;
   }
 
   /** The same as part of a commit of values; `value` is any that the store takes. */
   markWrite({ storeId, at }: Mark, value: V): SetWrite<V> {
-    const meta = { storeId, cursor: toCursor(at) };
+    const journal = this.journalId;
+    const meta = { storeId, cursor: toCursor(at), ...(journal !== undefined && { journal }) };
     return { type: 'set', key: this.#markKey, value, meta };
   }
 }

@@ -1,14 +1,15 @@
 import { Call } from '../../store/call.ts';
-import type { Entry } from '../../store/entry.ts';
 import type { Timer } from '../../store/env.ts';
 import { failure, StrataError } from '../../store/errors.ts';
-import type { Write } from '../../store/primitives.ts';
+import type { Position, Write } from '../../store/primitives.ts';
+import { Better } from './better.ts';
 import { ALL_KEYS, adopt } from './compare.ts';
 import type { ReplicaEvent } from './events.ts';
 import type { FirstStore } from './first-store.ts';
 import { joinEntries } from './join-entries.ts';
+import type { ReplicaJournal } from './journal.ts';
+import type { KeptWrite } from './kept-writes.ts';
 import { asStrataError, type Mark, type Member } from './member.ts';
-import { stampOf, toAdopted } from './stamps.ts';
 
 /** So many entries are taken into the first store at once. */
 const ADOPTED_AT_ONCE = 256;
@@ -18,6 +19,7 @@ export interface OpeningSetup<V> {
   /** The other synchronous members. */
   readonly sync: readonly Member<V>[];
   readonly async: readonly Member<V>[];
+  readonly journal: ReplicaJournal<V> | undefined;
   /** How many of `sync` have each write that was acknowledged. */
   readonly needed: number;
   readonly retry: { readonly minMs: number; readonly maxMs: number };
@@ -106,17 +108,19 @@ export class Opening<V> {
   }
 
   async #open(): Promise<void> {
-    const { first } = this.#setup;
+    const { first, sync, async, journal } = this.#setup;
     const { storeId, head } = await first.state();
     first.storeId = storeId;
     first.epoch = head.epoch;
+    await journal?.open(this.#life);
+    for (const member of [first.member, ...sync, ...async]) member.journalId = journal?.id;
     const mark = await first.member.readMark();
     if (mark?.storeId === storeId && mark.at.epoch === head.epoch) {
       first.isNoted = true;
       return;
     }
     first.isNoted = false;
-    await this.#rebuild(mark);
+    await this.#rebuild(mark, head);
     const now = await first.state();
     if (now.head.epoch !== head.epoch)
       throw failure('unavailable', 'open', 'the first store lost data while it was opened');
@@ -125,37 +129,49 @@ export class Opening<V> {
   }
 
   /** Takes into the first store what others have and it has not. */
-  async #rebuild(own: Mark | undefined): Promise<void> {
+  async #rebuild(own: Mark | undefined, head: Position): Promise<void> {
     const { first, onEvent } = this.#setup;
     const sources = await this.#sources();
-    if (sources.length === 0) return;
+    const better = new Better({ first, own, head, kept: this.#kept(sources) });
+    const found = sources.filter(({ empty }) => !empty);
+    if (found.length === 0 && better.keptKeys === 0) return;
     let adopted = 0;
     let writes: Write<V>[] = [];
+    const add = async (write: Write<V> | undefined): Promise<void> => {
+      if (write !== undefined) writes.push(write);
+      if (writes.length >= ADOPTED_AT_ONCE) await flush();
+    };
     const flush = async (): Promise<void> => {
       adopted += writes.length;
       const batch = writes;
       writes = [];
       if (batch.length > 0) await adopt(first, batch);
     };
-    const members = [first.member, ...sources];
+    const members = [first.member, ...found.map(({ member }) => member)];
     const pages = members.map((member) =>
       member.pages(this.#life, (call) => member.primitives.scan(ALL_KEYS, call)),
     );
-    for await (const joined of joinEntries(pages)) {
-      for (const { key, found } of joined) {
-        if (key.startsWith(first.member.notePrefix)) continue;
-        const write = this.#better(found, own);
-        if (write === undefined) continue;
-        writes.push(write);
-        if (writes.length >= ADOPTED_AT_ONCE) await flush();
-      }
-    }
+    for await (const joined of joinEntries(pages))
+      for (const { key, found: held } of joined)
+        if (!key.startsWith(first.member.notePrefix)) await add(better.of(key, held));
+    for (const write of better.rest()) await add(write);
     await flush();
     onEvent({ type: 'first-rebuilt', adopted });
   }
 
-  /** The members to rebuild from, those that hold nothing left out. Errors: `unavailable` when too few answer. */
-  async #sources(): Promise<Member<V>[]> {
+  /** What the journal holds, unless all these members were brought further without it. */
+  #kept(sources: readonly Source<V>[]): Map<string, KeptWrite<V>> {
+    const { journal, onEvent } = this.#setup;
+    const kept = journal?.newest() ?? new Map<string, KeptWrite<V>>();
+    const marks = sources.flatMap(({ mark }) => mark ?? []);
+    const isCurrent = marks.length === 0 || marks.some((mark) => mark.journal === journal?.id);
+    if (isCurrent || kept.size === 0) return kept;
+    onEvent({ type: 'journal-outdated' });
+    return new Map();
+  }
+
+  /** The members to rebuild from. Errors: `unavailable` when too few answer. */
+  async #sources(): Promise<Source<V>[]> {
     const { sync, async, needed } = this.#setup;
     const asked = await Promise.allSettled(sync.map((member) => this.#look(member)));
     const found = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
@@ -163,27 +179,23 @@ export class Opening<V> {
     // Enough to have every acknowledged write among them; nothing is known of a replica that is new.
     const enough = existed ? sync.length - needed + 1 : sync.length;
     if (found.length < Math.min(enough, sync.length)) {
-      const causes = asked.flatMap((one, at) =>
-        one.status === 'rejected' ? [{ member: sync[at]?.name, cause: one.reason as unknown }] : [],
-      );
-      throw failure(
-        'unavailable',
-        'open',
-        `the first store has no note of this replica, and ${causes.map(({ member }) => member).join(', ')} may hold more`,
-        { cause: causes[0]?.cause, details: { causes } },
-      );
+      throw tooFew(sync, asked);
     }
-    if (existed) return found.filter(({ empty }) => !empty).map(({ member }) => member);
+    if (existed) return found;
     const late = await Promise.allSettled(async.map((member) => this.#look(member)));
     const more = late.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-    return [...found, ...more].filter(({ empty }) => !empty).map(({ member }) => member);
+    // The journal goes on from what any of these has that it has brought up to date.
+    const suffices =
+      more.length === async.length || more.some(({ mark }) => this.#isOfJournal(mark));
+    if (this.#setup.journal?.wasUsed === true && !suffices) throw tooFew(async, late);
+    return [...found, ...more];
   }
 
-  async #look(member: Member<V>): Promise<{
-    readonly member: Member<V>;
-    readonly mark: Mark | undefined;
-    readonly empty: boolean;
-  }> {
+  #isOfJournal(mark: Mark | undefined): boolean {
+    return mark?.journal !== undefined && mark.journal === this.#setup.journal?.id;
+  }
+
+  async #look(member: Member<V>): Promise<Source<V>> {
     const mark = await member.readMark();
     const pages = member.pages(this.#life, (call) => member.primitives.scanKeys(ALL_KEYS, call));
     for await (const page of pages)
@@ -191,33 +203,26 @@ export class Opening<V> {
         return { member, mark, empty: false };
     return { member, mark, empty: true };
   }
-
-  /** What the first store should have of a key, unless it has the newest already. */
-  #better(
-    [right, ...others]: readonly (Entry<V> | undefined)[],
-    own: Mark | undefined,
-  ): Write<V> | undefined {
-    const held = newest(others);
-    if (held === undefined) return undefined;
-    if (right === undefined) return toAdopted(held);
-    const stamp = stampOf(held);
-    const { first } = this.#setup;
-    const rev = right.rev ?? 0;
-    // Only where it has been rewound can others have something newer of the same history.
-    const isRewound = own?.storeId === first.storeId && stamp?.store.endsWith(first.storeId);
-    if (!isRewound || stamp === undefined || stamp.version === right.version) return undefined;
-    if (stamp.rev <= rev || first.feed.epochOf(rev) === first.epoch) return undefined;
-    const { if: _, ...write } = toAdopted(held);
-    return { ...write, if: { version: right.version } };
-  }
 }
 
-function newest<V>(entries: readonly (Entry<V> | undefined)[]): Entry<V> | undefined {
-  let best: Entry<V> | undefined;
-  for (const entry of entries) {
-    if (entry === undefined) continue;
-    const rev = stampOf(entry)?.rev ?? -1;
-    if (best === undefined || rev > (stampOf(best)?.rev ?? -1)) best = entry;
-  }
-  return best;
+/** A member to rebuild the first store from. */
+interface Source<V> {
+  readonly member: Member<V>;
+  readonly mark: Mark | undefined;
+  readonly empty: boolean;
+}
+
+function tooFew<V>(
+  members: readonly Member<V>[],
+  asked: readonly PromiseSettledResult<unknown>[],
+): StrataError {
+  const causes = asked.flatMap((one, at) =>
+    one.status === 'rejected' ? [{ member: members[at]?.name, cause: one.reason as unknown }] : [],
+  );
+  return failure(
+    'unavailable',
+    'open',
+    `the first store has no note of this replica, and ${causes.map(({ member }) => member).join(', ')} may hold more`,
+    { cause: causes[0]?.cause, details: { causes } },
+  );
 }

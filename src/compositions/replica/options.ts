@@ -1,5 +1,7 @@
+import { checkJournalStore } from '../../kernel/journal/check-journal-store.ts';
 import type { Env } from '../../store/env.ts';
 import { invalidArgument } from '../../store/errors.ts';
+import { primitivesOf } from '../../store/internals.ts';
 import * as is from '../../store/option-rules.ts';
 import { checkOptions } from '../../store/options.ts';
 import type { Store } from '../../store/store.ts';
@@ -26,6 +28,14 @@ export interface ReplicaOptions<V> {
   readonly everyWrite?: boolean;
   /** What the failure of an asynchronous store means. `isolate` (default): it is tried again with growing pauses and brought up to date. `fail-store`: every further call fails with its cause. */
   readonly asyncFailure?: 'isolate' | 'fail-store';
+  /**
+   * Keeps every write until all asynchronous stores have it, so that none is lost with first stores
+   * that lose their data. A write is acknowledged when it is there too. A store of its own, durable,
+   * with conditional writes and atomic batches; a replica that has one is always to be opened with it.
+   */
+  readonly journal?: Store<V> | Store<Uint8Array>;
+  /** Most bytes that the journal holds, in memory too; a writer then waits. Default 64 MiB. */
+  readonly journalBytes?: number;
   /** Longest wait for one call of a member in the background, in ms; default 2,000. */
   readonly memberTimeoutMs?: number;
   /** Pauses before a member that failed is tried again, in ms; default from 100 to 5,000. */
@@ -56,6 +66,8 @@ const RULES = {
   queueBytes: is.positive,
   everyWrite: is.boolean,
   asyncFailure: is.oneOf('isolate', 'fail-store'),
+  journal: is.store,
+  journalBytes: is.positive,
   memberTimeoutMs: is.durationMs,
   retry: is.object,
   maxFenced: is.count,
@@ -78,10 +90,18 @@ export function checkReplicaOptions<V>(options: ReplicaOptions<V>): void {
   const { minMs, maxMs } = retry ?? {};
   if (minMs !== undefined && maxMs !== undefined && minMs > maxMs)
     throw wrong('retry.minMs', minMs, `at most retry.maxMs (${maxMs})`);
-  const seen = new Map<Store<V>, string>();
-  for (const [role, members] of Object.entries({ sync, async }))
+  const { journal, journalBytes } = options;
+  if (journal !== undefined && async.length === 0)
+    throw wrong('journal', journal, 'none without asynchronous stores, for which it keeps writes');
+  if (journal === undefined && journalBytes !== undefined)
+    throw wrong('journalBytes', journalBytes, 'none without the option journal');
+  const journals = journal === undefined ? [] : [journal];
+  if (journal !== undefined)
+    checkJournalStore('replica', 'the option journal', primitivesOf(journal as Store<never>));
+  const seen = new Map<unknown, string>();
+  for (const [role, members] of Object.entries({ sync, async, journal: journals }))
     for (const [at, member] of members.entries()) {
-      const name = `${role}[${at}]`;
+      const name = role === 'journal' ? role : `${role}[${at}]`;
       const other = seen.get(member);
       if (other !== undefined)
         throw wrong(name, member, `a store of its own, since it is ${other} too`);

@@ -51,7 +51,7 @@ export async function repairReplica<V>(
 }
 
 async function repairMember<V>(
-  { first }: Replica<V>,
+  { first, wasDeleted }: Replica<V>,
   lane: Lane<V>,
   call: Call,
   onProgress: (counts: RepairCounts) => void,
@@ -68,6 +68,7 @@ async function repairMember<V>(
       member,
       mark: lane.mark,
       life,
+      wasDeleted,
       alone: (step) => lane.alone(step),
       onProgress: (now) => {
         counts = now;

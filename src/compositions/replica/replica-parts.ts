@@ -1,9 +1,11 @@
 import { approximateBytes } from '../../kernel/journal/approximate-bytes.ts';
 import type { Capabilities, Durability } from '../../store/capabilities.ts';
+import type { Codec } from '../../store/codec.ts';
 import type { Env } from '../../store/env.ts';
 import { failure, StrataError } from '../../store/errors.ts';
 import { primitivesOf } from '../../store/internals.ts';
 import type { Feed, Primitives, Shape, Write } from '../../store/primitives.ts';
+import type { Store } from '../../store/store.ts';
 import { Member, nestingOf } from './member.ts';
 import type { ReplicaOptions } from './options.ts';
 
@@ -17,6 +19,7 @@ export interface ReplicaParts<V> {
   readonly async: readonly Member<V>[];
   /** How many of `sync` must have a write before it is acknowledged. */
   readonly needed: number;
+  readonly journal: Primitives<unknown> | undefined;
   readonly retry: { readonly minMs: number; readonly maxMs: number };
   readonly options: ReplicaOptions<V>;
 }
@@ -40,7 +43,7 @@ export function replicaParts<V>(options: ReplicaOptions<V>): ReplicaParts<V> {
       return new Member(name, primitives, shared);
     });
   const [one, ...others] = members('sync', sync) as [Member<V>, ...Member<V>[]];
-  const write = options.write ?? 'all';
+  const { write = 'all', journal } = options;
   return {
     env,
     first: one,
@@ -48,6 +51,7 @@ export function replicaParts<V>(options: ReplicaOptions<V>): ReplicaParts<V> {
     sync: others,
     async: members('async', async),
     needed: write === 'all' ? others.length : write - 1,
+    journal: journal === undefined ? undefined : primitivesOf(journal as Store<unknown>, 'replica'),
     retry: { minMs: options.retry?.minMs ?? 100, maxMs: options.retry?.maxMs ?? 5_000 },
     options,
   };
@@ -62,16 +66,13 @@ function unfit<V>(name: string, { shape }: Primitives<V>, expected: string): Str
 }
 
 /** What the store that the members make can do. */
-export function capabilitiesOf<V>({ first, sync, async, needed }: ReplicaParts<V>): Capabilities {
+export function capabilitiesOf<V>(parts: ReplicaParts<V>): Capabilities {
+  const { first, sync, async } = parts;
   const all = [first, ...sync, ...async].map(({ primitives }) => primitives.capabilities);
   const { atomic, conditional } = first.primitives.capabilities;
   const valueBytes = all.flatMap(({ maxValueBytes }) => maxValueBytes ?? []);
   return Object.freeze({
-    durability: durabilityOf(
-      first.primitives.capabilities.durability,
-      sync.map(({ primitives }) => primitives.capabilities.durability),
-      needed,
-    ),
+    durability: durabilityOf(parts),
     atomic,
     conditional,
     feed: true,
@@ -84,15 +85,18 @@ export function capabilitiesOf<V>({ first, sync, async, needed }: ReplicaParts<V
 
 const DURABILITIES: readonly Durability[] = ['memory', 'os', 'disk', 'quorum'];
 
-/** What is promised whichever members are the ones that have a write: the best of the first store and of the worst of the others. */
-function durabilityOf(
-  first: Durability,
-  others: readonly Durability[],
-  needed: number,
-): Durability {
-  const ranks = others.map((durability) => DURABILITIES.indexOf(durability)).sort((a, b) => a - b);
-  const sure = needed === 0 ? 0 : (ranks[needed - 1] as number);
-  return DURABILITIES[Math.max(DURABILITIES.indexOf(first), sure)] as Durability;
+/**
+ * What is promised whichever members are the ones that have a write: the best of the first store, of
+ * the worst of the others, and of a journal whose writes go to the asynchronous ones.
+ */
+function durabilityOf<V>({ first, sync, async, needed, journal }: ReplicaParts<V>): Durability {
+  const rankOf = ({ capabilities }: Pick<Primitives<V>, 'capabilities'>): number =>
+    DURABILITIES.indexOf(capabilities.durability);
+  const rank = ({ primitives }: Member<V>): number => rankOf(primitives);
+  const others = sync.map(rank).sort((a, b) => a - b);
+  const sure = needed === 0 ? 0 : (others[needed - 1] as number);
+  const kept = journal === undefined ? 0 : Math.min(rankOf(journal), ...async.map(rank));
+  return DURABILITIES[Math.max(rank(first), sure, kept)] as Durability;
 }
 
 type ValueCheck<V> = (operation: string, key: string, value: V) => void;
@@ -101,7 +105,8 @@ type ValueCheck<V> = (operation: string, key: string, value: V) => void;
  * What refuses a value that a member cannot hold, before any has it. The first store refuses by itself
  * what its own codec cannot carry.
  */
-export function valueChecksOf<V>({ first, sync, async }: ReplicaParts<V>): ValueCheck<V>[] {
+export function valueChecksOf<V>(parts: ReplicaParts<V>): ValueCheck<V>[] {
+  const { first, sync, async, journal } = parts;
   const { codec: own, bytes } = first.primitives;
   const checks: ValueCheck<V>[] = [];
   for (const { primitives } of [first, ...sync, ...async])
@@ -110,29 +115,46 @@ export function valueChecksOf<V>({ first, sync, async }: ReplicaParts<V>): Value
     const { codec } = primitives;
     const isLikeFirst = bytes !== undefined && own?.name === codec?.name;
     if (primitives.bytes === undefined || codec === undefined || isLikeFirst) continue;
-    checks.push((operation, key, value) => {
-      try {
-        codec.encode(value);
-      } catch (cause) {
-        throw failure(
-          'invalid-argument',
-          operation,
-          `${name} cannot hold the value of ${JSON.stringify(key)}: ${cause instanceof Error ? cause.message : String(cause)}`,
-          { key, cause },
-        );
-      }
-    });
+    checks.push(encodes(name, codec));
   }
+  if (journal === undefined) return checks;
+  const codec = journalCodecOf(parts) ?? (journal.codec as Codec<V> | undefined);
+  if (codec === undefined) {
+    if (journal.checkValue !== undefined) checks.push(journal.checkValue.bind(journal));
+  } else if (bytes === undefined || own?.name !== codec.name)
+    checks.push(encodes('the journal', codec));
   return checks;
 }
 
+function encodes<V>(name: string, codec: Codec<V>): ValueCheck<V> {
+  return (operation, key, value) => {
+    try {
+      codec.encode(value);
+    } catch (cause) {
+      throw failure(
+        'invalid-argument',
+        operation,
+        `${name} cannot hold the value of ${JSON.stringify(key)}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { key, cause },
+      );
+    }
+  };
+}
+
+/** How values become bytes in the journal; `undefined`: as its store says. */
+export function journalCodecOf<V>({ first, sync, async }: ReplicaParts<V>): Codec<V> | undefined {
+  const all = [first, ...sync, ...async];
+  return all.find(({ primitives }) => primitives.codec !== undefined)?.primitives.codec;
+}
+
 /** What a replica is made of. */
-export function shapeOf<V>({ first, sync, async, options }: ReplicaParts<V>): Shape {
+export function shapeOf<V>({ first, sync, async, journal, options }: ReplicaParts<V>): Shape {
   const parts = Object.fromEntries(
     [first, ...sync, ...async].map(({ name, primitives }) => [name, primitives.shape]),
   );
   const { write = 'all', read = 'first' } = options;
-  return { type: 'replica', details: { write, read }, parts };
+  const kept = journal && { journal: journal.shape };
+  return { type: 'replica', details: { write, read }, parts: { ...parts, ...kept } };
 }
 
 /** About how many bytes a write takes in a queue. */

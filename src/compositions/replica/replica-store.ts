@@ -5,8 +5,10 @@ import type { Entry } from '../../store/entry.ts';
 import { StrataError } from '../../store/errors.ts';
 import { FIRST_USER_KEY, type KeyRange } from '../../store/keys.ts';
 import type { Feed, FeedPage, Primitives } from '../../store/primitives.ts';
+import type { WasDeleted } from './compare.ts';
 import type { ReplicaEvent, ReplicaStatus } from './events.ts';
 import { FirstStore } from './first-store.ts';
+import { ReplicaJournal } from './journal.ts';
 import { Lane } from './lane.ts';
 import type { Member } from './member.ts';
 import { Opening } from './opening.ts';
@@ -14,22 +16,25 @@ import { Reader } from './reader.ts';
 import {
   bytesOf,
   capabilitiesOf,
+  journalCodecOf,
   type ReplicaParts,
   shapeOf,
   valueChecksOf,
 } from './replica-parts.ts';
 import { type ScanItems, scanAll } from './scans.ts';
 import { fromCopy } from './stamps.ts';
+import type { Told } from './told.ts';
 import { Traffic } from './traffic.ts';
-import { type Waiters, Writer } from './writer.ts';
+import { Writer } from './writer.ts';
 
 /** The members of a replica at work. */
 export class Replica<V> {
   readonly parts: ReplicaParts<V>;
-  readonly first: FirstStore<V, Waiters>;
+  readonly first: FirstStore<V, Told<V>>;
   /** Of the other synchronous members, and of the asynchronous ones. */
   readonly sync: readonly Lane<V>[];
   readonly async: readonly Lane<V>[];
+  readonly journal: ReplicaJournal<V> | undefined;
   readonly opening: Opening<V>;
   readonly traffic: Traffic;
   readonly #reader: Reader<V>;
@@ -41,28 +46,33 @@ export class Replica<V> {
     const { env, first, feed, sync, async, needed, options } = parts;
     this.parts = parts;
     this.traffic = new Traffic(env);
-    this.first = new FirstStore<V, Waiters>(first, feed, bytesOf, {
-      onCommit: (commit) => {
-        for (const lane of this.async) lane.offer(commit);
-        return this.sync.map((lane) => lane.offer(commit));
-      },
+    this.first = new FirstStore<V, Told<V>>(first, feed, bytesOf, {
+      onCommit: (commit) => ({
+        ...commit,
+        async: this.async.map((lane) => lane.offer(commit)),
+        sync: this.sync.map((lane) => lane.offer(commit)),
+      }),
       onUnknown: (keys) => {
         for (const lane of this.lanes) lane.doubt(keys);
       },
     });
+    this.journal = this.#journalOf(parts);
     this.sync = sync.map((member) => this.#laneOf(member, true));
     this.async = async.map((member) => this.#laneOf(member, false));
     this.opening = new Opening({
       ...parts,
       first: this.first,
+      journal: this.journal,
       onEvent: (event) => this.tell(event),
       onOpen: () => {
+        this.journal?.begin();
         for (const lane of this.lanes) lane.start();
       },
     });
     const { first: one, sync: lanes } = this;
     this.#reader = new Reader({ first: one, lanes, hedged: options.read === 'hedged' });
-    this.#writer = new Writer({ first: one, sync: lanes, async: this.async, needed, bytesOf });
+    const { async: behind, journal } = this;
+    this.#writer = new Writer({ first: one, sync: lanes, async: behind, needed, journal, bytesOf });
     this.opening.begin();
   }
 
@@ -86,6 +96,7 @@ export class Replica<V> {
     return {
       state,
       members: this.lanes.map((lane) => lane.status),
+      ...(this.journal !== undefined && { journal: this.journal.load }),
       ...(lastError !== undefined && { lastError }),
     };
   }
@@ -113,7 +124,7 @@ export class Replica<V> {
     if (cause === undefined) return;
     throw new StrataError(
       cause.code === 'unknown-outcome' ? 'unavailable' : cause.code,
-      `${operation}: the store has failed, because an asynchronous member did: ${cause.message}`,
+      `${operation}: the store has failed, because an asynchronous member or the journal did: ${cause.message}`,
       { operation, key, cause, retryable: false },
     );
   }
@@ -132,7 +143,9 @@ export class Replica<V> {
   async close(): Promise<void> {
     this.#closed = true;
     await this.opening.close();
+    this.journal?.freeze();
     await Promise.all(this.lanes.map((lane) => lane.close()));
+    await this.journal?.close();
   }
 
   #laneOf(member: Member<V>, awaited: boolean): Lane<V> {
@@ -149,17 +162,41 @@ export class Replica<V> {
       onEvent: (event) => this.tell(event),
       onFailure: (cause) => !awaited && this.#failWith(cause),
       onRewound: () => this.#rewound(),
+      wasDeleted: this.wasDeleted,
+      onAdvance: () => this.journal?.sweep(),
+    });
+  }
+
+  /** What the journal knows of an entry that only a member has. */
+  readonly wasDeleted: WasDeleted<V> = (held, mark) =>
+    this.journal?.wasDeleted(held, mark) === true;
+
+  #journalOf(parts: ReplicaParts<V>): ReplicaJournal<V> | undefined {
+    const { env, journal: store, options } = parts;
+    if (store === undefined) return undefined;
+    return new ReplicaJournal({
+      store,
+      codec: journalCodecOf(parts),
+      env,
+      maxBytes: options.journalBytes ?? 64 * 1024 * 1024,
+      first: this.first,
+      lanes: () => this.async,
+      onLost: (cause) => this.#fail(cause),
+      onDamaged: (record, cause) => this.tell({ type: 'journal-damaged', record, cause }),
     });
   }
 
   /** An asynchronous member failed: true where that is the end. */
   #failWith(cause: StrataError): boolean {
     if (this.parts.options.asyncFailure !== 'fail-store') return false;
-    if (this.#failed === undefined) {
-      this.#failed = cause;
-      this.tell({ type: 'failed', cause });
-    }
+    this.#fail(cause);
     return true;
+  }
+
+  #fail(cause: StrataError): void {
+    if (this.#failed !== undefined) return;
+    this.#failed = cause;
+    this.tell({ type: 'failed', cause });
   }
 
   /** What was known of the members was known in another epoch of the first store. */

@@ -52,8 +52,13 @@ function wrap(meta: Meta | undefined, origin: Origin | undefined): Meta {
 }
 
 /** The stamp of a copy; `undefined` for an entry that was written past the replica. */
-export function stampOf({ origin }: EntryHead): Origin | undefined {
+export function stampOf({ origin }: Pick<EntryHead, 'origin'>): Origin | undefined {
   return origin?.store.startsWith(STAMPED) ? origin : undefined;
+}
+
+/** Id of the store that gave a stamp. */
+export function givenBy({ store }: Origin): string {
+  return store.slice(STAMPED.length);
 }
 
 /** Whether a stamp was given by this sequence in this epoch. */

@@ -4,34 +4,36 @@ import type { Call } from '../../store/call.ts';
 import { failure, type StrataError } from '../../store/errors.ts';
 import type { CommitOutcome, Write } from '../../store/primitives.ts';
 import type { Committed, FirstStore } from './first-store.ts';
+import type { ReplicaJournal } from './journal.ts';
 import type { Lane } from './lane.ts';
 import type { MemberCause } from './reader.ts';
 import type { Load, Room } from './room.ts';
+import type { Told } from './told.ts';
 import { reached, type Waiter } from './waiters.ts';
 
-/** What waits where for one commit: of the lanes of the other synchronous members, in turn. */
-export type Waiters = readonly (Waiter | undefined)[];
-
 export interface WriterSetup<V> {
-  readonly first: FirstStore<V, Waiters>;
+  readonly first: FirstStore<V, Told<V>>;
   /** Of the other synchronous members. */
   readonly sync: readonly Lane<V>[];
   readonly async: readonly Lane<V>[];
   /** How many of `sync` must have a write before it is acknowledged. */
   readonly needed: number;
+  /** Where a write is kept until the asynchronous members have it. */
+  readonly journal: ReplicaJournal<V> | undefined;
   readonly bytesOf: (write: Write<V>) => number;
 }
 
 /** Writes to the first store, and waits until as many members have it as must. */
 export class Writer<V> {
   readonly #setup: WriterSetup<V>;
-  /** Whose queues a writer must find room in: those that it does not wait for. */
-  readonly #bounded: readonly Lane<V>[];
+  /** Where a writer must find room: in the queues that it does not wait for, and the journal. */
+  readonly #bounded: readonly Room[];
 
   constructor(setup: WriterSetup<V>) {
     this.#setup = setup;
-    const { sync, async, needed } = setup;
-    this.#bounded = needed < sync.length ? [...sync, ...async] : async;
+    const { sync, async, needed, journal } = setup;
+    const lanes = needed < sync.length ? [...sync, ...async] : async;
+    this.#bounded = [...lanes, ...(journal ? [journal] : [])].map(({ room }) => room);
   }
 
   /**
@@ -82,7 +84,7 @@ export class Writer<V> {
   }
 
   #takeRoom(at: number, load: Load, call: Call, taken: Room[]): Awaitable<void> {
-    const room = this.#bounded[at]?.room;
+    const room = this.#bounded[at];
     if (room === undefined) return;
     return chain(room.take(load, call), () => {
       taken.push(room);
@@ -106,9 +108,30 @@ export class Writer<V> {
     );
   }
 
-  #acknowledge({ outcome, told }: Committed<Waiters>, call: Call): Awaitable<CommitOutcome> {
-    const { sync, needed } = this.#setup;
+  #acknowledge(done: Committed<Told<V>>, call: Call): Awaitable<CommitOutcome> {
+    const { journal } = this.#setup;
+    const { outcome, told } = done;
     if (told === undefined) return outcome;
+    if (journal === undefined) return this.#reach(told.sync, outcome, call);
+    const kept = attempt(
+      () => journal.keep(told, call.operation),
+      () => {},
+      (cause) => {
+        throw unkept(cause, call);
+      },
+    );
+    const reached = this.#reach(told.sync, outcome, call);
+    if (!(kept instanceof Promise)) return reached;
+    call.markSent();
+    return Promise.all([reached, kept]).then(() => outcome);
+  }
+
+  #reach(
+    told: readonly (Waiter | undefined)[],
+    outcome: CommitOutcome,
+    call: Call,
+  ): Awaitable<CommitOutcome> {
+    const { sync, needed } = this.#setup;
     const isHere = (waiter: Waiter | undefined): boolean =>
       waiter === undefined || waiter.state === 'here';
     let here = 0;
@@ -132,6 +155,15 @@ export class Writer<V> {
         );
     });
   }
+}
+
+function unkept(cause: unknown, { operation, key }: Call): StrataError {
+  return failure(
+    'unknown-outcome',
+    operation,
+    'the first store has it, and the journal could not take it',
+    { key, cause },
+  );
 }
 
 function partly(causes: readonly MemberCause[], { operation, key }: Call): StrataError {
