@@ -313,3 +313,27 @@ it('a store that is closed follows no longer, whatever it was doing', async () =
       expect(env.pendingTimers).toBe(0);
     }
 });
+
+it('a store is closed that could not empty its front, and tries that no more', async () => {
+  for (const fault of ['fail', 'hang'] as const)
+    for (const advanceMs of [0, 10, 1_100, 20_000]) {
+      const { env, store, inBack, frontPlan } = world();
+      const times = { times: Number.POSITIVE_INFINITY };
+      if (fault === 'fail') frontPlan.failNext('scan', undefined, times);
+      else frontPlan.hangNext('scan', times);
+      await inBack.set('k', 1);
+      expect(await store.get('k')).toBe(1);
+      await env.advance(advanceMs);
+      let closed = false;
+      const closing = store.close().then(() => {
+        closed = true;
+      });
+      await env.advance(5_000);
+      expect(closed).toBe(true);
+      await closing;
+      const calls = frontPlan.calls('scan');
+      await env.advance(60_000);
+      expect(frontPlan.calls('scan')).toBe(calls);
+      expect(env.pendingTimers).toBe(0);
+    }
+});

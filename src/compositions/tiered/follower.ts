@@ -116,6 +116,8 @@ export class Follower<V> {
     this.#bell.ring();
     this.#step?.end('closed');
     this.#pause?.end();
+    // A front that does not let itself be emptied would hold it up for as long.
+    this.#setup.copies.endRestart();
     await this.#running;
     if (this.#caughtUp) await this.#keep();
   }

@@ -102,6 +102,11 @@ export class FrontCopies<V> {
     return this.#trust.restart();
   }
 
+  /** Gives up removing copies: whoever waits for that hears that it is not done. */
+  endRestart(): void {
+    this.#trust.close();
+  }
+
   /** Keeps a key from being served from the front. */
   fence(state: CopyState<V>): void {
     this.#trust.fence(state);
