@@ -153,8 +153,8 @@ export class RemoteWrites {
     else this.#settle(asked)?.answer(answer);
   }
 
-  /** The local copy stands here now. */
-  reached(at: Position): void {
+  /** The local copy stands here now; nowhere where it was cleared. */
+  reached(at: Position | undefined): void {
     this.#at = at;
     this.#wakeAll();
   }

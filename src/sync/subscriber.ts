@@ -224,7 +224,8 @@ export class Subscriber<V> implements Subscription<V> {
       const known = this.#applier.record?.record;
       const stored = await this.#applier.load();
       const copy = stored && untold(stored.record, known, this.#at);
-      if (copy !== undefined) this.#moved(copy.at);
+      if (copy === undefined) this.#cleared();
+      else this.#moved(copy.at);
       const { token, storeId = '', prefix = '' } = this.#options;
       const shown = typeof token === 'function' ? await token() : (token ?? '');
       if (this.#final !== undefined) return undefined;
@@ -303,6 +304,12 @@ export class Subscriber<V> implements Subscription<V> {
     this.#at = at;
     this.#headRev = Math.max(this.#headRev, at.rev);
     this.#writes.reached(at);
+  }
+
+  /** The copy is gone, or was never there. */
+  #cleared(): void {
+    this.#at = undefined;
+    this.#writes.reached(undefined);
   }
 
   /** Ready is what was the head when the first server answered, or any state of a newer epoch. */
