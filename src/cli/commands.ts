@@ -1,5 +1,6 @@
 import type { Command } from './command.ts';
 import { blobCommand } from './commands/blob.ts';
+import { configCommand } from './commands/config.ts';
 import { copyCommand } from './commands/copy.ts';
 import { deleteCommand } from './commands/delete.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   copyCommand,
   blobCommand,
   infoCommand,
+  configCommand,
   serveCommand,
   demoCommand,
 ];

@@ -18,7 +18,7 @@ export function generalHelp(commands: readonly Command[], style: Style): string 
     '',
     style.bold('Stores'),
     `  ${STORE_FORMS.join('  ')}`,
-    '  or a name that strata.config.ts (or --config FILE) gives to a store',
+    '  or a name that strata.config.ts or .json (or --config FILE) gives to a store',
     '',
     style.bold('Flags of every command'),
     ...flagLines(COMMON_FLAGS),

@@ -1,77 +1,72 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { faultsError } from '../../config/faults.ts';
+import { type NamedValue, type NamedValues, namedStores } from '../../config/named-stores.ts';
 import { nearest } from '../../kernel/nearest.ts';
 import { StrataError, show } from '../../store/errors.ts';
-import { PRIMITIVES } from '../../store/internals.ts';
-import type { Store } from '../../store/store.ts';
 
-/** A store of the configuration: an address, an open store, or a function that opens one. */
-type Named = string | Store<unknown> | (() => unknown);
+const DEFAULT_FILES = ['ts', 'mts', 'js', 'mjs', 'json'].map((end) => `strata.config.${end}`);
 
-const DEFAULT_FILES = [
-  'strata.config.ts',
-  'strata.config.mts',
-  'strata.config.js',
-  'strata.config.mjs',
-];
+/** A configuration as it was read. */
+export interface LoadedConfig extends NamedValues {
+  readonly file: string;
+  /** Where a path of it is: beside it. */
+  readonly resolvePath: (path: string) => string;
+}
+
+/** A store of a configuration, not open yet. */
+export interface ConfiguredStore extends NamedValue, Pick<LoadedConfig, 'file' | 'resolvePath'> {}
 
 function refuse(message: string, cause?: unknown): StrataError {
   return new StrataError('invalid-argument', `open: ${message}`, { operation: 'open', cause });
 }
 
 /**
- * Finds a store by name in the configuration: a module whose default export is `{ stores }` or the
- * stores by name themselves. Only the store asked for is opened. Errors: `invalid-argument`.
+ * Reads a configuration: JSON, or a module with a default export. Default is the `strata.config.*`
+ * of the working directory; `undefined` where there is none. Errors: `invalid-argument`.
  */
-export async function configuredStore(
-  name: string,
-  file: string | undefined,
-): Promise<string | Store<unknown>> {
+export async function loadConfig(file: string | undefined): Promise<LoadedConfig | undefined> {
   const path = file ?? DEFAULT_FILES.find((candidate) => existsSync(candidate));
-  if (path === undefined)
-    throw refuse(
-      `${show(name)} is no address such as memory: or lmdb:./data, and there is no strata.config.ts that could name it`,
-    );
-  const stores = await loadStores(path);
-  const found = Object.hasOwn(stores, name) ? stores[name] : undefined;
-  if (found === undefined) {
-    const names = Object.keys(stores);
-    const near = nearest(name, names);
-    const hint = near === undefined ? `it has ${names.join(', ')}` : `did you mean ${near}?`;
-    throw refuse(`${path} has no store ${show(name)}; ${hint}`);
-  }
-  const opened: unknown = typeof found === 'function' ? await found() : found;
-  if (typeof opened === 'string' || isStore(opened)) return opened;
-  throw refuse(
-    `the store ${name} of ${path} is ${show(opened)}; expected an address, a store, or a function that gives one`,
-  );
-}
-
-function isStore(value: unknown): value is Store<unknown> {
-  return typeof value === 'object' && value !== null && PRIMITIVES in value;
-}
-
-async function loadStores(path: string): Promise<Readonly<Record<string, Named>>> {
+  if (path === undefined) return undefined;
   if (!existsSync(path)) throw refuse(`the configuration ${path} does not exist`);
-  let loaded: { readonly default?: unknown };
+  const folder = dirname(resolve(path));
+  const isJson = path.endsWith('.json');
+  let config: unknown;
   try {
-    loaded = await import(pathToFileURL(resolve(path)).href);
+    config = isJson ? JSON.parse(readFileSync(path, 'utf8')) : await defaultExport(path);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw refuse(`the configuration ${path} cannot be loaded: ${why}`, cause);
   }
-  const config = loaded.default;
-  const inner =
-    typeof config === 'object' && config !== null && 'stores' in config ? config.stores : config;
-  if (
-    typeof inner !== 'object' ||
-    inner === null ||
-    isStore(inner) ||
-    Object.keys(inner).length === 0
-  )
+  return {
+    ...namedStores(config, !isJson),
+    file: path,
+    resolvePath: (given) => resolve(folder, given),
+  };
+}
+
+async function defaultExport(path: string): Promise<unknown> {
+  const loaded: { readonly default?: unknown } = await import(pathToFileURL(resolve(path)).href);
+  return loaded.default;
+}
+
+/** Finds a store by name in the configuration. Opens none. Errors: `invalid-argument`. */
+export async function configuredStore(
+  name: string,
+  given: string | undefined,
+): Promise<ConfiguredStore> {
+  const config = await loadConfig(given);
+  if (config === undefined)
     throw refuse(
-      `the configuration ${path} exports no stores; expected export default { stores: { name: store } }`,
+      `${show(name)} is no address such as memory: or lmdb:./data, and there is no strata.config.ts that could name it`,
     );
-  return inner as Readonly<Record<string, Named>>;
+  const { stores, faults, file, resolvePath } = config;
+  if (faults.length > 0) throw faultsError(faults, file);
+  const found = stores.find((store) => store.name === name);
+  if (found !== undefined) return { ...found, file, resolvePath };
+  const names = stores.map((store) => store.name);
+  const near = nearest(name, names);
+  const hint = near === undefined ? `it has ${names.join(', ')}` : `did you mean ${near}?`;
+  throw refuse(`${file} has no store ${show(name)}; ${hint}`);
 }

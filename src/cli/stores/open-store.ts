@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { isStoreUrl, parseStoreUrl, type StoreUrl } from '../../config/address.ts';
-import { withPackage } from '../../config/with-package.ts';
+import type { StoreNode } from '../../config/examine.ts';
+import { isOpenStore } from '../../config/named-stores.ts';
+import { type DefinitionOptions, openDefinition } from '../../config/open-definition.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import { StrataError, show } from '../../store/errors.ts';
 import type { Store } from '../../store/store.ts';
@@ -38,45 +40,37 @@ export interface OpenedStore {
 
 /**
  * Opens the store that an argument names, by URL or by a name of the configuration.
- * Errors: `invalid-argument` for a malformed name or a path where no store is, `unsupported` for a
- * package that is missing, and those of the store itself.
+ * Errors: `invalid-argument` for a malformed name, a fault of the configuration or a path where no
+ * store is, `unsupported` for a package that is missing, and those of the store itself.
  */
 export async function openStore(name: string, options: OpenStoreOptions): Promise<OpenedStore> {
   if (isStoreUrl(name)) return openUrl(parseStoreUrl(name), options);
   const found = await configuredStore(name, options.config);
-  if (typeof found === 'string') return openUrl(parseStoreUrl(found), options);
-  return { store: byteView(found), source: found, close: () => found.close() };
+  const value: unknown = typeof found.value === 'function' ? await found.value() : found.value;
+  const url = typeof value === 'string' && isStoreUrl(value) ? parseStoreUrl(value) : undefined;
+  if (url?.scheme === 'ws') return openSubscriber(url.url, options);
+  const { path, file: where, resolvePath } = found;
+  const store = isOpenStore(value)
+    ? value
+    : await openDefinition(value, path, { ...asData(options), where, resolvePath });
+  return { store: byteView(store), source: store, close: () => store.close() };
 }
 
 async function openUrl(url: StoreUrl, options: OpenStoreOptions): Promise<OpenedStore> {
-  switch (url.scheme) {
-    case 'memory':
-      return owned(memory<Uint8Array>());
-    case 'lmdb': {
-      checkExists(url.scheme, url.path, options);
-      const driver = (): Promise<typeof import('../../drivers/lmdb/index.ts')> =>
-        import('../../drivers/lmdb/index.ts');
-      const { lmdb } = await withPackage('lmdb:', 'lmdb', driver);
-      return owned(lmdb({ path: url.path, readonly: isReadonly(options) }));
-    }
-    case 'sqlite': {
-      checkExists(url.scheme, url.path, options);
-      const { sqlite } = await import('../../drivers/sqlite/index.ts');
-      return owned(sqlite({ path: url.path, readonly: isReadonly(options) }));
-    }
-    case 'file': {
-      checkExists(url.scheme, url.path, options);
-      const { file } = await import('../../drivers/file/index.ts');
-      return owned(file({ path: url.path, readonly: isReadonly(options) }));
-    }
-    case 'redis': {
-      const { redis } = await import('../../drivers/redis/index.ts');
-      const { prefix } = url;
-      return owned(redis({ url: url.url, ...(prefix !== undefined && { prefix }) }));
-    }
-    case 'ws':
-      return openSubscriber(url.url, options);
-  }
+  if (url.scheme === 'ws') return openSubscriber(url.url, options);
+  const { scheme: type, ...place } = url;
+  const store = await openDefinition({ type, ...place }, '', asData(options));
+  return owned(store as Store<never> as Store<Uint8Array>);
+}
+
+function asData({ access = 'read', environment }: OpenStoreOptions): DefinitionOptions {
+  return {
+    environment,
+    reading: access === 'read',
+    onNode: (node) => {
+      if (access !== 'create') checkExists(node);
+    },
+  };
 }
 
 function owned(store: Store<Uint8Array>): OpenedStore {
@@ -115,16 +109,20 @@ function openCopy({ local, ...options }: OpenStoreOptions): Promise<OpenedStore>
     : openStore(local, { ...options, access: 'create' });
 }
 
-function isReadonly({ access = 'read' }: OpenStoreOptions): boolean {
-  return access === 'read';
+/** A mistyped path must not become a new, empty store: something of it must be there. */
+function checkExists(node: StoreNode): void {
+  const [first, ...others] = driversOf(node).filter(({ type }) => type !== 'memory');
+  if (first === undefined || [first, ...others].some(mayExist)) return;
+  const place = `${first.type}:${String(first.values.path)}`;
+  throw new StrataError('invalid-argument', `open: there is no store at ${show(place)}`, {
+    operation: 'open',
+  });
 }
 
-/** A mistyped path must not become a new, empty store. */
-function checkExists(scheme: string, path: string, options: OpenStoreOptions): void {
-  if (options.access === 'create' || existsSync(path)) return;
-  throw new StrataError(
-    'invalid-argument',
-    `open: there is no store at ${show(`${scheme}:${path}`)}`,
-    { operation: 'open' },
-  );
+function mayExist({ values: { path } }: StoreNode): boolean {
+  return typeof path !== 'string' || path === ':memory:' || existsSync(path);
+}
+
+function driversOf(node: StoreNode): StoreNode[] {
+  return node.spec.kind === 'driver' ? [node] : Object.values(node.parts).flat().flatMap(driversOf);
 }

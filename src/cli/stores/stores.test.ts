@@ -55,10 +55,10 @@ describe('a configuration', () => {
   test.each([
     ['broken.ts', 'export default {', 'cannot be loaded'],
     ['throws.ts', `throw new Error('no luck');`, 'cannot be loaded: no luck'],
-    ['none.ts', 'export const stores = {};', 'exports no stores'],
-    ['empty.ts', 'export default { stores: {} };', 'exports no stores'],
-    ['odd.ts', 'export default { users: 42 };', 'the store users of '],
-    ['single.ts', 'export default memory();', 'exports no stores'],
+    ['none.ts', 'export const stores = {};', 'expected { "stores"'],
+    ['empty.ts', 'export default { stores: {} };', 'stores: is an object'],
+    ['odd.ts', 'export default { users: 42 };', 'users: is 42; expected'],
+    ['single.ts', 'export default memory();', 'expected { "stores"'],
   ])('%s is refused', async (name, source, message) => {
     const file = config(name, source);
     const done = await runCli(['get', 'users', 'k', '--config', file]);
