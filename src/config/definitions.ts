@@ -163,12 +163,14 @@ export interface WarmDefinition {
 
 /** `replica` as data. */
 export interface ReplicaDefinition
-  extends Data<ReplicaOptions<unknown>, 'sync' | 'async' | 'onEvent' | 'journal' | 'journalBytes'> {
+  extends Data<ReplicaOptions<unknown>, 'sync' | 'async' | 'onEvent' | 'journal'> {
   readonly type: 'replica';
   /** The stores that a write waits for; at least one. The first gives the order. */
   readonly sync: readonly (StoreDefinition | string)[];
   /** Stores that get every write later, and are not read from. */
   readonly async?: readonly (StoreDefinition | string)[];
+  /** Keeps every write until all asynchronous stores have it. */
+  readonly journal?: StoreDefinition | string;
 }
 
 /** Every type of store that a configuration can describe, by its name. */

@@ -148,6 +148,21 @@ const cases: readonly (readonly [string, unknown, Readonly<Record<string, string
     { 'async[0]': 'is "memory"; expected a store that keeps what it is given' },
   ],
   [
+    'journals that keep nothing',
+    {
+      stores: {
+        r: { type: 'replica', sync: [lmdb], async: ['sqlite:b.db'], journal: 'memory:' },
+        t: { type: 'tiered', front: mem, back: lmdb, write: 'behind', journal: file },
+        n: { type: 'replica', sync: [lmdb], journal: 'sqlite:c.db' },
+      },
+    },
+    {
+      'stores.r.journal': `expected a store with a durability of at least 'os'`,
+      'stores.t.journal': 'expected a store with atomic batches',
+      'stores.n.journal': 'expected none without asynchronous stores',
+    },
+  ],
+  [
     'a feed for what has one',
     { type: 'watchable', store: lmdb },
     { store: 'is "lmdb"; expected a store without a feed of its own' },

@@ -1,9 +1,10 @@
 import { StrataError } from '../store/errors.ts';
+import { PRIMITIVES } from '../store/internals.ts';
 import type { Store } from '../store/store.ts';
 import type { StoreNode } from './examine.ts';
 import { type ConfigFault, faultOf, within } from './faults.ts';
 import type { Field } from './fields.ts';
-import type { Open, Options, Traits } from './types/type-spec.ts';
+import type { Open, Options, StandIn, Traits } from './types/type-spec.ts';
 import { withPackage } from './with-package.ts';
 
 /** A store that is ready to be opened: what opens it is imported, and its options make sense. */
@@ -103,18 +104,16 @@ function loaded({ type, spec }: StoreNode): Promise<Open> {
 }
 
 function traitsOf({ spec, values, parts }: StoreNode): Traits {
-  return spec.traits(values, (name) => {
-    const part = parts[name];
-    return part === undefined || isList(part) ? { feed: false, evicts: false } : traitsOf(part);
-  });
+  return spec.traits(values, (name) => [parts[name] ?? []].flat().map(traitsOf));
 }
 
 /** The options with a description of each part in its place, for the checks of the stores themselves. */
 function withStandIns({ parts }: StoreNode, values: Options): Options {
-  const standIn = (node: StoreNode): object => ({
-    type: node.type,
-    capabilities: { ...traitsOf(node), ttl: true },
-  });
+  const standIn = (node: StoreNode): StandIn => {
+    const capabilities = { ...traitsOf(node), ttl: true, conditional: 'all' };
+    const { type } = node;
+    return { type, capabilities, [PRIMITIVES]: { capabilities, shape: { type } } } as StandIn;
+  };
   const inside = Object.entries(parts).map(([name, part]) => [
     name,
     isList(part) ? part.map(standIn) : standIn(part),

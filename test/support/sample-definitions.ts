@@ -136,6 +136,8 @@ export function sampleDefinitions(dir: string, redisUrl: string): Definitions {
       queueBytes: 1_000_000,
       everyWrite: true,
       asyncFailure: 'fail-store',
+      journal: `sqlite:${dir}/replica-journal.db`,
+      journalBytes: 1_000_000,
       memberTimeoutMs: 1_000,
       retry: { minMs: 10, maxMs: 100 },
       maxFenced: 1_000,

@@ -1,7 +1,10 @@
+import type { Durability } from '../../store/capabilities.ts';
 import { invalidArgument } from '../../store/errors.ts';
+import { primitivesOf } from '../../store/internals.ts';
+import type { Store } from '../../store/store.ts';
 import type { Definitions } from '../definitions.ts';
 import * as is from '../fields.ts';
-import { type Options, opened, type Traits, type TypeSpec } from './type-spec.ts';
+import { first, type Options, opened, type StandIn, type TypeSpec } from './type-spec.ts';
 
 const { value } = is;
 
@@ -139,11 +142,23 @@ export const tiered: TypeSpec<Definitions['tiered']> = {
   check: async (options) => {
     const { checkTieredOptions } = await import('../../compositions/tiered/options.ts');
     checkTieredOptions(options as never);
+    if (typeof options.journal !== 'object') return;
+    const { checkJournalStore } = await import('../../kernel/journal/check-journal-store.ts');
+    const journal = primitivesOf(options.journal as Store<never>);
+    checkJournalStore('tiered', 'the option journal', journal);
   },
-  traits: ({ write }, part) => ({
-    feed: write === 'behind' || part(write === 'front-only' ? 'front' : 'back').feed,
-    evicts: false,
-  }),
+  traits: (options, parts) => {
+    const [front, back, [journal]] = [
+      first(parts('front')),
+      first(parts('back')),
+      parts('journal'),
+    ];
+    if (options.write === 'front-only') return { ...front, evicts: false };
+    if (options.write !== 'behind') return { ...back, evicts: false };
+    const { durability } =
+      options.journal === 'volatile' ? { durability: 'memory' as const } : (journal ?? front);
+    return { ...back, feed: true, evicts: false, durability };
+  },
 };
 
 export const replica: TypeSpec<Definitions['replica']> = {
@@ -182,6 +197,14 @@ export const replica: TypeSpec<Definitions['replica']> = {
       is.oneOf('isolate', 'fail-store'),
       'What the failure of an asynchronous store means. `isolate`: it is tried again and brought up to date. `fail-store`: every further call fails with its cause. Default `isolate`.',
     ),
+    journal: {
+      kind: 'store',
+      doc: 'Keeps every write until all asynchronous stores have it, so that none is lost with first stores that lose their data. A durable store of its own, with atomic batches; a replica that has one is always to be opened with it. Default none.',
+    },
+    journalBytes: value(
+      is.positive,
+      'Most bytes that the journal holds, in memory too; a writer then waits. Default 64 MiB.',
+    ),
     memberTimeoutMs: value(
       is.durationMs,
       'Longest wait for one call of a member in the background, in ms; default 2,000.',
@@ -202,13 +225,14 @@ export const replica: TypeSpec<Definitions['replica']> = {
     checkReplicaOptions(options as never);
     checkMembers(options);
   },
-  traits: () => ({ feed: true, evicts: false }),
+  traits: (_, parts) => {
+    const members = parts('sync');
+    const best = Math.max(...members.map(({ durability }) => DURABILITIES.indexOf(durability)));
+    return { ...first(members), durability: DURABILITIES[best] ?? 'memory' };
+  },
 };
 
-interface StandIn {
-  readonly type: string;
-  readonly capabilities: Traits;
-}
+const DURABILITIES: readonly Durability[] = ['memory', 'os', 'disk', 'quorum'];
 
 function checkMembers({ sync, async = [] }: Options): void {
   const [first] = sync as readonly StandIn[];

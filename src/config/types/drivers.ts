@@ -1,3 +1,4 @@
+import type { Durability } from '../../store/capabilities.ts';
 import { invalidArgument } from '../../store/errors.ts';
 import type { Definitions } from '../definitions.ts';
 import * as is from '../fields.ts';
@@ -48,7 +49,14 @@ const path = (doc: string): is.ValueField =>
     required: true,
   });
 
-const withFeed = (): Traits => ({ feed: true, evicts: false });
+const traits = (durability: unknown, more: Partial<Traits> = {}): Traits => ({
+  feed: true,
+  evicts: false,
+  atomic: 'batch',
+  durability: durability as Durability,
+  ...more,
+});
+const onDisk = ({ durability = 'disk' }: Options): Traits => traits(durability);
 const pathOf = (options: Options): string => `path ${String(options.path)}`;
 
 export const memory: TypeSpec<Definitions['memory']> = {
@@ -85,7 +93,7 @@ export const memory: TypeSpec<Definitions['memory']> = {
     const { memory } = await import('../../drivers/memory/index.ts');
     return (options) => opened(memory(options));
   },
-  traits: ({ evict }) => ({ feed: true, evicts: evict !== undefined }),
+  traits: ({ evict }) => traits('memory', { evicts: evict !== undefined }),
 };
 
 export const lmdb: TypeSpec<Definitions['lmdb']> = {
@@ -108,7 +116,7 @@ export const lmdb: TypeSpec<Definitions['lmdb']> = {
     const { lmdb } = await import('../../drivers/lmdb/index.ts');
     return (options) => opened(lmdb(options as never));
   },
-  traits: withFeed,
+  traits: onDisk,
   place: pathOf,
 };
 
@@ -146,7 +154,7 @@ export const sqlite: TypeSpec<Definitions['sqlite']> = {
         'none with :memory:, of which nothing survives',
       );
   },
-  traits: withFeed,
+  traits: (options) => (inMemory(options) ? traits('memory') : onDisk(options)),
   place: (options) => (inMemory(options) ? undefined : pathOf(options)),
 };
 
@@ -164,7 +172,7 @@ export const file: TypeSpec<Definitions['file']> = {
     const { file } = await import('../../drivers/file/index.ts');
     return (options) => opened(file(options as never));
   },
-  traits: () => ({ feed: false, evicts: false }),
+  traits: ({ durability = 'disk' }) => traits(durability, { feed: false, atomic: 'key' }),
   place: pathOf,
 };
 
@@ -208,7 +216,7 @@ export const redis: TypeSpec<Definitions['redis']> = {
     const { redis } = await import('../../drivers/redis/index.ts');
     return (options) => opened(redis(options as never));
   },
-  traits: withFeed,
+  traits: ({ durability = 'memory' }) => traits(durability),
   place: ({ url, prefix = 'strata' }) => `${String(url)} ${String(prefix)}`,
 };
 
@@ -238,6 +246,6 @@ export const indexeddb: TypeSpec<Definitions['indexeddb']> = {
     const { indexeddb } = await import('../../drivers/indexeddb/index.ts');
     return (options) => opened(indexeddb(options as never));
   },
-  traits: withFeed,
+  traits: onDisk,
   place: ({ name }) => String(name),
 };

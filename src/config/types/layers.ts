@@ -3,12 +3,11 @@ import { utf8Length } from '../../store/keys.ts';
 import type { Definitions } from '../definitions.ts';
 import * as is from '../fields.ts';
 import { codecField } from './codecs.ts';
-import { type Open, type Options, opened, type Traits, type TypeSpec } from './type-spec.ts';
+import { first, type Open, ofInner, opened, type StandIn, type TypeSpec } from './type-spec.ts';
 
 const { value } = is;
 
 const store: is.StoreField = is.part('The store inside.');
-const inner = (_: Options, part: (path: string) => Traits): Traits => part('store');
 
 /** A layer: a store, and options beside it. */
 function over(layer: (store: never, options: never) => unknown): Open {
@@ -20,7 +19,7 @@ export const readonly: TypeSpec<Definitions['readonly']> = {
   doc: 'A store that can only be read.',
   fields: { store },
   load: async () => over((await import('../../layers/readonly.ts')).readonly),
-  traits: inner,
+  traits: ofInner,
 };
 
 export const encoded: TypeSpec<Definitions['encoded']> = {
@@ -31,7 +30,7 @@ export const encoded: TypeSpec<Definitions['encoded']> = {
     codec: codecField('How values become the bytes of the store inside.', { required: true }),
   },
   load: async () => over((await import('../../layers/encoded/index.ts')).encoded),
-  traits: inner,
+  traits: ofInner,
 };
 
 export const prefixed: TypeSpec<Definitions['prefixed']> = {
@@ -61,7 +60,7 @@ export const prefixed: TypeSpec<Definitions['prefixed']> = {
     const { prefixed } = await import('../../layers/prefixed.ts');
     return ({ store, prefix }) => opened(prefixed(store as never, prefix as string));
   },
-  traits: inner,
+  traits: ofInner,
 };
 
 export const observed: TypeSpec<Definitions['observed']> = {
@@ -76,7 +75,7 @@ export const observed: TypeSpec<Definitions['observed']> = {
     ),
   },
   load: async () => over((await import('../../layers/observed/index.ts')).observed),
-  traits: inner,
+  traits: ofInner,
 };
 
 export const bounded: TypeSpec<Definitions['bounded']> = {
@@ -98,7 +97,7 @@ export const bounded: TypeSpec<Definitions['bounded']> = {
     ),
   },
   load: async () => over((await import('../../layers/bounded/index.ts')).bounded),
-  traits: inner,
+  traits: ofInner,
 };
 
 export const watchable: TypeSpec<Definitions['watchable']> = {
@@ -114,10 +113,7 @@ export const watchable: TypeSpec<Definitions['watchable']> = {
   },
   load: async () => over((await import('../../layers/watchable/index.ts')).watchable),
   check: ({ store }) => {
-    const { capabilities, type } = store as {
-      readonly capabilities: Traits;
-      readonly type: string;
-    };
+    const { capabilities, type } = store as StandIn;
     if (capabilities.feed || capabilities.evicts)
       throw invalidArgument(
         'watchable',
@@ -128,5 +124,5 @@ export const watchable: TypeSpec<Definitions['watchable']> = {
           : 'a store that does not evict',
       );
   },
-  traits: () => ({ feed: true, evicts: false }),
+  traits: (_, parts) => ({ ...first(parts('store')), feed: true }),
 };

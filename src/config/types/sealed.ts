@@ -1,7 +1,7 @@
 import { StrataError } from '../../store/errors.ts';
 import type { Definitions } from '../definitions.ts';
 import * as is from '../fields.ts';
-import { type Options, opened, type TypeSpec } from './type-spec.ts';
+import { type Options, ofInner, opened, type TypeSpec } from './type-spec.ts';
 
 const { named, value } = is;
 
@@ -77,5 +77,5 @@ export const sealed: TypeSpec<Definitions['sealed']> = {
     const given = sealOptions(options);
     if (given !== undefined) seal(given);
   },
-  traits: (_, part) => part('store'),
+  traits: ofInner,
 };

@@ -1,13 +1,19 @@
+import type { Capabilities } from '../../store/capabilities.ts';
 import type { Store } from '../../store/store.ts';
 import type { Field } from '../fields.ts';
 
 /** Options by name, as they stand in the configuration or as the store takes them. */
 export type Options = Readonly<Record<string, unknown>>;
 
-/** What can be told of a store before it is open. */
-export interface Traits {
-  readonly feed: boolean;
+/** What can be told of a store before it is open; as of its capabilities. */
+export interface Traits extends Pick<Capabilities, 'feed' | 'durability' | 'atomic'> {
   readonly evicts: boolean;
+}
+
+/** What stands in place of a part when options are checked. */
+export interface StandIn {
+  readonly type: string;
+  readonly capabilities: Traits;
 }
 
 /** Opens a store whose parts are open. */
@@ -24,8 +30,8 @@ export interface TypeSpec<Definition = never> {
   load(): Promise<Open>;
   /** Refuses options that contradict each other; in place of each part stands a description of it. */
   check?(options: Options): void | Promise<void>;
-  /** `part` tells of a store inside, by its path. */
-  traits(options: Options, part: (path: string) => Traits): Traits;
+  /** `parts` tells of the stores inside by the name of the option. */
+  traits(options: Options, parts: (name: string) => readonly Traits[]): Traits;
   /** What no two stores of one composition may share. */
   place?(options: Options): string | undefined;
 }
@@ -33,4 +39,14 @@ export interface TypeSpec<Definition = never> {
 /** A store as seen from outside, whatever its values are. */
 export function opened(store: Store<never>): Store<unknown> {
   return store as Store<unknown>;
+}
+
+/** What a layer can do that changes nothing of it. */
+export function ofInner(_: Options, parts: (name: string) => readonly Traits[]): Traits {
+  return first(parts('store'));
+}
+
+/** The traits of the part that must be given. */
+export function first(parts: readonly Traits[]): Traits {
+  return parts[0] ?? { feed: false, evicts: false, durability: 'memory', atomic: 'key' };
 }
