@@ -59,6 +59,11 @@ const kinds: Record<string, Kind> = {
   'read from the front': kind(mem, mem, { read: 'front-only' }),
   'read from the front, late': kind(late, late, { read: 'front-only' }),
   'read from and written to the front': kind(mem, mem, { read: 'front-only', write: 'front-only' }),
+  following: kind(mem, mem, { follow: true }),
+  'following a late store': kind(mem, late, { follow: true }),
+  'following, a late store over a late store': kind(late, late, { follow: true }),
+  'following, read from the front': kind(mem, mem, { follow: true, read: 'front-only' }),
+  'following, read from the front, late': kind(late, late, { follow: true, read: 'front-only' }),
   'written to the front of a tiered store': kind(
     () => tiered({ front: mem(), back: mem() }),
     () => tiered({ front: mem(), back: mem() }),

@@ -91,7 +91,7 @@ export class FollowFront<V> {
   #meetSlice(all: readonly Change<V>[]): Awaitable<unknown> {
     const { copies, front, load } = this.#setup;
     const changes = new Map<string, Change<V>>();
-    for (const change of all) if (change.key >= FIRST_USER_KEY) changes.set(change.key, change);
+    for (const change of all) changes.set(change.key, change);
     if (changes.size === 0) return undefined;
     this.touch([...changes.values()]);
     // It is emptied, and gets no copy before that is done.
@@ -113,7 +113,7 @@ export class FollowFront<V> {
         });
         // A change says nothing of what has become of the key since: it may have been deleted, and read.
         const news = keys.filter(
-          (key, i) => found[i] === undefined && changes.get(key)?.type === 'set',
+          (key, i) => found[i] === undefined && isNews(changes.get(key) as Change<V>),
         );
         const brought = due.length === 0 ? undefined : this.#bring(due, changes, news);
         return chain(brought, () => (news.length === 0 ? undefined : load?.(news)));
@@ -165,8 +165,8 @@ export class FollowFront<V> {
           const due = writes.filter(({ key }, i) =>
             this.#isDue(found[i], changes.get(key) as Change<V>),
           );
-          writes.forEach(({ type, key }, i) => {
-            if (found[i] === undefined && type === 'set') news.push(key);
+          writes.forEach((write, i) => {
+            if (found[i] === undefined && isNews(write)) news.push(write.key);
           });
           return due.length === 0 ? { outcomes: [] } : front.commit(due, call);
         });
@@ -177,8 +177,14 @@ export class FollowFront<V> {
   #isDue(copy: Entry<V> | undefined, change: Change<V>): boolean {
     if (copy === undefined) return false;
     const stamp = copy.origin;
-    if (stamp === undefined) return true;
+    // What the front keeps of its own is no copy.
+    if (stamp === undefined) return change.key >= FIRST_USER_KEY;
     if (change.type === 'set' && stamp.version === change.version) return false;
     return stamp.rev <= (change.rev ?? Number.POSITIVE_INFINITY);
   }
+}
+
+/** Whether a front that is to hold every entry wants it: reserved ones it has only where somebody has read or written them. */
+function isNews({ type, key }: { readonly type: 'set' | 'delete'; readonly key: string }): boolean {
+  return type === 'set' && key >= FIRST_USER_KEY;
 }

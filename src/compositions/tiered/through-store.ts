@@ -5,7 +5,7 @@ import type { Capabilities } from '../../store/capabilities.ts';
 import { cloneValue } from '../../store/clone.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { Timer } from '../../store/env.ts';
-import type { KeyRange } from '../../store/keys.ts';
+import { FIRST_USER_KEY, type KeyRange } from '../../store/keys.ts';
 import type { BlockingPrimitives, Primitives } from '../../store/primitives.ts';
 import { BackLink } from './back-link.ts';
 import { NO_PENDING, type TieredStatus } from './events.ts';
@@ -36,14 +36,15 @@ export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
     const call = new Call(env, 'refresh', undefined, { timeoutMs: usualMs });
     return traffic.run(call, () => through.refresh(keys, call));
   });
-  const { copies, link, frontOnly } = setup;
+  const { copies, link } = setup;
   const doors = openDoors(parts);
   const through: Through<V> = new Through(setup, doors.front, doors.back);
   const blocking = doors.blocking && new Through(setup, doors.blocking.front, doors.blocking.back);
   const follower = followerOf(parts, setup, doors);
   const feed = back.feed && link.feed(back.feed);
   const peek = peekOf(parts, setup);
-  const listsFront = ({ fresh }: Call): boolean => frontOnly && copies.open && !fresh;
+  const listsFront = (range: KeyRange, { fresh }: Call): boolean =>
+    !fresh && holdsAll(setup, range);
   const primitives: Primitives<V> = {
     ...commonOf(parts),
     capabilities: capabilitiesOf(parts),
@@ -52,11 +53,11 @@ export function throughPolicy<V>(parts: TieredParts<V>): Policy<V> {
     readOne: (key, call) => traffic.run(call, () => through.readOne(key, call)),
     readMany: (keys, call) => traffic.run(call, () => through.readMany(keys, call)),
     scan: (range, call) =>
-      listsFront(call)
+      listsFront(range, call)
         ? settledPages(front.scan(range, call), through, call)
         : link.pages(back.scan(range, call), call),
     scanKeys: (range, call) => {
-      if (!listsFront(call)) return link.pages(back.scanKeys(range, call), call);
+      if (!listsFront(range, call)) return link.pages(back.scanKeys(range, call), call);
       // Without its entry it cannot be told whether a key is still to be shown.
       return setup.freshness === undefined
         ? front.scanKeys(range, call)
@@ -152,6 +153,12 @@ function peekOf<V>(
   return (key) => (copies.serves(key) ? peek(key) : undefined);
 }
 
+/** Whether the front is read alone, and holds all there is of a range: one that follows is not filled with reserved keys. */
+function holdsAll<V>({ copies, frontOnly }: ThroughSetup<V>, { lower }: KeyRange): boolean {
+  if (!frontOnly || !copies.open) return false;
+  return !copies.follows || (lower !== undefined && lower.key >= FIRST_USER_KEY);
+}
+
 function isEmpty<V>({ blocking }: Primitives<V>): boolean {
   if (blocking === undefined) return false;
   try {
@@ -216,9 +223,10 @@ async function* keysOf<V>(
 
 function blockingPrimitives<V>(
   { env, front, back }: TieredParts<V>,
-  { copies, link, frontOnly, freshness }: ThroughSetup<V>,
+  setup: ThroughSetup<V>,
   through: Through<V>,
 ): BlockingPrimitives<V> {
+  const { link, freshness } = setup;
   const one = front.blocking as BlockingPrimitives<V>;
   const two = back.blocking as BlockingPrimitives<V>;
   const call = (operation: string, key?: string): Call =>
@@ -228,7 +236,7 @@ function blockingPrimitives<V>(
     if (refusal !== undefined) throw refusal;
   };
   function* scan(range: KeyRange): Generator<Entry<V>> {
-    if (frontOnly && copies.open)
+    if (holdsAll(setup, range))
       for (const entry of one.scan(range)) yield* atHand(through.settle([entry], call('list')));
     else {
       refuse('list');
@@ -239,9 +247,9 @@ function blockingPrimitives<V>(
     readOne: (key) => atHand(through.readOne(key, call('get', key))),
     scan,
     *scanKeys(range) {
-      if (frontOnly && copies.open && freshness !== undefined)
-        for (const { key } of scan(range)) yield key;
-      else if (frontOnly && copies.open) yield* one.scanKeys(range);
+      const alone = holdsAll(setup, range);
+      if (alone && freshness !== undefined) for (const { key } of scan(range)) yield key;
+      else if (alone) yield* one.scanKeys(range);
       else {
         refuse('keys');
         yield* two.scanKeys(range);

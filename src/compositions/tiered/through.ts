@@ -3,6 +3,7 @@ import type { Awaitable } from '../../store/awaitable.ts';
 import type { Call } from '../../store/call.ts';
 import type { Entry, EntryHead } from '../../store/entry.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
+import { FIRST_USER_KEY } from '../../store/keys.ts';
 import type { CommitOutcome, Write } from '../../store/primitives.ts';
 import { type CopyTimes, fromCopy, type Source, toCopy } from './copies.ts';
 import type { CopyState } from './copy-state.ts';
@@ -325,9 +326,13 @@ export class Through<V> {
     return toCopy(head, write.value, source, times);
   }
 
-  /** Whether a miss of the front says that there is no such key: in a front that is read alone, unless it has failed to answer. */
+  /**
+   * Whether a miss of the front says that there is no such key: in a front that is read alone, unless
+   * it has failed to answer. One that follows is not filled with reserved keys.
+   */
   #isAbsent(key: string): boolean {
     const { frontOnly, copies } = this.#setup;
+    if (copies.follows && key < FIRST_USER_KEY) return false;
     return frontOnly && copies.serves(key);
   }
 
