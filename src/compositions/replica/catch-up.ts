@@ -52,10 +52,16 @@ export async function catchUp<V>(target: CatchUpMember<V>): Promise<void> {
   for (;;) {
     const moment = target.moment();
     const end: Position | undefined = await follow(target, stand);
+    if (stand.epoch !== first.epoch) throw lostData();
     if (end !== undefined) stand = end;
     else if (target.atHead(stand, moment)) return;
     else await headBeyond(target, stand);
   }
+}
+
+function lostData(): SourceAway {
+  const what = 'replicate: the first store has lost data';
+  return new SourceAway('unavailable', what, { operation: 'replicate' });
 }
 
 /** What the first store fails with is not held against the member. */
@@ -83,9 +89,7 @@ async function compareAll<V>(target: CatchUpMember<V>, mark: Mark | undefined): 
   const { head, storeId } = await ofSource(() => first.state());
   if (head.epoch !== first.epoch || storeId !== first.storeId) {
     target.onRewound();
-    throw new SourceAway('unavailable', 'replicate: the first store has lost data', {
-      operation: 'replicate',
-    });
+    throw lostData();
   }
   const counts = await compareMember({
     first,

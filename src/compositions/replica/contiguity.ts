@@ -1,3 +1,6 @@
+/** So many revisions beyond a gap: somebody else writes to the first store. */
+export const MAX_BEYOND = 4_096;
+
 /** Which revisions were seen: all up to one, and some beyond it. */
 export class Contiguity {
   #upTo = 0;

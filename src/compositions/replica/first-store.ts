@@ -26,6 +26,8 @@ export interface CommitListener<V, T> {
   onCommit(commit: StampedCommit<V>): T;
   /** These keys may have been written, and nobody knows. */
   onUnknown(keys: Iterable<string>): void;
+  /** The store has lost data: it has used a revision again. */
+  onRewound(): void;
 }
 
 /** What a commit did, and what those gave who heard of it. */
@@ -50,6 +52,8 @@ export class FirstStore<V, T = unknown> implements Sequence {
   /** Of keys under way: the newest revision that was told. An older one may answer later. */
   readonly #told = new Map<string, number>();
   #commitsUnderWay = 0;
+  /** No later commit has a revision up to this one, unless the store has lost data. */
+  #newest = 0;
 
   constructor(
     member: Member<V>,
@@ -61,6 +65,19 @@ export class FirstStore<V, T = unknown> implements Sequence {
     this.feed = feed;
     this.#bytesOf = bytesOf;
     this.#listener = listener;
+  }
+
+  /** What the store says of itself counts from here on. */
+  begin({ storeId, head }: FeedState): void {
+    this.storeId = storeId;
+    this.epoch = head.epoch;
+    this.#newest = head.rev;
+  }
+
+  /** The store has lost data: nothing is known of its history until `begin`. */
+  rewound(): void {
+    this.epoch = '';
+    this.#newest = 0;
   }
 
   /** Whether nothing of the key is being written. */
@@ -100,12 +117,15 @@ export class FirstStore<V, T = unknown> implements Sequence {
   commit(writes: readonly Write<V>[], call: Call): Awaitable<Committed<T>> {
     const keys = new Set<string>();
     for (const { key } of writes) keys.add(key);
-    this.#begin(keys);
+    this.#enter(keys);
+    const newest = this.#newest;
     const noted = this.isNoted ? writes : this.#withNote(writes);
     return attempt(
       () => this.member.primitives.commit(noted, call),
       (outcome) => {
         if (noted !== writes) this.isNoted = true;
+        // It was begun after that revision was known.
+        if ((outcome.rev ?? newest + 1) <= newest) this.#listener.onRewound();
         return this.#succeeded(writes, keys, outcome);
       },
       (error) => {
@@ -122,7 +142,7 @@ export class FirstStore<V, T = unknown> implements Sequence {
     return set === undefined ? writes : [...writes, this.member.markWrite(this.#mark, set.value)];
   }
 
-  #begin(keys: Iterable<string>): void {
+  #enter(keys: Iterable<string>): void {
     this.#commitsUnderWay++;
     for (const key of keys) this.#underWay.set(key, (this.#underWay.get(key) ?? 0) + 1);
   }
@@ -149,6 +169,7 @@ export class FirstStore<V, T = unknown> implements Sequence {
       this.#end(keys);
       return { outcome };
     }
+    this.#newest = Math.max(this.#newest, rev);
     const changes = changesOf(writes, outcome.outcomes, rev);
     for (const key of changes.keys()) {
       if ((this.#told.get(key) ?? 0) > rev) changes.delete(key);

@@ -5,7 +5,7 @@ import type { Timer } from '../../store/env.ts';
 import { failure, isStrataError, type StrataError } from '../../store/errors.ts';
 import type { CommitOutcome, Position, Write } from '../../store/primitives.ts';
 import { type CatchUpMember, catchUp, SourceAway } from './catch-up.ts';
-import { Contiguity } from './contiguity.ts';
+import { Contiguity, MAX_BEYOND } from './contiguity.ts';
 import type { MemberStatus, RepairCounts } from './events.ts';
 import { Fences } from './fences.ts';
 import type { LaneSetup } from './lane-setup.ts';
@@ -22,9 +22,6 @@ import { Refusals } from './refusals.ts';
 import { Room } from './room.ts';
 import { toCopy } from './stamps.ts';
 import { type Waiter, WaiterList, waiterFor } from './waiters.ts';
-
-/** So many revisions beyond a gap: somebody else writes to the first store. */
-const MAX_BEYOND = 4_096;
 
 /**
  * Brings one member what the first store commits. While the member is live, commits come through a
@@ -176,13 +173,25 @@ export class Lane<V> {
     if (this.#phase === 'live') this.#fallBehind();
   }
 
+  /** The first store has lost data: its revisions begin anew. */
+  rewound(): void {
+    this.#seen.reset();
+    this.#offered = 0;
+    this.#caughtUp = 0;
+    this.distrust();
+  }
+
   /** Tries a member that is away now, instead of after its pause. */
   kick(): void {
     if (this.#retryTimer === undefined || this.#recovering !== undefined) return;
     this.#retryTimer.cancel();
+    this.#retry();
+  }
+
+  readonly #retry = (): void => {
     this.#retryTimer = undefined;
     this.#recover();
-  }
+  };
 
   /** Runs a step while nothing else is written to the member. */
   async alone<T>(step: () => Promise<T>): Promise<T> {
@@ -204,8 +213,8 @@ export class Lane<V> {
     const turn = this.#putTurn;
     this.kick();
     for (;;) {
-      if (this.#phase === 'closed') return;
-      if (this.isEven || (this.#phase === 'live' && this.#doneTurn >= turn)) return;
+      if (this.isEven || this.#phase === 'closed') return;
+      if (this.#phase === 'live' && this.#doneTurn >= turn) return;
       if (this.#away !== undefined && this.#isPausing) throw this.#away;
       await call.untilEnd(
         this.life.untilEnd(new Promise<void>((resolve) => this.#idle.push(resolve))),
@@ -224,8 +233,7 @@ export class Lane<V> {
     this.#waiters.rejectAll(failure('closed', 'replicate', 'the store was closed'));
     // What is applied after the next opening would undo what that has written.
     const bound = this.member.call('close');
-    const ended = Promise.all([this.#underWay, this.#recovering]);
-    await bound.guard(ended).catch(() => {});
+    await bound.guard(Promise.all([this.#underWay, this.#recovering])).catch(() => {});
   }
 
   #pump(): void {
@@ -321,14 +329,8 @@ export class Lane<V> {
       if (onFailure(cause)) return;
     }
     const longestMs = Math.min(retry.maxMs, retry.minMs * 2 ** Math.min(20, this.#pauses++));
-    this.#retryTimer = env.setTimer(
-      () => {
-        this.#retryTimer = undefined;
-        this.#recover();
-      },
-      longestMs * (0.5 + env.random() / 2),
-      { background: true },
-    );
+    const pauseMs = longestMs * (0.5 + env.random() / 2);
+    this.#retryTimer = env.setTimer(this.#retry, pauseMs, { background: true });
   }
 
   #recover(): void {

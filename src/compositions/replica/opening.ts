@@ -109,9 +109,9 @@ export class Opening<V> {
 
   async #open(): Promise<void> {
     const { first, sync, async, journal } = this.#setup;
-    const { storeId, head } = await first.state();
-    first.storeId = storeId;
-    first.epoch = head.epoch;
+    const state = await first.state();
+    const { storeId, head } = state;
+    first.begin(state);
     await journal?.open(this.#life);
     for (const member of [first.member, ...sync, ...async]) member.journalId = journal?.id;
     const mark = await first.member.readMark();

@@ -55,6 +55,7 @@ export class Replica<V> {
       onUnknown: (keys) => {
         for (const lane of this.lanes) lane.doubt(keys);
       },
+      onRewound: () => this.#rewound(),
     });
     this.journal = this.#journalOf(parts);
     this.sync = sync.map((member) => this.#laneOf(member, true));
@@ -67,6 +68,7 @@ export class Replica<V> {
       onOpen: () => {
         this.journal?.begin();
         for (const lane of this.lanes) lane.start();
+        for (const lane of this.lanes) lane.kick();
       },
     });
     const { first: one, sync: lanes } = this;
@@ -202,8 +204,9 @@ export class Replica<V> {
   /** What was known of the members was known in another epoch of the first store. */
   #rewound(): void {
     if (!this.opening.isOpen) return;
+    this.first.rewound();
     this.opening.begin();
-    for (const lane of this.lanes) lane.distrust();
+    for (const lane of this.lanes) lane.rewound();
   }
 }
 
