@@ -49,6 +49,11 @@ export class BareServer {
     this.#send(END);
   }
 
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets.clients) socket.terminate();
+    await new Promise((resolve) => this.#sockets.close(resolve));
+  }
+
   #send(frame: Buffer): void {
     for (const socket of this.#sockets.clients) socket.send(frame);
   }
@@ -60,12 +65,17 @@ export class BareClient {
   readonly #socket: WebSocket;
   #rounds = 0;
   #onRound: () => void = () => {};
+  readonly #watched: { key: string; value: Uint8Array | undefined; heard: () => void }[] = [];
 
   constructor(url: string) {
     this.#socket = new WebSocket(url);
     this.#socket.binaryType = 'arraybuffer';
     this.#socket.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => {
-      if (data.byteLength > 0) return decode(Buffer.from(data), this.pairs);
+      if (data.byteLength > 0) {
+        decode(Buffer.from(data), this.pairs);
+        this.#lookAtWatched();
+        return;
+      }
       this.#rounds++;
       this.#onRound();
     };
@@ -79,6 +89,20 @@ export class BareClient {
       };
       this.#onRound();
     });
+  }
+
+  /** Calls `heard` whenever a frame has brought a value of the key. */
+  watch(key: string, heard: () => void): void {
+    this.#watched.push({ key, value: this.pairs.get(key), heard });
+  }
+
+  #lookAtWatched(): void {
+    for (const one of this.#watched) {
+      const value = this.pairs.get(one.key);
+      if (value === one.value) continue;
+      one.value = value;
+      one.heard();
+    }
   }
 
   close(): void {

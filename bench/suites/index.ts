@@ -7,6 +7,8 @@ import { outage } from './outage.ts';
 import { redisSuite } from './redis.ts';
 import { serverMemory } from './server-memory.ts';
 import { syncSuite } from './sync.ts';
+import { syncPeers } from './sync-peers.ts';
+import { syncScale } from './sync-scale.ts';
 import { tiers } from './tiers.ts';
 
 export const suites: readonly Suite[] = [
@@ -19,4 +21,6 @@ export const suites: readonly Suite[] = [
   dedupeBuffer,
   bundle,
   outage,
+  syncPeers,
+  syncScale,
 ];

@@ -1,5 +1,5 @@
 /**
- * Finds the programs that some tests need beside Node: a Redis server, a Chromium, strace.
+ * Finds the programs that some tests and benchmarks need beside Node: a Redis server, a Chromium …
  * Looked for by environment variable, then on the PATH, then (only when asked) installed with
  * apt-get. A program that cannot be had is reported with the reason, never silently left out.
  */
@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-export type EngineName = 'redis' | 'redis-server' | 'chromium' | 'strace';
+export type EngineName = 'redis' | 'redis-server' | 'nats-server' | 'chromium' | 'strace';
 
 /** Where an engine is (a program's path, or the address of a running server), or why it is not there. */
 export type FoundEngine = { readonly at: string } | { readonly missing: string };
@@ -31,6 +31,11 @@ const sources: Readonly<Record<EngineName, EngineSource>> = {
     variable: 'STRATAKV_REDIS_SERVER',
     programs: ['redis-server', 'valkey-server'],
     debianPackage: 'redis-server',
+  },
+  'nats-server': {
+    variable: 'STRATAKV_NATS_SERVER',
+    programs: ['nats-server'],
+    debianPackage: 'nats-server',
   },
   chromium: {
     variable: 'STRATAKV_CHROMIUM',

@@ -9,6 +9,7 @@ export async function setup(project: TestProject): Promise<void> {
   const engines: Record<EngineName, FoundEngine> = {
     redis: findEngine('redis'),
     'redis-server': findEngine('redis-server'),
+    'nats-server': findEngine('nats-server'),
     chromium: findEngine('chromium'),
     strace: findEngine('strace'),
   };
