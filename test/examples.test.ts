@@ -103,6 +103,12 @@ describe('examples', () => {
     expect(program.said()).toBe(`4 chunks, 1 of them new\n${part}\n2 versions\n{ swept: 0 }\n`);
   });
 
+  test('configuration: a store by name, and a fault with its path', async () => {
+    const program = start('configuration.ts');
+    expect(await program.ended).toBe(0);
+    expect(program.said()).toMatch(/^tea\nsync\[1\]\.type: unknown type "lmbd"; .* lmdb\?\n$/);
+  });
+
   test('dedupe-buffer: the newest of each key, in order', async () => {
     const program = start('dedupe-buffer.ts');
     expect(await program.ended).toBe(0);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { optionsPage } from '../../test/support/config-reference.ts';
 import { accepts } from '../../test/support/json-schema.ts';
 import { loadedModules } from '../../test/support/loaded-modules.ts';
 import { checkReplicaOptions } from '../compositions/replica/options.ts';
@@ -113,6 +114,10 @@ describe('the table of options', () => {
       for (const text of [doc, ...Object.values(fields).map((field) => field.doc)])
         expect(text).toMatch(/^\S.*[.]$/);
   });
+});
+
+test('the page of options is the one of the table', async () => {
+  await expect(optionsPage()).toMatchFileSnapshot('../../docs/configuration-options.md');
 });
 
 describe('the schema', () => {
