@@ -138,8 +138,7 @@ export class FirstStore<V, T = unknown> implements Sequence {
 
   /** In the first commit of all, because one of its own would be seen in the feed. */
   #withNote(writes: readonly Write<V>[]): readonly Write<V>[] {
-    const set = writes.find((write) => write.type === 'set');
-    return set === undefined ? writes : [...writes, this.member.markWrite(this.#mark, set.value)];
+    return [...writes, this.member.markWrite(this.#mark)];
   }
 
   #enter(keys: Iterable<string>): void {

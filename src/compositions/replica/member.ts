@@ -105,16 +105,16 @@ export class Member<V> {
   async writeMark({ storeId, at }: Mark): Promise<Mark> {
     const journal = this.journalId;
     const mark = { storeId, at, ...(journal !== undefined && { journal }) };
-    const write = this.markWrite(mark, this.#nothing);
+    const write = this.markWrite(mark);
     await this.ask('replicate', (call) => this.primitives.commit([write], call));
     return mark;
   }
 
-  /** The same as part of a commit of values; `value` is any that the store takes. */
-  markWrite({ storeId, at }: Mark, value: V): SetWrite<V> {
+  /** The same as part of a commit of values. */
+  markWrite({ storeId, at }: Mark): SetWrite<V> {
     const journal = this.journalId;
     const meta = { storeId, cursor: toCursor(at), ...(journal !== undefined && { journal }) };
-    return { type: 'set', key: this.#markKey, value, meta };
+    return { type: 'set', key: this.#markKey, value: this.#nothing, meta };
   }
 }
 
