@@ -1,6 +1,6 @@
 import type { Capabilities } from '../src/store/capabilities.ts';
 
-type Driver = 'memory' | 'lmdb' | 'sqlite' | 'file' | 'redis' | 'indexeddb';
+type Driver = 'memory' | 'lmdb' | 'sqlite' | 'file' | 'redis' | 's3' | 'indexeddb';
 
 /** What every store that others build on must do. */
 const FULL = { atomic: 'batch', conditional: 'all', feed: true, ttl: true } as const;
@@ -18,5 +18,6 @@ export const requiredCapabilities: Readonly<Record<Driver, Partial<Capabilities>
     durability: 'disk',
   },
   redis: FULL,
+  s3: { atomic: 'key', conditional: 'all', ttl: true, durability: 'disk' },
   indexeddb: FULL,
 };

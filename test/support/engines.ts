@@ -7,7 +7,7 @@ export { freePort, type RedisServer, type StartRedisOptions, startRedis } from '
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** `redis` is the address of the server shared by this run; the others are paths of programs. */
+    /** `redis` is the address of the server shared by this run; `radosgw` a program or an address; the others are paths of programs. */
     engines: Record<EngineName, FoundEngine>;
   }
 }

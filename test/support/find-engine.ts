@@ -7,7 +7,13 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-export type EngineName = 'redis' | 'redis-server' | 'nats-server' | 'chromium' | 'strace';
+export type EngineName =
+  | 'redis'
+  | 'redis-server'
+  | 'nats-server'
+  | 'radosgw'
+  | 'chromium'
+  | 'strace';
 
 /** Where an engine is (a program's path, or the address of a running server), or why it is not there. */
 export type FoundEngine = { readonly at: string } | { readonly missing: string };
@@ -17,32 +23,40 @@ interface EngineSource {
   readonly variable: string;
   /** Program names to look for on the PATH, best first. */
   readonly programs: readonly string[];
-  /** Debian package that brings one of the programs. */
-  readonly debianPackage: string;
+  /** Programs that must be there too. */
+  readonly beside?: readonly string[];
+  /** Debian packages that bring the programs. */
+  readonly debianPackages: readonly string[];
 }
 
 const sources: Readonly<Record<EngineName, EngineSource>> = {
   redis: {
     variable: 'STRATAKV_REDIS_URL',
     programs: ['redis-server', 'valkey-server'],
-    debianPackage: 'redis-server',
+    debianPackages: ['redis-server'],
   },
   'redis-server': {
     variable: 'STRATAKV_REDIS_SERVER',
     programs: ['redis-server', 'valkey-server'],
-    debianPackage: 'redis-server',
+    debianPackages: ['redis-server'],
   },
   'nats-server': {
     variable: 'STRATAKV_NATS_SERVER',
     programs: ['nats-server'],
-    debianPackage: 'nats-server',
+    debianPackages: ['nats-server'],
+  },
+  radosgw: {
+    variable: 'STRATAKV_S3_URL',
+    programs: ['radosgw'],
+    beside: ['radosgw-admin', 'ceph', 'ceph-mon', 'ceph-osd', 'monmaptool', 'uuidgen', 'curl'],
+    debianPackages: ['radosgw', 'ceph-mon', 'ceph-osd', 'ceph-common', 'uuid-runtime', 'curl'],
   },
   chromium: {
     variable: 'STRATAKV_CHROMIUM',
     programs: ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'],
-    debianPackage: 'chromium',
+    debianPackages: ['chromium'],
   },
-  strace: { variable: 'STRATAKV_STRACE', programs: ['strace'], debianPackage: 'strace' },
+  strace: { variable: 'STRATAKV_STRACE', programs: ['strace'], debianPackages: ['strace'] },
 };
 
 /** Engines that the environment variable STRATAKV_REQUIRE (comma-separated) makes compulsory. */
@@ -53,11 +67,13 @@ export function requiredEngines(): ReadonlySet<string> {
 
 /** Looks an engine up by its environment variable, then on the PATH. Installs nothing. */
 export function findEngine(name: EngineName): FoundEngine {
-  const { variable, programs } = sources[name];
+  const { variable, programs, beside = [] } = sources[name];
   const named = process.env[variable];
   if (named !== undefined && named !== '') return { at: named };
   const path = programs.map(onPath).find((found) => found !== undefined);
-  if (path !== undefined) return { at: path };
+  const lacking = beside.filter((program) => onPath(program) === undefined);
+  if (path !== undefined && lacking.length === 0) return { at: path };
+  if (path !== undefined) return { missing: `the PATH has no ${lacking.join(', ')}` };
   return { missing: `${variable} is not set and the PATH has no ${programs.join(', ')}` };
 }
 
@@ -65,13 +81,13 @@ export function findEngine(name: EngineName): FoundEngine {
 export function ensureEngine(name: EngineName, say: (line: string) => void): FoundEngine {
   const found = findEngine(name);
   if ('at' in found) return found;
-  const { debianPackage } = sources[name];
+  const packages = sources[name].debianPackages.join(' ');
   if (onPath('apt-get') === undefined) return { missing: `${found.missing}; there is no apt-get` };
   if (process.getuid?.() !== 0) {
-    return { missing: `${found.missing}; apt-get install ${debianPackage} needs root` };
+    return { missing: `${found.missing}; apt-get install ${packages} needs root` };
   }
-  say(`installing ${debianPackage} with apt-get, because ${found.missing}`);
-  const failure = aptGet(['update']) ?? aptGet(['install', '-y', debianPackage]);
+  say(`installing ${packages} with apt-get, because ${found.missing}`);
+  const failure = aptGet(['update']) ?? aptGet(['install', '-y', ...sources[name].debianPackages]);
   if (failure !== undefined) return { missing: `${found.missing}; ${failure}` };
   return findEngine(name);
 }

@@ -10,6 +10,7 @@ export async function setup(project: TestProject): Promise<void> {
     redis: findEngine('redis'),
     'redis-server': findEngine('redis-server'),
     'nats-server': findEngine('nats-server'),
+    radosgw: findEngine('radosgw'),
     chromium: findEngine('chromium'),
     strace: findEngine('strace'),
   };

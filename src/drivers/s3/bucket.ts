@@ -1,0 +1,202 @@
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import type { Call } from '../../store/call.ts';
+import { failure } from '../../store/errors.ts';
+import { isInDoubt, isMissing, isTooShort, toStrataError } from './failures.ts';
+import { pause } from './pause.ts';
+
+/** Times that a read is sent, beside what the client does of its own accord. */
+const READ_TRIES = 3;
+
+/** The state of an object that a write replaces: its tag, or none. */
+export type Replaced = { readonly etag: string } | 'absent';
+
+/** What was read of an object. */
+export interface Fetched {
+  /** All of it, or its beginning. */
+  readonly bytes: Uint8Array;
+  /** Of the whole object. */
+  readonly size: number;
+  /** Names this state of the object, as the endpoint wrote it. */
+  readonly etag: string;
+}
+
+export interface Listed {
+  /** The object's name, after the root. */
+  readonly name: string;
+  readonly size: number;
+}
+
+/** Where a listing goes on. */
+export type ListFrom = { readonly after: string } | { readonly token: string } | undefined;
+
+export interface ListedPage {
+  readonly objects: readonly Listed[];
+  readonly next: ListFrom;
+}
+
+/** The requests of a store: to one bucket, for objects whose names begin with one root. */
+export class Bucket {
+  readonly client: S3Client;
+  readonly bucket: string;
+  readonly #root: string;
+
+  constructor(client: S3Client, bucket: string, root: string) {
+    this.client = client;
+    this.bucket = bucket;
+    this.#root = root;
+  }
+
+  /** An object, or its first `length` bytes. Failures are `StrataError`s. */
+  async get(name: string, call: Call, key?: string, length?: number): Promise<Fetched | undefined> {
+    const Range = length === undefined ? undefined : `bytes=0-${length - 1}`;
+    return this.#read(call, key, async () => {
+      try {
+        const reply = await this.client.send(
+          new GetObjectCommand({ ...this.#at(name), ...(Range && { Range }) }),
+          { abortSignal: call.signal },
+        );
+        const bytes = (await reply.Body?.transformToByteArray()) ?? new Uint8Array(0);
+        const whole = Number(/\/(\d+)$/.exec(reply.ContentRange ?? '')?.[1] ?? bytes.length);
+        const due = length === undefined ? reply.ContentLength : Math.min(length, whole);
+        if (due !== undefined && bytes.length < due)
+          throw new Error(`the answer ended after ${bytes.length} of ${due} bytes`);
+        return { bytes, size: whole, etag: reply.ETag ?? '' };
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        if (length !== undefined && isTooShort(error)) return this.get(name, call, key);
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * One attempt to write an object, on a condition or none; gives the tag of what was written.
+   * Rejects with what the client says.
+   */
+  async put(
+    name: string,
+    body: Uint8Array,
+    call: Call,
+    condition: { readonly IfMatch?: string; readonly IfNoneMatch?: string },
+  ): Promise<string> {
+    const at = this.#at(name);
+    const command = new PutObjectCommand({
+      ...at,
+      ...condition,
+      Body: body,
+      ContentLength: body.length,
+      ContentType: 'application/octet-stream',
+    });
+    oneAttempt(command);
+    const reply = await unwrapped(this.client.send(command, { abortSignal: call.signal }));
+    return reply.ETag ?? '';
+  }
+
+  /** One attempt to remove an object. Rejects with what the client says. */
+  async remove(name: string, call: Call): Promise<void> {
+    const command = new DeleteObjectCommand(this.#at(name));
+    oneAttempt(command);
+    await unwrapped(this.client.send(command, { abortSignal: call.signal }));
+  }
+
+  /** The next names in their order, a thousand at most. Failures are `StrataError`s. */
+  async list(from: ListFrom, call: Call): Promise<ListedPage> {
+    const page = await this.#read(call, undefined, () =>
+      this.client.send(
+        new ListObjectsV2Command({
+          Bucket: this.bucket,
+          Prefix: this.#root,
+          // Names of other programs may hold what XML cannot carry.
+          EncodingType: 'url',
+          ...(from !== undefined && 'after' in from && { StartAfter: this.#root + from.after }),
+          ...(from !== undefined && 'token' in from && { ContinuationToken: from.token }),
+        }),
+        { abortSignal: call.signal },
+      ),
+    );
+    const objects: Listed[] = [];
+    for (const { Key, Size } of page.Contents ?? []) {
+      const name = decoded(Key ?? '');
+      if (name?.startsWith(this.#root))
+        objects.push({ name: name.slice(this.#root.length), size: Size ?? 0 });
+    }
+    if (page.IsTruncated !== true) return { objects, next: undefined };
+    if (page.NextContinuationToken === undefined)
+      throw failure('corrupt', call.operation, 'the endpoint cut a listing short');
+    return { objects, next: { token: page.NextContinuationToken } };
+  }
+
+  #at(name: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.bucket, Key: this.#root + name };
+  }
+
+  /** Reads change nothing, so that what may be had by asking again is asked for again. */
+  async #read<T>(call: Call, key: string | undefined, send: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      call.throwIfEnded();
+      try {
+        return await send();
+      } catch (error) {
+        call.throwIfEnded();
+        if (tries === READ_TRIES || !isInDoubt(error))
+          throw toStrataError(error, { operation: call.operation, key, bucket: this.bucket });
+        await pause(call, tries);
+      }
+    }
+  }
+}
+
+function decoded(name: string): string | undefined {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What one attempt failed with, where no client looks for something to try again: they look into `cause`. */
+class AttemptFailed extends Error {
+  readonly reason: unknown;
+
+  constructor(reason: unknown) {
+    super('the attempt failed');
+    this.reason = reason;
+  }
+}
+
+interface WithMiddleware {
+  readonly middlewareStack:
+    | PutObjectCommand['middlewareStack']
+    | DeleteObjectCommand['middlewareStack'];
+}
+
+/**
+ * Keeps the client from sending a write again: the second answer would say that the condition
+ * failed, where the first attempt was carried out and its answer lost.
+ */
+function oneAttempt({ middlewareStack }: WithMiddleware): void {
+  (middlewareStack as PutObjectCommand['middlewareStack']).add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } catch (error) {
+        throw new AttemptFailed(error);
+      }
+    },
+    { step: 'finalizeRequest', priority: 'low', name: 'oneAttempt' },
+  );
+}
+
+async function unwrapped<T>(sent: Promise<T>): Promise<T> {
+  try {
+    return await sent;
+  } catch (error) {
+    throw error instanceof AttemptFailed ? error.reason : error;
+  }
+}

@@ -1,0 +1,132 @@
+import { CreateBucketCommand, HeadBucketCommand } from '@aws-sdk/client-s3';
+import { Call } from '../../store/call.ts';
+import type { Env } from '../../store/env.ts';
+import { failure } from '../../store/errors.ts';
+import { randomId } from '../../store/version.ts';
+import type { Bucket, Replaced } from './bucket.ts';
+import { isLost, isMissing, toStrataError } from './failures.ts';
+
+/** How this endpoint takes the tag of a condition: as it gave it, or without the quotes. */
+export type Conditions = (replaced: Replaced) => {
+  readonly IfMatch?: string;
+  readonly IfNoneMatch?: string;
+};
+
+const QUOTED: Conditions = (replaced) =>
+  replaced === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: replaced.etag };
+const BARE: Conditions = (replaced) =>
+  replaced === 'absent'
+    ? { IfNoneMatch: '*' }
+    : { IfMatch: replaced.etag.replace(/^"(.*)"$/, '$1') };
+/** Where the store promises none. */
+export const UNCONDITIONAL: Conditions = () => ({});
+
+/** Parts of the root that no name of a key can begin with. */
+const PROBES = '.probe/';
+
+export interface OpeningOptions {
+  readonly env: Env;
+  /** Make a bucket that is missing. */
+  readonly create: boolean;
+  /** Whether the store promises to heed conditions. */
+  readonly conditional: boolean;
+}
+
+/** Bound of the opening, which belongs to all calls that wait for it. */
+const OPENING_MS = 5_000;
+
+/** Finds out, once, what a store needs to know of its endpoint; tried again after a failure. */
+export class Opening {
+  readonly #bucket: Bucket;
+  readonly #options: OpeningOptions;
+  #present: Promise<void> | undefined;
+  #conditions: Promise<Conditions> | undefined;
+
+  constructor(bucket: Bucket, options: OpeningOptions) {
+    this.#bucket = bucket;
+    this.#options = options;
+  }
+
+  /** Makes the bucket where that was asked for. */
+  forReading(): Promise<void> | undefined {
+    if (!this.#options.create) return undefined;
+    this.#present ??= this.#bounded((call) => this.#make(call)).catch((error: unknown) => {
+      this.#present = undefined;
+      throw error;
+    });
+    return this.#present;
+  }
+
+  /** As `forReading`; and refuses with `unsupported` an endpoint that does not heed conditions, where the store promises them. */
+  async forWriting(): Promise<Conditions> {
+    await this.forReading();
+    if (!this.#options.conditional) return UNCONDITIONAL;
+    this.#conditions ??= this.#bounded((call) => this.#probe(call)).catch((error: unknown) => {
+      this.#conditions = undefined;
+      throw error;
+    });
+    return this.#conditions;
+  }
+
+  #bounded<T>(work: (call: Call) => Promise<T>): Promise<T> {
+    const call = new Call(this.#options.env, 'open', undefined, { timeoutMs: OPENING_MS });
+    return call.guard(work(call));
+  }
+
+  async #make({ operation, signal }: Call): Promise<void> {
+    const { client, bucket } = this.#bucket;
+    const send = { abortSignal: signal };
+    try {
+      await client.send(new HeadBucketCommand({ Bucket: bucket }), send);
+      return;
+    } catch (error) {
+      const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata;
+      if (status?.httpStatusCode !== 404) throw toStrataError(error, { operation, bucket });
+    }
+    try {
+      await client.send(new CreateBucketCommand({ Bucket: bucket }), send);
+    } catch (error) {
+      // Another one may have made it meanwhile.
+      if (!(error instanceof Error && error.name === 'BucketAlreadyOwnedByYou'))
+        throw toStrataError(error, { operation, bucket });
+    }
+  }
+
+  /** Tries conditions on an object of its own. */
+  async #probe(call: Call): Promise<Conditions> {
+    const bucket = this.#bucket;
+    const name = PROBES + randomId(call.env);
+    let writes = 0;
+    const takes = async (condition: ReturnType<Conditions>): Promise<string | undefined> => {
+      try {
+        return await bucket.put(name, new Uint8Array([++writes]), call, condition);
+      } catch (error) {
+        if (isLost(error) || isMissing(error)) return undefined;
+        throw error;
+      }
+    };
+    try {
+      const etag = await takes({ IfNoneMatch: '*' });
+      if (etag === undefined) throw this.#ignores(call, 'refused to write a new object');
+      if ((await takes({ IfNoneMatch: '*' })) !== undefined)
+        throw this.#ignores(call, 'replaced an object that was to be absent');
+      if ((await takes({ IfMatch: '"00000000000000000000000000000000"' })) !== undefined)
+        throw this.#ignores(call, 'replaced an object that was to be another');
+      for (const conditions of [QUOTED, BARE])
+        if ((await takes(conditions({ etag }))) !== undefined) return conditions;
+      throw this.#ignores(call, 'refused to replace the very object that was named');
+    } catch (error) {
+      throw toStrataError(error, { operation: call.operation, bucket: bucket.bucket });
+    } finally {
+      if (writes > 0) await bucket.remove(name, call).catch(() => undefined);
+    }
+  }
+
+  #ignores({ operation }: Call, what: string): Error {
+    return failure(
+      'unsupported',
+      operation,
+      `the endpoint does not heed conditions of writes (it ${what}); with conditional: 'none' the store does without`,
+    );
+  }
+}
