@@ -8,14 +8,15 @@ import { primitivesOf } from '../store/internals.ts';
 import { prefixBounds } from '../store/keys.ts';
 import type { Store } from '../store/store.ts';
 import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../testing/index.ts';
+import type { BackoffOptions } from './backoff.ts';
 import { type PublishLimits, publish, subscribe } from './index.ts';
 
 const token = 't';
 const authorize = () => ({ read: true, write: true });
-const reconnect = { baseMs: 10, capMs: 20 };
+const QUICK: BackoffOptions = { baseMs: 10, capMs: 20 };
 
 /** One store behind two servers, each with faults of its own, and a subscriber that goes to either. */
-function setUp(limits: PublishLimits = {}) {
+function setUp(limits: PublishLimits = {}, reconnect: BackoffOptions = QUICK) {
   const world = simulatedEnv(11);
   const store = memory<Uint8Array>({ env: world });
   const plans = [new FaultPlan(), new FaultPlan()] as const;
@@ -242,7 +243,10 @@ describe('a source that cannot keep results', () => {
     });
     const plan = new FaultPlan();
     const line = new Line(publish(faulty(store, plan), { authorize }));
-    const subscription = subscribe(line, memory<Uint8Array>({ env: world }), { token, reconnect });
+    const subscription = subscribe(line, memory<Uint8Array>({ env: world }), {
+      token,
+      reconnect: QUICK,
+    });
     const { remote } = subscription;
     await world.advance(1);
     await within(world, remote.update('n', increment));
@@ -274,7 +278,10 @@ describe('records of writers', () => {
   });
 
   it('go after their time; a write asked for again that may have had one is unknown, not done twice', async () => {
-    const { world, store, plans, lines, remote, subscription } = setUp({ keepResultsMs: 600_000 });
+    const { world, store, plans, lines, remote, subscription } = setUp(
+      { keepResultsMs: 600_000 },
+      { baseMs: 10_000, capMs: 10_000 },
+    );
     await world.advance(1);
     plans[0].hangNext('commit', { applied: true });
     const written = remote.set('a', bytes('1'), { timeoutMs: 3_600_000 });
@@ -292,7 +299,7 @@ describe('records of writers', () => {
     await world.advance(100);
     expect(await records(store)).toHaveLength(1);
     for (const line of lines) line.down = false;
-    await expect(within(world, written, 1_000)).rejects.toMatchObject({ code: 'unknown-outcome' });
+    await expect(within(world, written, 11_000)).rejects.toMatchObject({ code: 'unknown-outcome' });
     expect(await store.has('a')).toBe(false);
     // A new write is no such case.
     await within(world, remote.set('c', bytes('1')));

@@ -7,11 +7,15 @@ import type { Store } from '../store/store.ts';
 import { FaultPlan, faulty, simulatedEnv } from '../testing/index.ts';
 import { publish, type Rights, subscribe } from './index.ts';
 
-const onError = (): never => {
-  throw new Error('the log is full');
-};
-
-describe('an onError that throws', () => {
+describe.each<[string, () => void]>([
+  [
+    'throws',
+    () => {
+      throw new Error('the log is full');
+    },
+  ],
+  ['gives a promise that rejects', () => Promise.reject(new Error('the log is full'))],
+])('an onError that %s', (_, onError) => {
   it('keeps no subscriber from hearing that the store has failed, and from coming back', async () => {
     const world = simulatedEnv(12);
     const store = memory<Uint8Array>({ env: world });

@@ -101,7 +101,7 @@ export interface PublishOptions<V> extends PartOptions<V> {
    */
   readonly forward?: Store<V>;
   readonly limits?: PublishLimits;
-  /** Hears what fails on this side: the store, `authorize`. What it throws itself is ignored. */
+  /** Hears what fails on this side: the store, `authorize`. What it throws itself, or a promise it gives rejects with, is ignored. */
   readonly onError?: (error: StrataError) => void;
   /** Clock, timers and randomness; default the store's. */
   readonly env?: Env;
@@ -333,11 +333,8 @@ function tolerant(
   onError: ((error: StrataError) => void) | undefined,
 ): (error: StrataError) => void {
   return (error) => {
-    try {
-      onError?.(error);
-    } catch {
-      // Nobody is left to be told.
-    }
+    // A throw, or a promise that rejects: nobody is left to be told.
+    new Promise<void>((resolve) => resolve(onError?.(error))).catch(() => undefined);
   };
 }
 
