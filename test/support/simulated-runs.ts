@@ -30,6 +30,7 @@ const WEIGHTS: Readonly<Record<StepName, number>> = {
   epoch: 2,
   restart: 1,
   sourceFails: 1,
+  sourceSlows: 3,
   sourceHangs: 1,
   sourceGoesOn: 2,
 };

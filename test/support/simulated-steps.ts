@@ -31,6 +31,7 @@ export type StepName =
   | 'epoch'
   | 'restart'
   | 'sourceFails'
+  | 'sourceSlows'
   | 'sourceHangs'
   | 'sourceGoesOn';
 
@@ -115,6 +116,8 @@ const ACTIONS: Readonly<Record<StepName, Action>> = {
     odd
       ? sourcePlan.failNext('commit', undefined, { applied: ms % 2 === 0 })
       : sourcePlan.failNext('feed'),
+  sourceSlows: ({ sourcePlan }, { odd, ms }) =>
+    sourcePlan.delay(odd ? 'feed' : 'scan', ms % 3 === 0 ? 0 : ms % 20),
   sourceHangs: ({ sourcePlan }, { odd }) => sourcePlan.hangNext('commit', { applied: odd }),
   sourceGoesOn: ({ sourcePlan }) => sourcePlan.release(),
 };
