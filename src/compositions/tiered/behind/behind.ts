@@ -58,6 +58,8 @@ export class Behind<V> {
   #sequencer: Sequencer<V> | undefined;
   #flusher: Flusher<V> | undefined;
   #opening: Promise<void> | undefined;
+  /** What the journal is opened for: its end ends the opening. */
+  #opener: Call | undefined;
   #idle: Timer | undefined;
   #lost: StrataError | undefined;
   #closed = false;
@@ -196,6 +198,8 @@ export class Behind<V> {
       await call.guard(work(call)).catch(() => {});
     };
     await bounded(patienceMs, async () => this.#opening);
+    // Nobody is to wait on for a journal that does not open.
+    this.#opener?.end('closed');
     if (this.isOpen && drainMs > 0 && this.#lost === undefined)
       await bounded(drainMs, (call) => this.#flushUpTo(Number.POSITIVE_INFINITY, call));
     this.#idle?.cancel();
@@ -205,6 +209,7 @@ export class Behind<V> {
       await bounded(patienceMs, async (call) => this.#flusher?.removeFence(call));
     await bounded(patienceMs, async () => this.#sequencer?.forgetSpent());
     await bounded(patienceMs, () => journal.close());
+    this.#sequencer?.end();
   }
 
   /** The journal takes nothing any more; where somebody else has it, that one flushes. */
@@ -224,7 +229,8 @@ export class Behind<V> {
 
   async #open(): Promise<void> {
     const { env, journal, feed, onEvent } = this.#setup;
-    const records = await journal.open(Call.background(env, 'open'));
+    this.#opener = Call.background(env, 'open');
+    const records = await journal.open(this.#opener);
     const { epoch, lastSeq, lastId } = journal;
     feed.begin(journal.storeId, baseFor(records, positionOf(epoch, lastSeq, lastId)));
     this.#sequencer = this.#newSequencer();

@@ -26,6 +26,8 @@ export class Sequencer<V> {
   /** What the journal does; one thing at a time. */
   #atWork: 'append' | 'drop' | undefined;
   #idling: PromiseWithResolvers<void> | undefined;
+  /** What the journal has been given and has not answered. */
+  #appending: Group<V> | undefined;
   #draining = false;
   #asksForRoom = true;
   /** Commits of the store's own that wait; they go first. */
@@ -152,6 +154,7 @@ export class Sequencer<V> {
 
   #rest(): void {
     this.#atWork = undefined;
+    this.#appending = undefined;
     this.#idling?.resolve();
     this.#idling = undefined;
   }
@@ -160,6 +163,11 @@ export class Sequencer<V> {
   refuse(refusal: (call: Call) => StrataError): void {
     this.#refusal ??= refusal;
     for (const waiting of this.#queue.all()) this.#fail(waiting, refusal(waiting.call));
+  }
+
+  /** Nobody waits any longer for what the journal was given and does not answer. */
+  end(): void {
+    for (const { waiting } of this.#appending?.all ?? []) waiting.call.end('closed');
   }
 
   #enqueue(writes: readonly Write<V>[], call: Call): Waiting<V> {
@@ -330,6 +338,7 @@ export class Sequencer<V> {
     for (const { waiting } of group.members) waiting.call.markSent();
     const drop = pending.takeSpent();
     this.#atWork = 'append';
+    this.#appending = group;
     const commits = group.members.map(({ commit }) => commit.writes);
     const operation = group.members[0]?.waiting.call.operation ?? 'batch';
     const settled = attempt(
@@ -365,7 +374,7 @@ export class Sequencer<V> {
   }
 
   #notAppended(group: Group<V>, error: unknown): void {
-    const all = [...group.members, ...group.idle, ...group.failed].map(({ waiting }) => waiting);
+    const all = group.all.map(({ waiting }) => waiting);
     if (!isStrataError(error, 'invalid-argument') || all.length === 1) {
       for (const waiting of all) this.#fail(waiting, notKept(waiting.call.operation, error));
       return;

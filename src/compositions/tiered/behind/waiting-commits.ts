@@ -49,6 +49,11 @@ export class Group<V> {
   bytes = 0;
   /** Keys that were not pending before. */
   newKeys = 0;
+
+  /** All that wait for its outcome. */
+  get all(): readonly { readonly waiting: Waiting<V> }[] {
+    return [...this.members, ...this.idle, ...this.failed];
+  }
 }
 
 /** What a failure of the journal is for a caller whose commit it does not have. */
