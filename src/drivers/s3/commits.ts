@@ -6,7 +6,6 @@ import { failure, StrataError } from '../../store/errors.ts';
 import { type CommitPlan, type Planned, planCommit, type Standing } from '../../store/feed/plan.ts';
 import type { CommitOutcome, Write, WriteOutcome } from '../../store/primitives.ts';
 import { WriteIds } from '../../store/version.ts';
-import type { Bucket } from './bucket.ts';
 import {
   type Concern,
   isBusy,
@@ -21,6 +20,7 @@ import { type Conditions, type Opening, UNCONDITIONAL } from './opening.ts';
 import { pause } from './pause.ts';
 import type { Found, Reader } from './reader.ts';
 import { encodeDeletion, encodeEntry, MOST_REPLACED, type ObjectHead } from './record.ts';
+import type { Requests } from './requests.ts';
 import { sideBySide } from './side-by-side.ts';
 import { Turns } from './turns.ts';
 
@@ -44,7 +44,7 @@ interface Job {
 
 /** Plans commits against what stands, and writes each key on the condition that it still does. */
 export class Commits {
-  readonly #bucket: Bucket;
+  readonly #requests: Requests;
   readonly #opening: Opening;
   readonly #reader: Reader;
   readonly #env: Env;
@@ -52,8 +52,8 @@ export class Commits {
   readonly #turns = new Turns();
   #pendingBytes = 0;
 
-  constructor(bucket: Bucket, opening: Opening, reader: Reader, env: Env) {
-    this.#bucket = bucket;
+  constructor(requests: Requests, opening: Opening, reader: Reader, env: Env) {
+    this.#requests = requests;
     this.#opening = opening;
     this.#reader = reader;
     this.#env = env;
@@ -157,7 +157,7 @@ export class Commits {
   ): Promise<boolean> {
     const { key, found } = job;
     const name = nameOf(key);
-    const concern = { operation: call.operation, key, bucket: this.#bucket.bucket };
+    const concern = { operation: call.operation, key, bucket: this.#requests.bucket };
     const condition = conditions(found === undefined ? 'absent' : { etag: found.etag });
     const writeId = change.type === 'set' ? change.writeId : this.#ids.next();
     const isConditional = conditions !== UNCONDITIONAL && hasCondition(job.writes);
@@ -168,8 +168,8 @@ export class Commits {
       // From here on nothing can call it back.
       call.markSent();
       try {
-        if (body === undefined) await this.#bucket.remove(name, call);
-        else await this.#bucket.put(name, body, call, condition);
+        if (body === undefined) await this.#requests.remove(name, call);
+        else await this.#requests.put(name, body, call, condition);
         return true;
       } catch (error) {
         if (body === undefined && isMissing(error)) return true;
@@ -198,7 +198,7 @@ export class Commits {
     call: Call,
   ): Promise<boolean | undefined> {
     const { key, found, writes } = job;
-    const concern = { operation: call.operation, key, bucket: this.#bucket.bucket };
+    const concern = { operation: call.operation, key, bucket: this.#requests.bucket };
     let now: Found | undefined;
     try {
       now = await this.#reader.find(key, call);

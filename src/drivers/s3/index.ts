@@ -10,10 +10,10 @@ import type { Primitives } from '../../store/primitives.ts';
 import type { Store } from '../../store/store.ts';
 import { systemEnv } from '../../store/system-env.ts';
 import { withCodec } from '../../store/with-codec.ts';
-import { Bucket } from './bucket.ts';
 import { Commits } from './commits.ts';
 import { Opening } from './opening.ts';
 import { Reader } from './reader.ts';
+import { Requests } from './requests.ts';
 
 /** Options of `s3`, beside the codec. */
 export interface S3Options {
@@ -95,10 +95,10 @@ export function s3<V>(
 function toPrimitives(options: S3Options): Primitives<Uint8Array> {
   const { client, bucket: name, prefix = 'strata', conditional = 'all', timeoutMs } = options;
   const { create = false, durability = 'disk', env = systemEnv } = options;
-  const bucket = new Bucket(client, name, `${prefix}/`);
-  const opening = new Opening(bucket, { env, create, conditional: conditional === 'all' });
-  const reader = new Reader(bucket, opening, env);
-  const commits = new Commits(bucket, opening, reader, env);
+  const requests = new Requests(client, name, `${prefix}/`);
+  const opening = new Opening(requests, { env, create, conditional: conditional === 'all' });
+  const reader = new Reader(requests, opening, env);
+  const commits = new Commits(requests, opening, reader, env);
   const capabilities: Capabilities = Object.freeze({
     durability,
     atomic: 'key',

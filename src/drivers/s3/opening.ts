@@ -3,8 +3,8 @@ import { Call } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
 import { failure } from '../../store/errors.ts';
 import { randomId } from '../../store/version.ts';
-import type { Bucket, Replaced } from './bucket.ts';
 import { isLost, isMissing, toStrataError } from './failures.ts';
+import type { Replaced, Requests } from './requests.ts';
 
 /** How this endpoint takes the tag of a condition: as it gave it, or without the quotes. */
 export type Conditions = (replaced: Replaced) => {
@@ -37,13 +37,13 @@ const OPENING_MS = 5_000;
 
 /** Finds out, once, what a store needs to know of its endpoint; tried again after a failure. */
 export class Opening {
-  readonly #bucket: Bucket;
+  readonly #requests: Requests;
   readonly #options: OpeningOptions;
   #present: Promise<void> | undefined;
   #conditions: Promise<Conditions> | undefined;
 
-  constructor(bucket: Bucket, options: OpeningOptions) {
-    this.#bucket = bucket;
+  constructor(requests: Requests, options: OpeningOptions) {
+    this.#requests = requests;
     this.#options = options;
   }
 
@@ -74,7 +74,7 @@ export class Opening {
   }
 
   async #make({ operation, signal }: Call): Promise<void> {
-    const { client, bucket } = this.#bucket;
+    const { client, bucket } = this.#requests;
     const send = { abortSignal: signal };
     try {
       await client.send(new HeadBucketCommand({ Bucket: bucket }), send);
@@ -94,12 +94,12 @@ export class Opening {
 
   /** Tries conditions on an object of its own. */
   async #probe(call: Call): Promise<Conditions> {
-    const bucket = this.#bucket;
+    const requests = this.#requests;
     const name = PROBES + randomId(call.env);
     let writes = 0;
     const takes = async (condition: ReturnType<Conditions>): Promise<string | undefined> => {
       try {
-        return await bucket.put(name, new Uint8Array([++writes]), call, condition);
+        return await requests.put(name, new Uint8Array([++writes]), call, condition);
       } catch (error) {
         if (isLost(error) || isMissing(error)) return undefined;
         throw error;
@@ -116,9 +116,9 @@ export class Opening {
         if ((await takes(conditions({ etag }))) !== undefined) return conditions;
       throw this.#ignores(call, 'refused to replace the very object that was named');
     } catch (error) {
-      throw toStrataError(error, { operation: call.operation, bucket: bucket.bucket });
+      throw toStrataError(error, { operation: call.operation, bucket: requests.bucket });
     } finally {
-      if (writes > 0) await bucket.remove(name, call).catch(() => undefined);
+      if (writes > 0) await requests.remove(name, call).catch(() => undefined);
     }
   }
 

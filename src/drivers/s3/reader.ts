@@ -3,10 +3,10 @@ import type { Entry } from '../../store/entry.ts';
 import type { Env } from '../../store/env.ts';
 import { StrataError } from '../../store/errors.ts';
 import { compareKeys, inRange, type KeyRange } from '../../store/keys.ts';
-import type { Bucket, ListFrom } from './bucket.ts';
 import { justBefore, keyOf, nameOf } from './names.ts';
 import type { Opening } from './opening.ts';
 import { HEAD_BYTES, isDeletion, KIND, kindOf, ObjectHead } from './record.ts';
+import type { ListFrom, Requests } from './requests.ts';
 import { sideBySide } from './side-by-side.ts';
 
 const PAGE_ENTRIES = 64;
@@ -34,19 +34,19 @@ interface ListedKey {
 
 /** The reads of a store: by key, and in the order of keys. */
 export class Reader {
-  readonly #bucket: Bucket;
+  readonly #requests: Requests;
   readonly #opening: Opening;
   readonly #env: Env;
 
-  constructor(bucket: Bucket, opening: Opening, env: Env) {
-    this.#bucket = bucket;
+  constructor(requests: Requests, opening: Opening, env: Env) {
+    this.#requests = requests;
     this.#opening = opening;
     this.#env = env;
   }
 
   async readOne(key: string, call: Call): Promise<Entry<Uint8Array> | undefined> {
     await this.#opening.forReading();
-    const found = await this.#bucket.get(nameOf(key), call, key);
+    const found = await this.#requests.get(nameOf(key), call, key);
     if (found === undefined) return undefined;
     const head = ObjectHead.read(key, found.bytes, found.size) as ObjectHead;
     if (!head.isLive(this.#env.now())) return undefined;
@@ -60,7 +60,7 @@ export class Reader {
   /** What stands in a key's place, without the value. */
   async find(key: string, call: Call): Promise<Found | undefined> {
     for (let length = HEAD_BYTES; ; ) {
-      const found = await this.#bucket.get(nameOf(key), call, key, length);
+      const found = await this.#requests.get(nameOf(key), call, key, length);
       if (found === undefined) return undefined;
       const { bytes, size, etag } = found;
       const read = orDamage(() => ObjectHead.read(key, bytes, size));
@@ -72,7 +72,7 @@ export class Reader {
 
   /** As `find`, with the value. */
   async findWhole(key: string, call: Call): Promise<Found | undefined> {
-    const found = await this.#bucket.get(nameOf(key), call, key);
+    const found = await this.#requests.get(nameOf(key), call, key);
     if (found === undefined) return undefined;
     const { bytes, size, etag } = found;
     const read = orDamage(() => {
@@ -131,7 +131,7 @@ export class Reader {
       if (after !== '') from = { after };
     }
     do {
-      const { objects, next } = await this.#bucket.list(from, call);
+      const { objects, next } = await this.#requests.list(from, call);
       const page: ListedKey[] = [];
       let ended = false;
       for (const { name, size } of objects) {

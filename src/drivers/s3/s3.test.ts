@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import {
   CreateBucketCommand,
   GetObjectCommand,
@@ -361,6 +362,20 @@ describeWithEngine('radosgw', 's3', () => {
     const keys: string[] = [];
     for await (const key of store.keys()) keys.push(key);
     expect(keys).toEqual(['a']);
+  });
+
+  const built = new URL('../../../dist/drivers/s3/index.js', import.meta.url);
+  // Skipped where nothing is built, as the tests' own command does before.
+  it.skipIf(!existsSync(built))('does as it is built what it does as it is written', async () => {
+    const { s3: packaged } = (await import(built.href)) as typeof import('./index.ts');
+    const store = packaged({ client, bucket, prefix: crypto.randomUUID() });
+    const value = new Uint8Array([1, 2, 3]);
+    const { version } = await store.set('a', value);
+    expect(await store.getEntry('a')).toMatchObject({ value, version });
+    const keys: string[] = [];
+    for await (const key of store.keys()) keys.push(key);
+    expect(keys).toEqual(['a']);
+    expect(await store.delete('a', { if: { version } })).toBe(true);
   });
 
   it('refuses options that make no sense', () => {

@@ -41,7 +41,7 @@ export interface ListedPage {
 }
 
 /** The requests of a store: to one bucket, for objects whose names begin with one root. */
-export class Bucket {
+export class Requests {
   readonly client: S3Client;
   readonly bucket: string;
   readonly #root: string;
