@@ -1,10 +1,12 @@
 import type { Suite } from '../lib/row.ts';
+import { blobsSuite } from './blobs.ts';
 import { bundle } from './bundle.ts';
 import { dedupeBuffer } from './dedupe-buffer.ts';
 import { hits } from './hits.ts';
 import { lmdbSuite } from './lmdb.ts';
 import { outage } from './outage.ts';
 import { redisSuite } from './redis.ts';
+import { replicaSuite } from './replica.ts';
 import { serverMemory } from './server-memory.ts';
 import { syncSuite } from './sync.ts';
 import { syncPeers } from './sync-peers.ts';
@@ -16,6 +18,8 @@ export const suites: readonly Suite[] = [
   tiers,
   lmdbSuite,
   redisSuite,
+  replicaSuite,
+  blobsSuite,
   syncSuite,
   serverMemory,
   dedupeBuffer,
