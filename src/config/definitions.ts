@@ -10,6 +10,7 @@ import type { SqliteOptions } from '../drivers/sqlite/index.ts';
 import type { BoundedOptions } from '../layers/bounded/index.ts';
 import type { ObservedOptions } from '../layers/observed/index.ts';
 import type { WatchableOptions } from '../layers/watchable/index.ts';
+import type { Durability } from '../store/capabilities.ts';
 import type { Store } from '../store/store.ts';
 
 /** A text that stands in an environment variable, such as an address with its password. */
@@ -72,6 +73,33 @@ export interface RedisDefinition extends Data<RedisOptions, 'client' | 'url'>, W
   readonly type: 'redis';
   /** Address, such as `redis://127.0.0.1:6379/0`; needs the npm package ioredis or redis. */
   readonly url: string | FromEnvironment;
+}
+
+/** `s3` as data, with what its client needs. Written out, so that these types need no package. */
+export interface S3Definition extends WithCodec {
+  readonly type: 's3';
+  /** The bucket's name. */
+  readonly bucket: string | FromEnvironment;
+  /** Names the store within the bucket; default `strata`. */
+  readonly prefix?: string | FromEnvironment;
+  /** Makes the bucket where it is missing; default false. */
+  readonly create?: boolean;
+  /** Whether writes are conditional, so that any number of processes may write; default `all`. */
+  readonly conditional?: 'all' | 'none';
+  /** What a write survives that the endpoint has acknowledged; default `disk`. */
+  readonly durability?: Durability;
+  /** Bound of calls that name none, in ms; default 5,000. */
+  readonly timeoutMs?: number;
+  /** The region; default that of the client's own settings. */
+  readonly region?: string | FromEnvironment;
+  /** Address of the endpoint; default that of the region. */
+  readonly endpoint?: string | FromEnvironment;
+  /** Whether the bucket stands in the path of addresses; default false. */
+  readonly pathStyle?: boolean;
+  /** With `secretAccessKey`: the credentials; default those of the client's own settings. */
+  readonly accessKeyId?: string | FromEnvironment;
+  /** The secret of `accessKeyId`, from the environment. */
+  readonly secretAccessKey?: FromEnvironment;
 }
 
 /** `indexeddb` as data; it opens in browsers only. */
@@ -180,6 +208,7 @@ export interface Definitions {
   readonly sqlite: SqliteDefinition;
   readonly file: FileDefinition;
   readonly redis: RedisDefinition;
+  readonly s3: S3Definition;
   readonly indexeddb: IndexedDbDefinition;
   readonly readonly: ReadonlyDefinition;
   readonly encoded: EncodedDefinition;

@@ -12,7 +12,7 @@ const mem = { type: 'memory' };
 const lmdb = { type: 'lmdb', path: `${dir}/a` };
 const file = { type: 'file', path: `${dir}/f` };
 const known =
-  'memory, lmdb, sqlite, file, redis, indexeddb, readonly, encoded, prefixed, observed, bounded, watchable, sealed, tiered, replica';
+  'memory, lmdb, sqlite, file, redis, s3, indexeddb, readonly, encoded, prefixed, observed, bounded, watchable, sealed, tiered, replica';
 
 const selfHolding: { type: string; store?: unknown } = { type: 'readonly' };
 selfHolding.store = selfHolding;
@@ -127,6 +127,19 @@ const cases: readonly (readonly [string, unknown, Readonly<Record<string, string
     'durability of what has none',
     { type: 'sqlite', path: ':memory:', durability: 'os' },
     { durability: 'is "os"; expected none with :memory:' },
+  ],
+  [
+    'half of the credentials, and a secret that stands there',
+    {
+      stores: {
+        a: { type: 's3', bucket: 'b', accessKeyId: 'k' },
+        b: { type: 's3', bucket: 'b', accessKeyId: 'k', secretAccessKey: 'hush' },
+      },
+    },
+    {
+      'stores.a.secretAccessKey': 'expected both accessKeyId and secretAccessKey, or neither',
+      'stores.b.secretAccessKey': 'stands here itself; expected { "env": "NAME" }',
+    },
   ],
   [
     'a quorum larger than the set',

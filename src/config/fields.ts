@@ -67,7 +67,6 @@ const MAX = Number.MAX_SAFE_INTEGER;
 
 export const boolean: Shape = { rule: is.boolean, schema: { type: 'boolean' } };
 export const text: Shape = { rule: is.text, schema: { type: 'string', minLength: 1 } };
-export const anyText: Shape = { rule: is.string, schema: { type: 'string' } };
 export const durationMs: Shape = {
   rule: is.durationMs,
   schema: { type: 'number', exclusiveMinimum: 0 },

@@ -58,7 +58,7 @@ describe('every type as data', () => {
     }
   });
 
-  test.each(names.filter((name) => !['redis', 'indexeddb'].includes(name)))(
+  test.each(names.filter((name) => !['redis', 's3', 'indexeddb'].includes(name)))(
     '%s opens and holds a value',
     async (name) => {
       await use(samples[name], VALUES[name] ?? Uint8Array.of(1, 2));
@@ -71,10 +71,15 @@ describe('every type as data', () => {
     });
   });
 
-  test('indexeddb opens, and its calls fail where there is none', async () => {
-    await using store = await openStore(samples.indexeddb, 'main');
-    await expect(store.get('a')).rejects.toMatchObject({ name: 'StrataError' });
-  });
+  test.each(['indexeddb', 's3'] as const)(
+    '%s opens, and its calls fail where there is none',
+    async (name) => {
+      await using store = await openStore(samples[name], 'main', {
+        environment: SAMPLE_ENVIRONMENT,
+      });
+      await expect(store.get('a')).rejects.toMatchObject({ name: 'StrataError' });
+    },
+  );
 
   test('the options arrive at the store', async () => {
     await using store = await openStore(samples.replica, 'main');

@@ -7,20 +7,34 @@ export const SAMPLE_ENVIRONMENT: Readonly<Record<string, string>> = {
   SAMPLE_KEY_NEW: Buffer.alloc(32, 7).toString('base64'),
 };
 
+type Some<Name extends keyof Definitions> = Pick<Definitions, Name>;
+
+const LOG = { logBytes: 1_000_000, tombstoneMs: 60_000, tombstoneBytes: 100_000 };
+
+const inner = (dir: string, name: string): Definitions['sqlite'] => ({
+  type: 'sqlite',
+  path: `${dir}/${name}.db`,
+});
+
 /** Every option of every type, each with a value that is not its default. Paths lie in `dir`. */
 export function sampleDefinitions(dir: string, redisUrl: string): Definitions {
-  const inner = (name: string): Definitions['sqlite'] => ({
-    type: 'sqlite',
-    path: `${dir}/${name}.db`,
-  });
-  const log = { logBytes: 1_000_000, tombstoneMs: 60_000, tombstoneBytes: 100_000 };
+  return {
+    ...inProcess(dir),
+    ...elsewhere(redisUrl),
+    ...layers((name) => inner(dir, name), dir),
+    ...tieredSample(dir),
+    ...replicaSample(dir),
+  };
+}
+
+function inProcess(dir: string): Some<'memory' | 'lmdb' | 'sqlite' | 'file'> {
   return {
     memory: {
       type: 'memory',
       zeroCopy: true,
       codec: 'raw',
       evict: { maxEntries: 100, maxBytes: 100_000 },
-      ...log,
+      ...LOG,
       timeoutMs: 3_000,
     },
     lmdb: {
@@ -30,7 +44,7 @@ export function sampleDefinitions(dir: string, redisUrl: string): Definitions {
       durability: 'os',
       readonly: false,
       pollMs: 10,
-      ...log,
+      ...LOG,
       commitsKept: 1_000,
       timeoutMs: 3_000,
     },
@@ -42,7 +56,7 @@ export function sampleDefinitions(dir: string, redisUrl: string): Definitions {
       readonly: false,
       maxBytes: 10_000_000,
       pollMs: 10,
-      ...log,
+      ...LOG,
       commitsKept: 1_000,
       timeoutMs: 3_000,
     },
@@ -54,15 +68,35 @@ export function sampleDefinitions(dir: string, redisUrl: string): Definitions {
       readonly: false,
       timeoutMs: 3_000,
     },
+  };
+}
+
+function elsewhere(redisUrl: string): Some<'redis' | 's3' | 'indexeddb'> {
+  return {
     redis: {
       type: 'redis',
       url: redisUrl,
       prefix: 'config',
       codec: 'json',
       durability: 'memory',
-      ...log,
+      ...LOG,
       commitsKept: 1_000,
       timeoutMs: 3_000,
+    },
+    s3: {
+      type: 's3',
+      bucket: 'data',
+      prefix: 'config/users',
+      create: true,
+      conditional: 'none',
+      codec: 'json',
+      durability: 'quorum',
+      region: 'us-east-1',
+      endpoint: 'http://127.0.0.1:1',
+      pathStyle: true,
+      accessKeyId: 'SAMPLE',
+      secretAccessKey: { env: 'SAMPLE_KEY_OLD' },
+      timeoutMs: 500,
     },
     indexeddb: {
       type: 'indexeddb',
@@ -71,16 +105,23 @@ export function sampleDefinitions(dir: string, redisUrl: string): Definitions {
       codec: 'json',
       openTimeoutMs: 1_000,
       pollMs: 1_000,
-      ...log,
+      ...LOG,
       timeoutMs: 3_000,
     },
-    readonly: { type: 'readonly', store: inner('readonly') },
-    encoded: { type: 'encoded', store: inner('encoded'), codec: 'json' },
-    prefixed: { type: 'prefixed', store: inner('prefixed'), prefix: 'user:' },
-    observed: { type: 'observed', store: inner('observed'), name: 'users', diagnostics: false },
+  };
+}
+
+type Layer = 'readonly' | 'encoded' | 'prefixed' | 'observed' | 'bounded' | 'watchable' | 'sealed';
+
+function layers(inside: (name: string) => Definitions['sqlite'], dir: string): Some<Layer> {
+  return {
+    readonly: { type: 'readonly', store: inside('readonly') },
+    encoded: { type: 'encoded', store: inside('encoded'), codec: 'json' },
+    prefixed: { type: 'prefixed', store: inside('prefixed'), prefix: 'user:' },
+    observed: { type: 'observed', store: inside('observed'), name: 'users', diagnostics: false },
     bounded: {
       type: 'bounded',
-      store: inner('bounded'),
+      store: inside('bounded'),
       maxConcurrent: 4,
       maxWaiting: 100,
       maxValueBytes: 1_000,
@@ -93,17 +134,22 @@ export function sampleDefinitions(dir: string, redisUrl: string): Definitions {
     },
     sealed: {
       type: 'sealed',
-      store: inner('sealed'),
+      store: inside('sealed'),
       storeId: 'users',
       compress: 'zstd',
       keys: { old: { env: 'SAMPLE_KEY_OLD' }, new: { env: 'SAMPLE_KEY_NEW' } },
       keyId: 'new',
       maxBytes: 100_000,
     },
+  };
+}
+
+function tieredSample(dir: string): Some<'tiered'> {
+  return {
     tiered: {
       type: 'tiered',
       front: { type: 'memory' },
-      back: inner('back'),
+      back: inner(dir, 'back'),
       write: 'behind',
       read: 'front-first',
       ttlMs: 60_000,
@@ -126,6 +172,11 @@ export function sampleDefinitions(dir: string, redisUrl: string): Definitions {
       leaseMs: 2_000,
       timeoutMs: 3_000,
     },
+  };
+}
+
+function replicaSample(dir: string): Some<'replica'> {
+  return {
     replica: {
       type: 'replica',
       sync: [{ type: 'lmdb', path: `${dir}/first` }, `sqlite:${dir}/second.db`],

@@ -2,6 +2,7 @@ import type { Definitions } from '../definitions.ts';
 import { replica, tiered } from './compositions.ts';
 import { file, indexeddb, lmdb, memory, redis, sqlite } from './drivers.ts';
 import { bounded, encoded, observed, prefixed, readonly, watchable } from './layers.ts';
+import { s3 } from './s3.ts';
 import { sealed } from './sealed.ts';
 import type { TypeSpec } from './type-spec.ts';
 
@@ -12,6 +13,7 @@ export const TYPES: { readonly [Name in keyof Definitions]: TypeSpec<Definitions
   sqlite,
   file,
   redis,
+  s3,
   indexeddb,
   readonly,
   encoded,
