@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { losable } from '../../../test/support/losable.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import { sqlite } from '../../drivers/sqlite/index.ts';
 import { json } from '../../store/codec.ts';
@@ -176,6 +177,28 @@ describe('a write', () => {
     });
     expect(await store.get('a')).toBe('2');
     await store.set('a', '3');
+    await store.close();
+  });
+
+  test('that is on its way to the journal while the first store loses its data is unknown', async () => {
+    const [mirror, journal] = [durable(), durable()];
+    const first = losable<string>();
+    const plan = new FaultPlan();
+    const late = new FaultPlan();
+    const store = over([first.store], [faulty(mirror, late)], faulty(journal, plan));
+    for (let n = 0; n < 5; n++) await store.set(`k${n}`, 'old');
+    await store.flush();
+    late.hangNext('commit', always);
+    plan.hangNext('commit', { times: 1 });
+    const writing = store.set('a', '1').catch((error: unknown) => error);
+    first.lose();
+    const other = store.set('b', '1');
+    plan.release();
+    expect(await writing).toMatchObject({ code: 'unknown-outcome' });
+    late.heal();
+    await other;
+    expect(await store.get('b')).toBe('1');
+    expect(await store.get('k3')).toBe('old');
     await store.close();
   });
 

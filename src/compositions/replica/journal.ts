@@ -5,7 +5,7 @@ import { Call } from '../../store/call.ts';
 import type { Codec } from '../../store/codec.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { Env, Timer } from '../../store/env.ts';
-import type { StrataError } from '../../store/errors.ts';
+import { failure, type StrataError } from '../../store/errors.ts';
 import type { Primitives } from '../../store/primitives.ts';
 import { fromKept, isAsNew, isGone, type KeptWrite, toKept } from './kept-writes.ts';
 import type { Lane } from './lane.ts';
@@ -66,6 +66,8 @@ export class ReplicaJournal<V> {
   /** How often each lane had been live at the opening. */
   #timesLive: readonly number[] = [];
   #isClosing = false;
+  /** How often the first store lost data. */
+  #losses = 0;
 
   constructor(setup: ReplicaJournalSetup<V>) {
     this.#setup = setup;
@@ -109,6 +111,11 @@ export class ReplicaJournal<V> {
     }
   }
 
+  /** The first store has lost data: what is being kept may be in no member, and too late for the rebuilding. */
+  rewound(): void {
+    this.#losses++;
+  }
+
   /** The first store was opened: what is kept now is in every member as soon as it was brought up to date again. */
   begin(): void {
     this.#timesLive = this.#setup.lanes().map(({ timesLive }) => timesLive);
@@ -142,9 +149,12 @@ export class ReplicaJournal<V> {
       const call = Call.background(env, operation);
       const appended = this.#opened(operation).append([kept], drop, call);
       if (appended instanceof Promise) appended.catch(giveBack);
+      const losses = this.#losses;
       return chain(appended, ([record]) => {
         if (record !== undefined) this.#add(record, told);
         this.sweep();
+        if (losses !== this.#losses)
+          throw failure('unavailable', operation, 'the first store has lost data meanwhile');
       });
     } catch (error) {
       giveBack();

@@ -205,6 +205,7 @@ export class Replica<V> {
   #rewound(): void {
     if (!this.opening.isOpen) return;
     this.first.rewound();
+    this.journal?.rewound();
     this.opening.begin();
     for (const lane of this.lanes) lane.rewound();
   }

@@ -1,48 +1,14 @@
 /** A first store that loses its data while the replica is open, as a server does that restarts empty. */
 import { expect, test } from 'vitest';
+import { losable } from '../../../test/support/losable.ts';
 import { memory } from '../../drivers/memory/index.ts';
-import { defineStore } from '../../store/define-store.ts';
-import { primitivesOf } from '../../store/internals.ts';
-import type { Primitives } from '../../store/primitives.ts';
-import type { Store } from '../../store/store.ts';
 import { FaultPlan, faulty, simulatedEnv } from '../../testing/index.ts';
 import { replica } from './index.ts';
 
 const env = simulatedEnv();
 
-/** A store in the place of which an empty one can be put. */
-function losable(): { readonly store: Store<string>; lose(): void } {
-  const made = (): Primitives<string> => primitivesOf(memory<string>({ env }));
-  let now = made();
-  const { shape, capabilities, feed } = now;
-  if (feed === undefined) throw new Error('a store without a feed');
-  const store = defineStore<string>({
-    shape,
-    capabilities,
-    env,
-    readOne: (key, call) => now.readOne(key, call),
-    readMany: (keys, call) => now.readMany(keys, call),
-    scan: (range, call) => now.scan(range, call),
-    scanKeys: (range, call) => now.scanKeys(range, call),
-    commit: (writes, call) => now.commit(writes, call),
-    feed: {
-      state: (call) => (now.feed ?? feed).state(call),
-      read: (after, call) => (now.feed ?? feed).read(after, call),
-      wait: (after, call) => (now.feed ?? feed).wait(after, call),
-      epochOf: (rev) => (now.feed ?? feed).epochOf(rev),
-    },
-    close: () => now.close(),
-  });
-  return {
-    store,
-    lose: () => {
-      now = made();
-    },
-  };
-}
-
 test('gets everything back, and counts from its new revisions on', async () => {
-  const first = losable();
+  const first = losable<string>(env);
   const plan = new FaultPlan();
   const member = memory<string>({ env });
   const store = replica({ sync: [first.store, faulty(member, plan)] });
