@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { Child } from './lib/child.ts';
 import { machine, printJson, printTable } from './lib/print.ts';
 import { type Row, reached } from './lib/row.ts';
+import { scale } from './lib/scaled.ts';
 import type { SuiteCalls } from './programs/suite.ts';
 import { suites } from './suites/index.ts';
 
@@ -25,15 +26,18 @@ if (unknown.length > 0 || values.list) {
 const say = values.json ? console.error : console.log;
 const rows: Row[] = [];
 say(machine());
+if (scale !== 1)
+  say(`STRATAKV_BENCH_SCALE is ${scale}: figures of suites that heed it mean nothing`);
 for (const { name, about, alone } of suites) {
   if (positionals.length === 0 ? alone : !positionals.includes(name)) continue;
   say(`\n${name}: ${about}`);
   await using child = new Child<SuiteCalls>('suite');
   try {
-    const { rows: measured, missing } = await child.call('run', name);
+    const { rows: measured, missing, failure } = await child.call('run', name);
     if (!values.json) printTable(measured);
     if (missing !== undefined) say(`not measured: ${missing}`);
     rows.push(...measured);
+    if (failure !== undefined) throw new Error(failure);
   } catch (error) {
     say(`failed: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;

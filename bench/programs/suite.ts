@@ -3,15 +3,26 @@ import { answerCalls } from '../lib/child.ts';
 import { NotHere, type Row } from '../lib/row.ts';
 import { suites } from '../suites/index.ts';
 
+interface Outcome {
+  /** Those measured before it ended, however that was. */
+  readonly rows: Row[];
+  /** What could not be measured here, and why. */
+  readonly missing?: string;
+  readonly failure?: string;
+}
+
 const calls = {
-  async run(name: string): Promise<{ readonly rows: Row[]; readonly missing?: string }> {
+  async run(name: string): Promise<Outcome> {
     const rows: Row[] = [];
     try {
       await suites.find((suite) => suite.name === name)?.run((row) => rows.push(row));
       return { rows };
     } catch (error) {
       if (error instanceof NotHere) return { rows, missing: error.message };
-      throw error;
+      return {
+        rows,
+        failure: error instanceof Error ? (error.stack ?? error.message) : `${error}`,
+      };
     }
   },
 };

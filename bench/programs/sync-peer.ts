@@ -14,6 +14,8 @@ import type { PeerServer, PeerSubscriber } from '../lib/sync-peers/peer.ts';
 
 /** How often it is looked whether all have caught up. */
 const POLL_MS = 1;
+/** Who needs longer for anything has failed. */
+const PATIENCE_MS = 120_000;
 /** Copies that connect at once. */
 const CONNECTING = 50;
 /** What is made at once of a large number of keys. */
@@ -69,8 +71,10 @@ const calls = {
     const start = performance.now();
     for (let at = 0; at < count; at += CONNECTING)
       subscribers.push(
-        ...(await Promise.all(
-          Array.from({ length: Math.min(CONNECTING, count - at) }, () => peer.connect(address)),
+        ...(await inTime(
+          Promise.all(
+            Array.from({ length: Math.min(CONNECTING, count - at) }, () => peer.connect(address)),
+          ),
         )),
       );
     await allHave(expected.keys - 1, expected.version, expected.bytes);
@@ -100,7 +104,7 @@ const calls = {
       if (heard.every((count) => count >= times)) resolve();
     };
     onHeard();
-    await promise;
+    await inTime(promise);
     return heardMs;
   },
 
@@ -121,9 +125,8 @@ const calls = {
   /** Connects the copies again; gives the ms until all have the last of the changed keys. */
   async resume(address: string, expected: Required<Expected>): Promise<number> {
     const start = performance.now();
-    await Promise.all(
-      subscribers.map((one) => one.resume?.(address) ?? raise('it cannot connect again')),
-    );
+    const again = subscribers.map((one) => one.resume?.(address) ?? raise('it cannot return'));
+    await inTime(Promise.all(again));
     await allHave(expected.changed - 1, expected.changedVersion, expected.bytes);
     return performance.now() - start;
   },
@@ -136,7 +139,18 @@ const calls = {
 async function allHave(i: number, version: number, bytes: number): Promise<void> {
   if (i < 0) return;
   const item = makeItem(i, version, bytes);
-  for (const subscriber of subscribers) while (!(await subscriber.has(item))) await sleep(POLL_MS);
+  const deadline = performance.now() + PATIENCE_MS;
+  for (const subscriber of subscribers)
+    while (!(await subscriber.has(item))) {
+      if (performance.now() > deadline) raise(`${item.key} did not arrive in time`);
+      await sleep(POLL_MS);
+    }
+}
+
+async function inTime<T>(promise: Promise<T>): Promise<T> {
+  const timer = Promise.withResolvers<never>();
+  const patience = setTimeout(() => timer.reject(new Error('it took too long')), PATIENCE_MS);
+  return Promise.race([promise, timer.promise]).finally(() => clearTimeout(patience));
 }
 
 function raise(message: string): never {

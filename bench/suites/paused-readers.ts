@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Report } from '../lib/row.ts';
 import { scaled } from '../lib/scaled.ts';
-import { Ends, type Entrant, entrantsHere } from '../lib/sync-peers/ends.ts';
+import { Ends } from '../lib/sync-peers/ends.ts';
+import type { Entrant, Field } from '../lib/sync-peers/field.ts';
 
 const OWN = 'stratakv';
 const BARE = 'bare ws frames';
@@ -72,12 +73,13 @@ async function heldBy(ends: Ends): Promise<number> {
   return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
 }
 
-/** What readers cost that take nothing in any more, and whether the others feel it. */
-export async function pausedReaders(report: Report): Promise<string[]> {
-  if (process.platform !== 'linux') return ['paused readers: only Linux tells what is needed'];
-  const { here, missing } = entrantsHere(entrants);
-  for (const { name } of here) {
-    const { heldBytes, alone, beside } = await measure(name);
+/** What readers cost that take nothing in any more, and whether the others feel it: on Linux, which tells what is needed. */
+export async function pausedReaders(field: Field, report: Report): Promise<void> {
+  if (process.platform !== 'linux') return;
+  for (const { name } of field.here(entrants)) {
+    const measured = await field.try(name, () => measure(name));
+    if (measured === undefined) continue;
+    const { heldBytes, alone, beside } = measured;
     report({
       name: `memory held for ${PAUSED} paused readers: ${name}`,
       value: heldBytes / MB,
@@ -93,5 +95,4 @@ export async function pausedReaders(report: Report): Promise<string[]> {
       ratio: beside / alone,
     });
   }
-  return missing;
 }

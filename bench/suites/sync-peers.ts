@@ -1,8 +1,10 @@
 import { Latencies } from '../lib/latency.ts';
-import { compare } from '../lib/measure.ts';
+import { type Contender, compare } from '../lib/measure.ts';
 import type { Goal, Report, Suite } from '../lib/row.ts';
 import { scaled } from '../lib/scaled.ts';
-import { Ends, type Entrant, entrantsHere, tellMissing } from '../lib/sync-peers/ends.ts';
+import type { Ends } from '../lib/sync-peers/ends.ts';
+import { fanOut } from '../lib/sync-peers/fan-out.ts';
+import { type Entrant, Field } from '../lib/sync-peers/field.ts';
 import { reportAll } from '../lib/sync-peers/report.ts';
 
 const OWN = 'stratakv';
@@ -13,6 +15,8 @@ const UPDATED_KEYS = 50_000;
 const UPDATED_BYTES = 100;
 const SINGLE_WRITES = scaled(50);
 const LATENCY_ROUNDS = 5;
+/** What every copy holds while single writes are measured. */
+const HELD_KEYS = 100;
 
 interface InitialSync {
   readonly keys: number;
@@ -74,101 +78,73 @@ const fanOutEntrants: readonly Entrant[] = [
 
 /** Every round is a new process, as when a service or a page starts. */
 async function initialSync(
+  field: Field,
   { keys, bytes, entrants, goals = {} }: InitialSync,
   report: Report,
-): Promise<string[]> {
-  const { here, missing } = entrantsHere(entrants);
+): Promise<void> {
   await using all = new AsyncDisposableStack();
-  const contenders = [];
-  for (const { name, share = 1 } of here) {
-    const ends = all.use(await Ends.start(name));
-    const operations = scaled(keys * share);
-    const expected = { keys: operations, bytes, version: 1 };
-    await ends.source.call('fill', operations, 1, bytes);
+  const contenders: Contender[] = [];
+  for (const { name, share = 1 } of field.here(entrants)) {
+    const expected = { keys: scaled(keys * share), bytes, version: 1 };
+    const ends = await field.open(all, name, (opened) =>
+      opened.source.call('fill', expected.keys, 1, bytes),
+    );
+    if (ends === undefined) continue;
+    const syncOne = (): Promise<number> =>
+      ends.withOne(async (copy) => {
+        const tookMs = await copy.call('connect', name, ends.address, 1, expected);
+        await copy.call('verify', expected);
+        return tookMs;
+      });
     contenders.push({
       name,
-      operations,
-      run: () =>
-        ends.withOne(async (copy) => {
-          const tookMs = await copy.call('connect', name, ends.address, 1, expected);
-          await copy.call('verify', expected);
-          return tookMs;
-        }),
+      operations: expected.keys,
+      run: async () => (await field.try(name, syncOne)) ?? Number.NaN,
     });
   }
   const result = await compare(contenders, ROUNDS);
-  reportAll(result, here, report, {
+  reportAll(result, field.still(entrants), report, {
     title: 'initial sync',
     unit: 'keys/s',
     about: (share) => `${count(scaled(keys * share))} keys of ${count(bytes)} B`,
     goals,
   });
-  return missing;
-}
-
-async function fanOut(report: Report): Promise<string[]> {
-  const { here, missing } = entrantsHere(fanOutEntrants);
-  await using all = new AsyncDisposableStack();
-  const contenders = [];
-  for (const { name, share = 1 } of here) {
-    const ends = all.use(await Ends.start(name));
-    const keys = scaled(UPDATED_KEYS * share);
-    await ends.source.call('fill', keys, 0, UPDATED_BYTES);
-    await ends.connect(SUBSCRIBERS, { keys, bytes: UPDATED_BYTES, version: 0 });
-    contenders.push({
-      name,
-      operations: keys * SUBSCRIBERS,
-      run: async (round: number) => {
-        await ends.settle();
-        return ends.spread(keys, round + 1, UPDATED_BYTES);
-      },
-      verify: async (round: number) => {
-        const expected = { keys, bytes: UPDATED_BYTES, version: round + 1 };
-        await ends.all((one) => one.call('verify', expected));
-      },
-    });
-  }
-  const result = await compare(contenders, ROUNDS);
-  reportAll(result, here, report, {
-    title: `updates to ${SUBSCRIBERS} subscribers`,
-    unit: 'deliveries/s',
-    about: (share) => `${count(scaled(UPDATED_KEYS * share))} keys of ${UPDATED_BYTES} B`,
-    goals: { [OWN]: { of: 'value', least: 1_000_000 } },
-  });
-  return missing;
 }
 
 /** From the call of the writer until the last copy has told of it. */
-async function singleWrite(report: Report): Promise<string[]> {
-  const { here, missing } = entrantsHere(fanOutEntrants);
+async function singleWrite(field: Field, report: Report): Promise<void> {
   await using all = new AsyncDisposableStack();
-  const contenders: { readonly ends: Ends; heard: number }[] = [];
-  for (const { name } of here) {
-    const ends = all.use(await Ends.start(name));
-    await ends.source.call('fill', 100, 0, UPDATED_BYTES);
-    await ends.connect(SUBSCRIBERS, { keys: 100, bytes: UPDATED_BYTES, version: 0 });
-    await ends.all((one) => one.call('watch', 0));
-    contenders.push({ ends, heard: 0 });
+  const contenders: Ends[] = [];
+  for (const { name } of field.here(fanOutEntrants)) {
+    const ends = await field.open(all, name, async (opened) => {
+      await opened.source.call('fill', HELD_KEYS, 0, UPDATED_BYTES);
+      await opened.connect(SUBSCRIBERS, { keys: HELD_KEYS, bytes: UPDATED_BYTES, version: 0 });
+      await opened.all((one) => one.call('watch', 0));
+    });
+    if (ends !== undefined) contenders.push(ends);
   }
-  const taken = new Map(here.map(({ name }) => [name as string, [] as number[][]]));
+  const taken = new Map(contenders.map(({ name }) => [name as string, [] as number[][]]));
   for (let round = 0; round <= LATENCY_ROUNDS; round++) {
-    for (const contender of contenders) {
-      const { ends } = contender;
-      const times: number[] = [];
-      for (let i = 0; i < SINGLE_WRITES; i++) {
-        const heard = ++contender.heard;
-        const all = ends.all((one) => one.call('heardOf', heard));
-        const startedMs = await ends.source.call('write', 1, heard, UPDATED_BYTES);
-        times.push((Math.max(...(await all)) - startedMs) * 1_000);
-      }
-      const expected = { keys: 100, bytes: UPDATED_BYTES, version: 0, changed: 1 };
-      const changedVersion = contender.heard;
-      await ends.all((one) => one.call('verify', { ...expected, changedVersion }));
-      if (round > 0) taken.get(ends.name)?.push(times.sort((a, b) => a - b));
+    for (const ends of contenders) {
+      const times = await field.try(ends.name, () => writeAlone(ends, round * SINGLE_WRITES));
+      if (round > 0 && times !== undefined) taken.get(ends.name)?.push(times);
     }
   }
-  reportLatencies(new Latencies(taken), here, report);
-  return missing;
+  reportLatencies(new Latencies(taken), field.still(fanOutEntrants), report);
+}
+
+/** The times of several writes, one after another, in µs from the shortest on. */
+async function writeAlone(ends: Ends, before: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let version = before + 1; version <= before + SINGLE_WRITES; version++) {
+    const heard = ends.all((one) => one.call('heardOf', version));
+    const startedMs = await ends.source.call('write', 1, version, UPDATED_BYTES);
+    times.push((Math.max(...(await heard)) - startedMs) * 1_000);
+  }
+  const changedVersion = before + SINGLE_WRITES;
+  const expected = { keys: HELD_KEYS, bytes: UPDATED_BYTES, version: 0, changed: 1 };
+  await ends.all((one) => one.call('verify', { ...expected, changedVersion }));
+  return times.sort((a, b) => a - b);
 }
 
 function reportLatencies(result: Latencies, entrants: readonly Entrant[], report: Report): void {
@@ -195,9 +171,21 @@ export const syncPeers: Suite = {
   about: 'replication beside y-websocket, TinyBase, PouchDB, NATS KV, Redis streams and bare ws',
   alone: true,
   async run(report) {
-    const missing: string[] = [];
-    for (const one of initialSyncs) missing.push(...(await initialSync(one, report)));
-    missing.push(...(await fanOut(report)), ...(await singleWrite(report)));
-    tellMissing(missing);
+    const field = new Field();
+    for (const one of initialSyncs) await initialSync(field, one, report);
+    await fanOut(
+      field,
+      {
+        subscribers: SUBSCRIBERS,
+        entrants: fanOutEntrants,
+        keysOf: (share) => scaled(UPDATED_KEYS * share),
+        bytes: UPDATED_BYTES,
+        rounds: ROUNDS,
+        goal: { of: 'value', least: 1_000_000 },
+      },
+      report,
+    );
+    await singleWrite(field, report);
+    field.tellMissing();
   },
 };

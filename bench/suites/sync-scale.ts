@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TcpProxy } from '../../test/support/tcp-proxy.ts';
-import { compare, median } from '../lib/measure.ts';
+import { median } from '../lib/measure.ts';
 import type { Report, Suite } from '../lib/row.ts';
 import { scaled } from '../lib/scaled.ts';
-import { Ends, type Entrant, entrantsHere, tellMissing } from '../lib/sync-peers/ends.ts';
+import { Ends } from '../lib/sync-peers/ends.ts';
+import { fanOut } from '../lib/sync-peers/fan-out.ts';
+import { type Entrant, Field } from '../lib/sync-peers/field.ts';
 import type { PeerName } from '../lib/sync-peers/index.ts';
-import { reportAll } from '../lib/sync-peers/report.ts';
 import { pausedReaders } from './paused-readers.ts';
 
 const OWN = 'stratakv';
@@ -24,38 +25,6 @@ const fanOutEntrants: readonly Entrant[] = [
   { name: 'NATS KV', share: 0.05 },
   { name: 'Redis streams', share: 0.25 },
 ];
-
-async function fanOut(report: Report): Promise<string[]> {
-  const { here, missing } = entrantsHere(fanOutEntrants);
-  await using all = new AsyncDisposableStack();
-  const contenders = [];
-  for (const { name, share = 1 } of here) {
-    const ends = all.use(await Ends.start(name));
-    const keys = Math.ceil(UPDATED_KEYS * share);
-    await ends.source.call('fill', keys, 0, BYTES);
-    await ends.connect(SUBSCRIBERS, { keys, bytes: BYTES, version: 0 });
-    contenders.push({
-      name,
-      operations: keys * SUBSCRIBERS,
-      run: async (round: number) => {
-        await ends.settle();
-        return ends.spread(keys, round + 1, BYTES);
-      },
-      verify: async (round: number) => {
-        const expected = { keys, bytes: BYTES, version: round + 1 };
-        await ends.all((one) => one.call('verify', expected));
-      },
-    });
-  }
-  const result = await compare(contenders, ROUNDS);
-  reportAll(result, here, report, {
-    title: `updates to ${SUBSCRIBERS.toLocaleString('en')} subscribers`,
-    unit: 'deliveries/s',
-    about: (share) => `${Math.ceil(UPDATED_KEYS * share).toLocaleString('en')} keys of ${BYTES} B`,
-    goals: { [OWN]: { of: 'ratio', least: 0.6 } },
-  });
-  return missing;
-}
 
 const RESUMED_KEYS = 1_000_000;
 const CHANGES = 100;
@@ -106,12 +75,13 @@ async function resumeOne(name: PeerName, keys: number): Promise<Resumed> {
   }
 }
 
-async function resume(report: Report): Promise<string[]> {
-  const { here, missing } = entrantsHere(resumeEntrants);
+async function resume(field: Field, report: Report): Promise<void> {
   const ofChanges = CHANGES * (KEY_BYTES + BYTES);
-  for (const { name, share = 1 } of here) {
+  for (const { name, share = 1 } of field.here(resumeEntrants)) {
     const keys = scaled(RESUMED_KEYS * share);
-    const { ms, bytes } = await resumeOne(name, keys);
+    const resumed = await field.try(name, () => resumeOne(name, keys));
+    if (resumed === undefined) continue;
+    const { ms, bytes } = resumed;
     const title = `resume after ${CHANGES} changes among ${keys.toLocaleString('en')} keys: ${name}`;
     const own = name === OWN;
     report({
@@ -131,7 +101,6 @@ async function resume(report: Report): Promise<string[]> {
       ...(own && { goal: { of: 'value', most: 1.3 * ofChanges } }),
     });
   }
-  return missing;
 }
 
 const IDLE = scaled(1_000);
@@ -169,9 +138,22 @@ export const syncScale: Suite = {
   about: 'replication to 1,000 subscribers, resumes among 1,000,000 keys, paused and idle readers',
   alone: true,
   async run(report) {
-    const missing = await fanOut(report);
-    missing.push(...(await resume(report)), ...(await pausedReaders(report)));
+    const field = new Field();
+    await fanOut(
+      field,
+      {
+        subscribers: SUBSCRIBERS,
+        entrants: fanOutEntrants,
+        keysOf: (share) => Math.ceil(UPDATED_KEYS * share),
+        bytes: BYTES,
+        rounds: ROUNDS,
+        goal: { of: 'ratio', least: 0.6 },
+      },
+      report,
+    );
+    await resume(field, report);
+    await pausedReaders(field, report);
     await idleSubscribers(report);
-    tellMissing(missing);
+    field.tellMissing();
   },
 };

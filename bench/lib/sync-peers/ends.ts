@@ -1,8 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { type EngineName, ensureEngine } from '../../../test/support/find-engine.ts';
 import type { SyncPeerCalls } from '../../programs/sync-peer.ts';
 import { Child } from '../child.ts';
-import { NotHere } from '../row.ts';
 import type { PeerName } from './index.ts';
 import type { Expected } from './items.ts';
 
@@ -10,38 +8,6 @@ type End = Child<SyncPeerCalls>;
 
 /** Processes that share the copies: as many as leave a core for the source, two at least. */
 const PROCESSES = Math.max(2, availableParallelism() - 1);
-
-const engines: Partial<Record<PeerName, EngineName>> = {
-  'NATS KV': 'nats-server',
-  'Redis streams': 'redis-server',
-};
-
-/** Who takes part, with how large a share of the work: the slow ones would take minutes of it. */
-export interface Entrant {
-  readonly name: PeerName;
-  readonly share?: number;
-}
-
-/** Those that can run here; of the others, why not. */
-export function entrantsHere<E extends Entrant>(
-  entrants: readonly E[],
-): { readonly here: E[]; readonly missing: string[] } {
-  const missing: string[] = [];
-  const here = entrants.filter(({ name }) => {
-    const engine = engines[name];
-    const found = engine === undefined ? undefined : ensureEngine(engine, console.error);
-    if (found === undefined || 'at' in found) return true;
-    missing.push(`${name}: ${found.missing}`);
-    return false;
-  });
-  return { here, missing };
-}
-
-/** To be called when everything else has been measured. */
-export function tellMissing(missing: readonly string[]): void {
-  const all = [...new Set(missing)];
-  if (all.length > 0) throw new NotHere(all.join('; '));
-}
 
 /** A source in a process of its own, and copies of it in others. */
 export class Ends implements AsyncDisposable {

@@ -1,6 +1,6 @@
 import type { Comparison } from '../measure.ts';
 import type { Goal, Report } from '../row.ts';
-import type { Entrant } from './ends.ts';
+import type { Entrant } from './field.ts';
 
 const OWN = 'stratakv';
 const BARE = 'bare ws frames';
