@@ -90,7 +90,7 @@ describe('the package', () => {
     expect(declared.map(({ source }) => source).sort()).toEqual(existingEntryPoints().sort());
     for (const { subpath, source } of declared) {
       const place = source
-        .replace(/^src\/((drivers|kernel)\/)?/, './')
+        .replace(/^src\/((drivers|kernel|compositions)\/)?/, './')
         .replace(/(\/index)?\.ts$/, '');
       expect(subpath).toBe(place === './index' ? '.' : place);
     }

@@ -30,6 +30,7 @@ export function existingEntryPoints(): string[] {
   const single = [
     'src/index.ts',
     'src/blobs/index.ts',
+    'src/compositions/archive/index.ts',
     'src/config/index.ts',
     'src/sync/index.ts',
     'src/sync/node.ts',

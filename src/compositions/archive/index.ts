@@ -1,0 +1,200 @@
+import { type Seal, seal as sealOf } from '../../layers/sealed/seal.ts';
+import { failure } from '../../store/errors.ts';
+import * as is from '../../store/option-rules.ts';
+import { checkOptions, type OptionRules } from '../../store/options.ts';
+import type { Store } from '../../store/store.ts';
+import { ColdObjects } from './cold-objects.ts';
+import { Evictor, type EvictResult } from './evictor.ts';
+import { type DrainResult, Freezer } from './freezer.ts';
+import { type HotKey, type KeyBounds, type Named, named } from './hot-key.ts';
+import type { HotConnection, RedisKeys } from './redis-keys.ts';
+import { Returner } from './returner.ts';
+
+export type { EvictResult, KeptReason } from './evictor.ts';
+export type { DrainResult } from './freezer.ts';
+export type { HotKey } from './hot-key.ts';
+export { type RedisKeys, type RedisKeysOptions, redisKeys } from './redis-keys.ts';
+
+/** Options of `archive`. */
+export interface ArchiveOptions {
+  /** `redisKeys(client)`. */
+  readonly hot: RedisKeys;
+  /** Any store of bytes with conditional writes. Its durability is that of everything that is evicted. */
+  readonly cold: Store<Uint8Array>;
+  /** How objects are sealed; default a checksum only, values up to 64 MiB. Gets the cold key and the namespace as its context. */
+  readonly seal?: Seal;
+  /** Idle time after which `evictIdle` evicts a key, in ms; Redis counts it in seconds. Without it there is no `evictIdle`. */
+  readonly evictAfterMs?: number;
+  /** Time after which a mark that was taken is taken by another worker, in ms; default 60,000. */
+  readonly leaseMs?: number;
+  /** Least time between two freezes of a key that is marked again while it is frozen, in ms; default 1,000. */
+  readonly throttleMs?: number;
+  /** Keys that are worked on at once; default 16. */
+  readonly concurrency?: number;
+  /** Bound of each call of the cold store, in ms; default 30,000. */
+  readonly coldTimeoutMs?: number;
+}
+
+/** What `stats` tells. */
+export interface ArchiveStats {
+  /** Keys that are marked and not frozen since. */
+  readonly dirty: number;
+  /** Age of the oldest mark among the thousand that are due first, in ms; 0 without marks. */
+  readonly oldestMarkMs: number;
+  /** Keys that are in the cold store only. */
+  readonly evicted: number;
+}
+
+/** An archive. See `archive`. */
+export interface Archive {
+  /** Marks keys that were written. Keys that do not exist are refused with `invalid-argument`, after the others were marked. */
+  dirty(...keys: HotKey[]): Promise<void>;
+  /**
+   * Brings back what was evicted and restarts the idle time of all. Keys that are neither in Redis
+   * nor evicted count as deleted, and are no error. When a key cannot be brought back, the others
+   * are, and the error names it: `data-missing`, `corrupt`, `unavailable`, `unsupported`.
+   */
+  ensure(...keys: HotKey[]): Promise<void>;
+  /**
+   * Deletes keys in Redis and the cold store; gives how many there were. When the cold store fails
+   * they are deleted nevertheless and never come back; `drain` finishes it.
+   */
+  forget(...keys: HotKey[]): Promise<number>;
+  /** Evicts keys now, however recently they were used, if what the cold store has is what Redis has. */
+  evict(...keys: HotKey[]): Promise<EvictResult>;
+  /** Evicts every key that was idle for `evictAfterMs`; marks those that are not in the cold store as they are. */
+  evictIdle(): Promise<EvictResult>;
+  /** Freezes what is marked and due, until nothing is. Any number of processes may do so at once. */
+  drain(): Promise<DrainResult>;
+  stats(): Promise<ArchiveStats>;
+  /** Ends the connection to Redis; the cold store stays open. */
+  close(): Promise<void>;
+}
+
+const isHot = (v: unknown): boolean => (v as Partial<RedisKeys> | null)?.connection !== undefined;
+const RULES: OptionRules = {
+  hot: { expected: 'redisKeys(client)', accepts: isHot },
+  cold: is.store,
+  seal: {
+    expected: 'a seal, such as seal({ compress: gzip() })',
+    accepts: (v) => typeof (v as Partial<Seal> | null)?.thaw === 'function',
+  },
+  evictAfterMs: is.durationMs,
+  leaseMs: is.durationMs,
+  throttleMs: is.count,
+  concurrency: is.positive,
+  coldTimeoutMs: is.durationMs,
+};
+const CHUNK_KEYS = 1_000;
+
+/**
+ * Keeps idle keys of a Redis in a cold store, and brings them back. The application marks what it
+ * writes (`dirty`), asks for what it needs (`ensure`), and deletes by `forget`; somebody calls
+ * `drain` and `evictIdle` again and again.
+ *
+ * A key is evicted only when the cold store has what Redis has at that moment, expiry included;
+ * a restore never replaces anything and never brings back an older value; a key that was forgotten
+ * or has expired stays away. Write an evicted key only after `ensure`, and delete it by `forget`:
+ * Redis does not know of it.
+ *
+ * ```ts
+ * const safe = archive({ hot: redisKeys(new Redis()), cold: file({ path: './cold' }), evictAfterMs: 86_400_000 });
+ * await safe.ensure('user:1');
+ * await client.hset('user:1', 'name', 'Ada');
+ * await safe.dirty('user:1');
+ * ```
+ */
+export function archive(options: ArchiveOptions): Archive {
+  checkOptions('archive', options, RULES, ['hot', 'cold']);
+  const { conditional } = options.cold.capabilities;
+  if (conditional !== 'all' && conditional !== 'set')
+    throw failure('unsupported', 'archive', 'the cold store has no conditional writes');
+  return new RedisArchive(options);
+}
+
+class RedisArchive implements Archive {
+  readonly #hot: HotConnection;
+  readonly #bounds: KeyBounds;
+  readonly #freezer: Freezer;
+  readonly #returner: Returner;
+  readonly #evictor: Evictor;
+
+  constructor(options: ArchiveOptions) {
+    const { hot, cold, seal = sealOf(), concurrency = 16, leaseMs = 60_000 } = options;
+    this.#hot = hot.connection;
+    this.#bounds = hot;
+    const objects = new ColdObjects(cold, seal, hot.namespace, options.coldTimeoutMs ?? 30_000);
+    this.#freezer = new Freezer(this.#hot, objects, {
+      leaseMs,
+      concurrency,
+      throttleMs: options.throttleMs ?? 1_000,
+      retryMs: { first: 1_000, most: 60_000 },
+    });
+    this.#returner = new Returner(this.#hot, objects, concurrency);
+    this.#evictor = new Evictor(this.#hot, objects, hot, {
+      concurrency,
+      leaseMs,
+      evictAfterMs: options.evictAfterMs,
+    });
+  }
+
+  async dirty(...keys: HotKey[]): Promise<void> {
+    const list = named('dirty', keys, this.#bounds);
+    const missing: string[] = [];
+    for (const chunk of chunks(list)) {
+      const places = await this.#hot.run('dirty', 'mark', bytesOf(chunk));
+      for (const place of places as number[]) missing.push((chunk[place - 1] as Named).shown);
+    }
+    if (missing.length > 0)
+      throw failure(
+        'invalid-argument',
+        'dirty',
+        `not in Redis: ${missing.map((key) => JSON.stringify(key)).join(', ')}; expected keys that were written (forget() deletes)`,
+        { key: missing[0], details: { missing } },
+      );
+  }
+
+  async ensure(...keys: HotKey[]): Promise<void> {
+    await this.#returner.ensure('ensure', named('ensure', keys, this.#bounds));
+  }
+
+  async forget(...keys: HotKey[]): Promise<number> {
+    const list = named('forget', keys, this.#bounds);
+    let known = 0;
+    for (const chunk of chunks(list))
+      known += (await this.#hot.run('forget', 'forget', bytesOf(chunk))) as number;
+    await this.#freezer.workOff('forget', list);
+    return known;
+  }
+
+  async evict(...keys: HotKey[]): Promise<EvictResult> {
+    return this.#evictor.evict('evict', named('evict', keys, this.#bounds), 0);
+  }
+
+  async evictIdle(): Promise<EvictResult> {
+    return this.#evictor.evictIdle('evictIdle');
+  }
+
+  async drain(): Promise<DrainResult> {
+    return this.#freezer.drain('drain');
+  }
+
+  async stats(): Promise<ArchiveStats> {
+    const [dirty, oldest, evicted] = (await this.#hot.run('stats', 'stats', [])) as unknown[];
+    return {
+      dirty: Number(dirty),
+      oldestMarkMs: Number(String(oldest)),
+      evicted: Number(String(evicted)),
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#hot.close();
+  }
+}
+
+const bytesOf = (keys: readonly Named[]): Buffer[] => keys.map(({ bytes }) => bytes);
+
+function* chunks(keys: readonly Named[]): Generator<readonly Named[]> {
+  for (let at = 0; at < keys.length; at += CHUNK_KEYS) yield keys.slice(at, at + CHUNK_KEYS);
+}

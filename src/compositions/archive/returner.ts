@@ -1,0 +1,149 @@
+import { failure, isStrataError, type StrataError } from '../../store/errors.ts';
+import { type ColdObjects, DELETED, type Found } from './cold-objects.ts';
+import type { Named } from './hot-key.ts';
+import type { HotConnection } from './redis-keys.ts';
+
+/** Keys asked about in one round trip. */
+const CHUNK_KEYS = 1_000;
+/** Times that a key is fetched while others restore, change and evict it. */
+const FETCHES = 8;
+
+interface Failed {
+  readonly key: string;
+  readonly error: unknown;
+}
+
+/** Brings back what was evicted. */
+export class Returner {
+  readonly #hot: HotConnection;
+  readonly #cold: ColdObjects;
+  readonly #concurrency: number;
+  /** However many callers ask for a key, one fetch is under way. */
+  readonly #fetches = new Map<string, Promise<void>>();
+
+  constructor(hot: HotConnection, cold: ColdObjects, concurrency: number) {
+    this.#hot = hot;
+    this.#cold = cold;
+    this.#concurrency = concurrency;
+  }
+
+  async ensure(operation: string, keys: readonly Named[]): Promise<void> {
+    const failed: Failed[] = [];
+    for (let at = 0; at < keys.length; at += CHUNK_KEYS) {
+      const chunk = keys.slice(at, at + CHUNK_KEYS);
+      const evicted = await this.#evicted(operation, chunk);
+      for (let from = 0; from < evicted.length; from += this.#concurrency)
+        await Promise.all(
+          evicted.slice(from, from + this.#concurrency).map((key) =>
+            this.#fetched(operation, key).catch((error: unknown) => {
+              failed.push({ key: key.shown, error });
+            }),
+          ),
+        );
+    }
+    if (failed.length > 0) throw notEnsured(operation, failed);
+  }
+
+  async #evicted(operation: string, keys: readonly Named[]): Promise<Named[]> {
+    const bytes = keys.map((key) => key.bytes);
+    const found = (await this.#hot.run(operation, 'presence', bytes)) as (number | Buffer)[];
+    return keys.filter((_, at) => typeof found[at] !== 'number');
+  }
+
+  #fetched(operation: string, key: Named): Promise<void> {
+    const id = key.bytes.toString('hex');
+    let fetch = this.#fetches.get(id);
+    if (fetch === undefined) {
+      fetch = this.#fetch(operation, key).finally(() => this.#fetches.delete(id));
+      this.#fetches.set(id, fetch);
+    }
+    return fetch;
+  }
+
+  async #fetch(operation: string, key: Named): Promise<void> {
+    for (let tries = 0; tries < FETCHES; tries++) {
+      // What is restored must be no older than what was recorded before it was fetched.
+      const [recorded] = (await this.#hot.run(operation, 'presence', [key.bytes])) as unknown[];
+      if (typeof recorded === 'number') return;
+      const generation = String(recorded);
+      const found = await this.#cold.find(key);
+      const outcome = await this.#restore(operation, key, generation, found);
+      if (outcome !== 'moved') return;
+    }
+    throw failure(
+      'conflict',
+      operation,
+      `${JSON.stringify(key.shown)} is evicted again and again`,
+      {
+        key: key.shown,
+        retryable: true,
+      },
+    );
+  }
+
+  async #restore(
+    operation: string,
+    key: Named,
+    generation: string,
+    found: Found | undefined,
+  ): Promise<string> {
+    const object = found?.object;
+    if (object === undefined || object.generation < Number(generation))
+      return this.#missing(operation, key, generation, found);
+    // A tombstone of a later time: Redis went back to before the delete.
+    const expiresAt = object.type === DELETED ? 1 : object.expiresAt;
+    const args = [key.bytes, generation, String(expiresAt), Buffer.from(object.payload)];
+    try {
+      return String(await this.#hot.run(operation, 'restore', args));
+    } catch (error) {
+      if (error instanceof Error && error.message.includes('DUMP payload'))
+        throw failure(
+          'unsupported',
+          operation,
+          `this Redis cannot read what was dumped of ${JSON.stringify(key.shown)} by another version; it stays in the cold store`,
+          { key: key.shown, cause: error },
+        );
+      throw error;
+    }
+  }
+
+  /** Fails, unless the record has changed since, so that the object had to. */
+  async #missing(
+    operation: string,
+    key: Named,
+    generation: string,
+    found: Found | undefined,
+  ): Promise<string> {
+    const [now] = (await this.#hot.run(operation, 'presence', [key.bytes])) as unknown[];
+    if (typeof now === 'number' || String(now) !== generation) return 'moved';
+    const name = JSON.stringify(key.shown);
+    if (found === undefined)
+      throw failure('data-missing', operation, `the cold object of ${name} is gone`, {
+        key: key.shown,
+      });
+    if (found.object !== undefined)
+      throw failure('data-missing', operation, `the cold object of ${name} is older than it was`, {
+        key: key.shown,
+      });
+    const code = isStrataError(found.cause) ? found.cause.code : 'corrupt';
+    throw failure(code, operation, `the cold object of ${name} does not open`, {
+      key: key.shown,
+      cause: found.cause,
+    });
+  }
+}
+
+/** One error that names every key. */
+function notEnsured(operation: string, failed: readonly Failed[]): StrataError {
+  const [first] = failed as [Failed];
+  const { error } = first;
+  const code = isStrataError(error) ? error.code : 'unavailable';
+  const why = error instanceof Error ? error.message : String(error);
+  const names = failed.map(({ key }) => JSON.stringify(key)).join(', ');
+  return failure(code, operation, `${failed.length} of the keys are not there: ${names}; ${why}`, {
+    key: first.key,
+    cause: error,
+    details: { failed },
+    retryable: failed.every((one) => isStrataError(one.error) && one.error.retryable),
+  });
+}
