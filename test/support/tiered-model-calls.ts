@@ -125,10 +125,16 @@ export class TieredModelCalls {
       if (!unsure && !REFUSED.includes(code)) throw error;
       if (code !== 'conflict' && !this.disturbed) throw error;
       failed(code, look());
-      this.model.wrote(made, unsure ? 'unknown' : 'refused');
+      this.model.wrote(made, unsure ? 'unknown' : 'refused', this.landsLate);
     } catch (wrong) {
       this.wrong.push(wrong);
     }
+  }
+
+  /** What was sent to the back may come after later writes, where nothing but their order there tells them apart. */
+  protected get landsLate(): boolean {
+    const { write } = this.rules;
+    return this.world.landing > 0 && (write === 'through' || write === 'around');
   }
 
   protected begin(): Begun {

@@ -6,6 +6,7 @@ import { LEASE_MS, PARTS, type PartName } from './tiered-model-world.ts';
 
 export class TieredModelRun extends TieredModelCalls {
   async do(command: Command): Promise<void> {
+    if (this.world.landing === 0) this.model.landed();
     await this.act(command);
     if (command.waits) await this.s.waitIdle();
     this.throwWrong();
@@ -17,6 +18,7 @@ export class TieredModelRun extends TieredModelCalls {
     const world = this.world;
     world.heal();
     await this.pass(CALL_MS + 1);
+    this.model.landed();
     this.throwWrong();
     if (this.open > 0) throw new Error(`${this.open} calls have not ended`);
     await this.pass(3_000);
@@ -108,7 +110,7 @@ export class TieredModelRun extends TieredModelCalls {
   }
 
   protected async disturb(kind: Command['kind'], dice: number): Promise<void> {
-    const { plans } = this.world;
+    const { plans, ways } = this.world;
     const s = this.s;
     if (kind === 'idle') return s.waitIdle();
     if (kind === 'step') {
@@ -116,8 +118,8 @@ export class TieredModelRun extends TieredModelCalls {
       return;
     }
     this.disturbed = true;
-    if (kind === 'pass') return this.world.env.advance([5, 50, 300, 1_500][dice % 4] as number);
-    if (kind === 'release') for (const plan of Object.values(plans)) plan.release();
+    if (kind === 'pass') return this.world.env.advance([5, 50, 300, 2_500][dice % 4] as number);
+    if (kind === 'release') this.world.release();
     if (kind === 'crash') return this.crash();
     if (kind === 'reopen') return this.reopen();
     if (kind !== 'fail' && kind !== 'hang') return;
@@ -131,6 +133,7 @@ export class TieredModelRun extends TieredModelCalls {
       times: dice > 200 ? 4 : 1,
     };
     if (kind === 'fail') plans[part].failNext(where, undefined, times);
+    else if (where === 'commit' && dice % 2 === 1) ways[part].hangNext(where, times);
     else plans[part].hangNext(where, times);
   }
 

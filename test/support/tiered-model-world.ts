@@ -6,11 +6,11 @@ import {
 } from '../../src/compositions/tiered/index.ts';
 import { memory } from '../../src/drivers/memory/index.ts';
 import type { Awaitable } from '../../src/store/awaitable.ts';
-import type { Call } from '../../src/store/call.ts';
+import { Call } from '../../src/store/call.ts';
 import { defineStore } from '../../src/store/define-store.ts';
 import type { Env, Timer } from '../../src/store/env.ts';
 import { primitivesOf } from '../../src/store/internals.ts';
-import type { Primitives } from '../../src/store/primitives.ts';
+import type { CommitOutcome, Primitives } from '../../src/store/primitives.ts';
 import type { Store, StoreWithBlocking } from '../../src/store/store.ts';
 import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../../src/testing/index.ts';
 
@@ -68,6 +68,14 @@ class ProcessEnv implements Env {
   }
 }
 
+type Land = () => Awaitable<CommitOutcome>;
+
+/** The way of commits to a part. */
+interface Way {
+  readonly sent: Set<Land>;
+  arrive(land: Land): Awaitable<CommitOutcome>;
+}
+
 export interface WorldOptions {
   readonly options: Partial<TieredOptions<unknown>>;
   /** The front outlives its process. */
@@ -87,6 +95,14 @@ export class TieredModelWorld {
     back: new FaultPlan(),
     journal: new FaultPlan(),
   };
+  /** Faults of what is on its way: a commit that hangs there lands late, whatever has become of its call. */
+  readonly ways: Readonly<Record<PartName, FaultPlan>> = {
+    front: new FaultPlan(),
+    back: new FaultPlan(),
+    journal: new FaultPlan(),
+  };
+  /** Commits of the process that are on their way. */
+  readonly #sent = new Set<Land>();
   store: TieredStore<unknown>;
   readonly #setup: WorldOptions;
   #process: ProcessEnv;
@@ -102,14 +118,27 @@ export class TieredModelWorld {
     return this.#process;
   }
 
+  /** How many commits are on their way. */
+  get landing(): number {
+    return this.#sent.size;
+  }
+
   heal(): void {
-    for (const plan of Object.values(this.plans)) plan.heal();
+    for (const plans of [this.ways, this.plans])
+      for (const plan of Object.values(plans)) plan.heal();
+  }
+
+  /** Lets everything that hangs go on. */
+  release(): void {
+    for (const plans of [this.ways, this.plans])
+      for (const plan of Object.values(plans)) plan.release();
   }
 
   /** The process ends at once, and another begins. */
   restart(): void {
     this.#process.end();
     this.heal();
+    this.#sent.clear();
     this.#process = new ProcessEnv(this.env);
     if (!this.#setup.keepsFront) this.inFront = memory({ env: this.env });
     this.store = this.#open();
@@ -132,6 +161,16 @@ export class TieredModelWorld {
     });
   }
 
+  #wayOf(name: PartName): Way {
+    const sent = this.#sent;
+    const arrive = (land: Land): Awaitable<CommitOutcome> =>
+      this.ways[name].run('commit', this.env, undefined, () => {
+        sent.delete(land);
+        return land();
+      });
+    return { sent, arrive };
+  }
+
   #part(name: PartName, store: Store<unknown>, lasting: boolean): Store<unknown> {
     const { late, wait } = this.#setup;
     const inner = primitivesOf(store);
@@ -145,6 +184,7 @@ export class TieredModelWorld {
     const seen = partOf(
       inner,
       this.#process,
+      this.#wayOf(name),
       late[name] ? (step) => wait(`${name} ${step}`) : undefined,
     );
     const part = { ...seen, capabilities, ...(!lasting && blocking && { blocking }) };
@@ -155,7 +195,12 @@ export class TieredModelWorld {
 }
 
 /** A store as a process sees it: late, and silent after its end. */
-function partOf(inner: Primitives<unknown>, env: ProcessEnv, wait?: Wait): Primitives<unknown> {
+function partOf(
+  inner: Primitives<unknown>,
+  env: ProcessEnv,
+  way: Way,
+  wait?: Wait,
+): Primitives<unknown> {
   const { blocking: _b, peek: _p, readValue: _r, feed, ...rest } = inner;
   const late = async <T>(step: string, work: () => Awaitable<T>): Promise<T> => {
     await wait?.(step);
@@ -177,12 +222,18 @@ function partOf(inner: Primitives<unknown>, env: ProcessEnv, wait?: Wait): Primi
     readMany: (keys, call) => doing(`read ${keys.join()}`, () => inner.readMany(keys, call)),
     scan: (range, call) => pages(inner.scan(range, call)),
     scanKeys: (range, call) => pages(inner.scanKeys(range, call)),
-    commit: (writes, call) =>
-      doing(`commit ${writes.map(({ type, key }) => `${type} ${key}`).join()}`, () => {
-        call.throwIfEnded();
-        call.markSent();
-        return inner.commit(writes, call);
-      }),
+    commit: (writes, call) => {
+      call.throwIfEnded();
+      call.markSent();
+      const step = `commit ${writes.map(({ type, key }) => `${type} ${key}`).join()}`;
+      // What has been sent lands, also when nobody waits for it any more.
+      const land: Land = () =>
+        env.dead
+          ? new Promise<never>(() => {})
+          : inner.commit(writes, Call.background(env, call.operation));
+      way.sent.add(land);
+      return doing(step, () => way.arrive(land));
+    },
     ...(feed !== undefined && {
       feed: {
         state: (call: Call) => doing('head', () => feed.state(call)),

@@ -164,16 +164,23 @@ export class TieredModel {
     return made;
   }
 
-  /** The store has answered a write. */
-  wrote(made: readonly Written[], fate: Fate): void {
+  /** The store has answered a write; `landsLate` where it may still be on its way to the back, beside later ones. */
+  wrote(made: readonly Written[], fate: Fate, landsLate = false): void {
     const ended = this.tick();
     for (const one of made) {
       if (fate === 'refused' && one.seen === true)
         throw new Error(`${one.key}=${one.value} was refused, and was seen`);
       one.fate = one.seen === true ? 'done' : fate;
-      one.ordered = Math.min(one.ordered, ended);
+      if (one.fate !== 'unknown' || !landsLate) one.ordered = Math.min(one.ordered, ended);
       if (fate === 'done' && one.seen !== true) this.#inForce(one, ended);
     }
+  }
+
+  /** Nothing is on its way any more: later writes come after all of it. */
+  landed(): void {
+    const at = this.tick();
+    for (const { writes } of this.#registers.values())
+      for (const one of writes) if (one.fate !== 'open') one.ordered = Math.min(one.ordered, at);
   }
 
   /** Somebody writes into the back; `solid` where nothing of the store is on its way over it. */
@@ -295,6 +302,7 @@ export class TieredModel {
     for (const member of one.group) {
       if (member.seen === true) continue;
       member.seen = true;
+      if (member.fate !== 'open') member.ordered = Math.min(member.ordered, ended);
       if (member.fate === 'unknown') member.fate = 'done';
       this.#inForce(member, ended);
     }
