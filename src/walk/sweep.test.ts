@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { graph, HOUR_MS, keysOf, links, type Node, torn } from '../../test/support/old-graph.ts';
 import { memory } from '../drivers/memory/index.ts';
 import {
   type Capabilities,
@@ -17,25 +18,6 @@ import {
   touch,
   type Walker,
 } from './index.ts';
-
-type Node = readonly string[];
-
-const links: Walker<Node> = (_, value) => value;
-const HOUR_MS = 3_600_000;
-
-/** A store of nodes, all of them two hours old. */
-async function graph(
-  nodes: Readonly<Record<string, Node>>,
-): Promise<{ env: SimulatedEnv; store: StoreWithBlocking<Node> }> {
-  const env = simulatedEnv();
-  const store = memory<Node>({ env });
-  for (const [key, node] of Object.entries(nodes)) store.blocking.set(key, node);
-  await env.advance(2 * HOUR_MS);
-  return { env, store };
-}
-
-const keysOf = (store: StoreWithBlocking<Node>): string[] => [...store.blocking.keys()];
-const torn = { root: ['a', 'b'], a: ['c'], b: [], c: [], x: ['y', 'c'], y: [], z: ['root'] };
 
 describe('sweep', () => {
   it('removes what is old and not reachable, and counts', async () => {
@@ -310,30 +292,6 @@ describe('a sweep in trouble', () => {
       });
   });
 
-  it('takes no roots for a mistake, unless told otherwise', async () => {
-    const { store } = await graph(torn);
-    async function* none(): AsyncGenerator<string> {}
-    for (const roots of [[], new Set<string>(), () => [], none(), async () => none()])
-      for (const more of [{}, { dryRun: true }, { allowNoRoots: false }, { keep: () => true }])
-        await expect(sweep(store, roots, links, { olderThanMs: 0, ...more })).rejects.toMatchObject(
-          {
-            code: 'invalid-argument',
-            message: expect.stringContaining('allowNoRoots'),
-          },
-        );
-    expect(keysOf(store)).toHaveLength(7);
-    const options = { olderThanMs: 0, allowNoRoots: true };
-    expect(await sweep(store, [], links, options)).toMatchObject({ swept: 7 });
-  });
-
-  it('goes on where roots that were there are gone, and keeps what they reached', async () => {
-    const { store } = await graph(torn);
-    let asked = 0;
-    const roots = (): string[] => (asked++ === 0 ? ['root'] : []);
-    expect(await sweep(store, roots, links, { olderThanMs: 0 })).toMatchObject({ swept: 3 });
-    expect(asked).toBeGreaterThan(1);
-  });
-
   it('ends with its signal, and can be run again', async () => {
     const { store } = await graph(torn);
     const controller = new AbortController();
@@ -342,83 +300,5 @@ describe('a sweep in trouble', () => {
     await expect(sweep(store, ['root'], links, options)).rejects.toMatchObject({ code: 'aborted' });
     expect(keysOf(store)).toHaveLength(7);
     expect(await sweep(store, ['root'], links, { olderThanMs: 0 })).toMatchObject({ swept: 3 });
-  });
-});
-
-describe('a sweep of a store that can do less', () => {
-  /** The same store with other capabilities, and without a feed where it is to have none. */
-  function lesser(
-    store: StoreWithBlocking<Node>,
-    capabilities: Partial<Capabilities>,
-  ): Store<Node> {
-    const { feed, blocking: _, ...inner } = primitivesOf(store);
-    const fewer = { ...inner.capabilities, blocking: false, ...capabilities };
-    return defineStore<Node>({
-      ...inner,
-      capabilities: fewer,
-      ...(fewer.feed && feed !== undefined && { feed }),
-    });
-  }
-
-  it('removes key by key where batches are not atomic', async () => {
-    const { store } = await graph(torn);
-    const plan = new FaultPlan().failNext('commit', 'conflict');
-    const single = lesser(faulty(store, plan), { atomic: 'key' });
-    const done = await sweep(single, ['root'], links, { olderThanMs: 0 });
-    expect(done).toMatchObject({ swept: 2, changed: 1 });
-    expect(keysOf(store)).toEqual(['a', 'b', 'c', 'root', 'x']);
-  });
-
-  it('reads roots again where there is no feed', async () => {
-    const { env, store } = await graph({ root: [], x: ['y'], y: [], z: [] });
-    let asked = 0;
-    const roots = () => {
-      if (asked++ === 1) store.blocking.set('root', ['x']);
-      return ['root'];
-    };
-    await sweep(lesser(store, { feed: false }), roots, links, { olderThanMs: 0 });
-    expect(keysOf(store)).toEqual(['root', 'x', 'y']);
-    await env.advance(1);
-    await expect(
-      sweep(lesser(store, { feed: false }), ['root'], links, { olderThan: await store.cursor() }),
-    ).rejects.toMatchObject({ code: 'cursor-expired' });
-  });
-
-  it('refuses a store without conditional deletes, except for a dry run', async () => {
-    const { store } = await graph(torn);
-    const blind = lesser(store, { conditional: 'set' });
-    const sweeping = sweep(blind, ['root'], links, { olderThanMs: 0 });
-    await expect(sweeping).rejects.toMatchObject({ code: 'unsupported' });
-    await expect(touch(blind, ['a'])).rejects.toMatchObject({ code: 'unsupported' });
-    const dry = await sweep(blind, ['root'], links, { olderThanMs: 0, dryRun: true });
-    expect(dry).toMatchObject({ swept: 3 });
-  });
-
-  it('does not touch immutable entries where batches are not atomic', async () => {
-    const { store } = await graph({ a: [] });
-    await store.set('b', [], { immutable: true });
-    const single = lesser(store, { atomic: 'key' });
-    expect(await touch(single, ['a'])).toEqual(new Set(['a']));
-    await expect(touch(single, ['b'])).rejects.toMatchObject({ code: 'unsupported', key: 'b' });
-  });
-
-  it('gives up when new roots come faster than they are read', async () => {
-    const { store } = await graph({ root: [], x: [] });
-    let asked = 0;
-    const roots = () => {
-      // Old as it is, it has to be read, and there is always one more.
-      store.blocking.set(`late${asked}`, []);
-      return ['root', `late${asked++}`];
-    };
-    const busy = lesser(store, {});
-    const options = { olderThanMs: 0, onMissing: () => {} };
-    const ended = await sweep(busy, roots, links, options);
-    expect(ended).toMatchObject({ swept: 1 });
-    asked = 0;
-    const nowhere = () => ['root', `nowhere${asked++}`];
-    await expect(sweep(busy, nowhere, links, options)).rejects.toMatchObject({
-      code: 'overloaded',
-      retryable: true,
-    });
   });
 });
