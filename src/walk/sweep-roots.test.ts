@@ -1,26 +1,7 @@
 /** Sweeps whose roots are none, at the beginning or later. */
 import { describe, expect, it } from 'vitest';
-import { memory } from '../drivers/memory/index.ts';
-import type { StoreWithBlocking } from '../index.ts';
-import { simulatedEnv } from '../testing/index.ts';
-import { sweep, type Walker } from './index.ts';
-
-type Node = readonly string[];
-
-const links: Walker<Node> = (_, value) => value;
-const torn = { root: ['a', 'b'], a: ['c'], b: [], c: [], x: ['y', 'c'], y: [], z: ['root'] };
-
-async function graph(
-  nodes: Readonly<Record<string, Node>>,
-): Promise<{ store: StoreWithBlocking<Node> }> {
-  const env = simulatedEnv();
-  const store = memory<Node>({ env });
-  for (const [key, node] of Object.entries(nodes)) store.blocking.set(key, node);
-  await env.advance(1_000);
-  return { store };
-}
-
-const keysOf = (store: StoreWithBlocking<Node>): string[] => [...store.blocking.keys()];
+import { graph, keysOf, links, torn } from '../../test/support/old-graph.ts';
+import { sweep } from './index.ts';
 
 describe('a sweep', () => {
   it('takes no roots for a mistake, unless told otherwise', async () => {

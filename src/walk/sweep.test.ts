@@ -1,23 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { graph, HOUR_MS, keysOf, links, type Node, torn } from '../../test/support/old-graph.ts';
 import { memory } from '../drivers/memory/index.ts';
-import {
-  type Capabilities,
-  defineStore,
-  prefixed,
-  type Store,
-  type StoreWithBlocking,
-} from '../index.ts';
-import { primitivesOf } from '../store/index.ts';
-import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../testing/index.ts';
-import {
-  fromKeySet,
-  type SweepOptions,
-  type SweepProgress,
-  sweep,
-  touch,
-  type Walker,
-} from './index.ts';
+import { prefixed, type StoreWithBlocking } from '../index.ts';
+import { FaultPlan, faulty } from '../testing/index.ts';
+import { fromKeySet, type SweepOptions, type SweepProgress, sweep, type Walker } from './index.ts';
 
 describe('sweep', () => {
   it('removes what is old and not reachable, and counts', async () => {
