@@ -21,5 +21,7 @@ export interface Measured {
   readonly peakBytes: number;
   /** The most work between two turns of the event loop since then. */
   readonly longestTurnMs: number;
+  /** The most subscribers seen reading for themselves at once since then. */
+  readonly mostReading: number;
   readonly status: PublicationStatus;
 }

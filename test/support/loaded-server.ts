@@ -25,7 +25,12 @@ const publication = publish(store, {
 const service = await serveWebSocket({ publication, port: 0 });
 let peakBytes = 0;
 let longestTurnMs = 0;
+let mostReading = 0;
 let beganMs = cpuMs();
+setInterval(() => {
+  const { reading, comparing } = publication.status().connections;
+  mostReading = Math.max(mostReading, reading + comparing);
+}, 5);
 setInterval(() => {
   peakBytes = Math.max(peakBytes, usedBytes());
   longestTurnMs = Math.max(longestTurnMs, cpuMs() - beganMs);
@@ -58,7 +63,7 @@ async function write({ keys, bytes, rounds, pauseMs }: Load): Promise<void> {
 }
 
 async function measured(): Promise<Measured> {
-  const soFar = { peakBytes, longestTurnMs };
+  const soFar = { peakBytes, longestTurnMs, mostReading };
   globalThis.gc?.();
   await sleep(20);
   globalThis.gc?.();
@@ -70,6 +75,7 @@ async function measured(): Promise<Measured> {
   };
   peakBytes = 0;
   longestTurnMs = 0;
+  mostReading = 0;
   return answer;
 }
 
