@@ -266,6 +266,28 @@ async function* mapped<A, B>(
   for await (const page of pages) yield page.map(map);
 }
 
+/**
+ * Whoever tries again is not to begin with the copies that have led to a conflict, but with newer
+ * ones. An update tries again at once: it asks the back then, also for what the front does not keep.
+ */
+function renewCopies<V>(
+  { through, behind }: World<V>,
+  writes: readonly Write<V>[],
+  operation: string,
+): void {
+  const keys = [...new Set(writes.map(({ key }) => key))];
+  const copied = keys.filter((key) => behind.pending.get(key) === undefined);
+  void through.distrust?.(copied);
+  if (operation === 'update') return;
+  for (const key of copied) {
+    try {
+      through.now?.fresh(key);
+    } catch {
+      // The back does not say: then nothing is better than what may be old.
+    }
+  }
+}
+
 /** The synchronous half, where journal, front and back have one. */
 function blockingOf<V>(world: World<V>): BlockingPrimitives<V> | undefined {
   const { parts, through, behind, values, feed } = world;
@@ -314,9 +336,7 @@ function blockingOf<V>(world: World<V>): BlockingPrimitives<V> | undefined {
       try {
         done = commit(owned, operation);
       } catch (error) {
-        // Whoever tries again is not to begin with what has led to it.
-        if (isStrataError(error, 'conflict'))
-          void through.distrust?.(owned.map(({ key }) => key).filter((key) => !pending.get(key)));
+        if (isStrataError(error, 'conflict')) renewCopies(world, owned, operation);
         throw error;
       }
       void uncopyAbsent(world, owned, done);
