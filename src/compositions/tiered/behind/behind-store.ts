@@ -284,6 +284,7 @@ function renewCopies<V>(
       through.now?.fresh(key);
     } catch {
       // The back does not say: then nothing is better than what may be old.
+      void through.distrust?.([key]);
     }
   }
 }
