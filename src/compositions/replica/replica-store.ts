@@ -1,4 +1,5 @@
 import { chain } from '../../kernel/awaitable.ts';
+import { Traffic } from '../../kernel/traffic.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
 import type { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
@@ -24,7 +25,6 @@ import {
 import { type ScanItems, scanAll } from './scans.ts';
 import { fromCopy } from './stamps.ts';
 import type { Told } from './told.ts';
-import { Traffic } from './traffic.ts';
 import { Writer } from './writer.ts';
 
 /** The members of a replica at work. */

@@ -1,3 +1,4 @@
+import { Traffic } from '../../kernel/traffic.ts';
 import { Call } from '../../store/call.ts';
 import type { Capabilities } from '../../store/capabilities.ts';
 import type { BlockingPrimitives, Primitives } from '../../store/primitives.ts';
@@ -6,14 +7,7 @@ import { NO_PENDING, type TieredStatus } from './events.ts';
 import { MARK, Overlay, type OverlaySetup } from './overlay.ts';
 import { atHand } from './parts.ts';
 import { SourceName } from './source.ts';
-import {
-  closeAll,
-  commonOf,
-  openDoors,
-  type Policy,
-  type TieredParts,
-  Traffic,
-} from './tiered-parts.ts';
+import { closeAll, commonOf, openDoors, type Policy, type TieredParts } from './tiered-parts.ts';
 import { overlayTarget } from './warming/warm-target.ts';
 
 const NOTHING = new Uint8Array(0);

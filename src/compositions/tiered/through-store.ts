@@ -1,4 +1,5 @@
 import { attempt } from '../../kernel/awaitable.ts';
+import { Traffic } from '../../kernel/traffic.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Capabilities } from '../../store/capabilities.ts';
@@ -17,14 +18,7 @@ import { atHand } from './parts.ts';
 import { SourceName } from './source.ts';
 import { Through } from './through.ts';
 import type { ThroughSetup } from './through-setup.ts';
-import {
-  closeAll,
-  commonOf,
-  openDoors,
-  type Policy,
-  type TieredParts,
-  Traffic,
-} from './tiered-parts.ts';
+import { closeAll, commonOf, openDoors, type Policy, type TieredParts } from './tiered-parts.ts';
 import { throughTarget } from './warming/through-target.ts';
 
 /** A tiered store whose writes go to the back. */

@@ -1,9 +1,8 @@
 import { attempt } from '../../kernel/awaitable.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
-import { Call, DEFAULT_TIMEOUT_MS } from '../../store/call.ts';
+import { type Call, DEFAULT_TIMEOUT_MS } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { Env } from '../../store/env.ts';
-import { StrataError } from '../../store/errors.ts';
 import type { Primitives, Shape } from '../../store/primitives.ts';
 import type { Store } from '../../store/store.ts';
 import type { DeadLetter, Pending, TieredEvent, TieredStatus } from './events.ts';
@@ -137,46 +136,6 @@ export function commonOf<V>(
     ...(codec !== undefined && { codec }),
     ...(front.guard !== undefined && { guard: front.guard.bind(front) }),
   };
-}
-
-/** What is under way in a tiered store, and whether it still takes calls. */
-export class Traffic {
-  readonly #env: Env;
-  #underWay = 0;
-  #closing = false;
-  #idle: (() => void) | undefined;
-  readonly #done = (): void => {
-    if (--this.#underWay === 0) this.#idle?.();
-  };
-
-  constructor(env: Env) {
-    this.#env = env;
-  }
-
-  /** Runs a call, for the close to wait for; after the close has begun it fails with `closed`. */
-  run<T>(call: Call, work: () => Awaitable<T>): Awaitable<T> {
-    if (this.#closing) {
-      const { operation, key } = call;
-      throw new StrataError('closed', `${operation}: the store is closed`, { operation, key });
-    }
-    const result = work();
-    if (!(result instanceof Promise)) return result;
-    this.#underWay++;
-    result.then(this.#done, this.#done);
-    return result;
-  }
-
-  /** Takes no more calls; waits for those under way, but not for ever. */
-  async end(timeoutMs: number): Promise<void> {
-    this.#closing = true;
-    if (this.#underWay === 0) return;
-    const idle = new Promise<void>((resolve) => {
-      this.#idle = resolve;
-    });
-    const call = new Call(this.#env, 'close', undefined, { timeoutMs });
-    // What hangs then is left to the close of the part in which it does.
-    await call.guard(idle).catch(() => {});
-  }
 }
 
 /** Closes stores; the first failure is told when all are closed. */

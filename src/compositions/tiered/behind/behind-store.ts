@@ -1,4 +1,5 @@
 import { chain } from '../../../kernel/awaitable.ts';
+import { Traffic } from '../../../kernel/traffic.ts';
 import type { Awaitable } from '../../../store/awaitable.ts';
 import type { Call } from '../../../store/call.ts';
 import type { Entry } from '../../../store/entry.ts';
@@ -11,7 +12,7 @@ import type {
   Write,
 } from '../../../store/primitives.ts';
 import { throughPolicy } from '../through-store.ts';
-import { commonOf, type Policy, type TieredParts, Traffic } from '../tiered-parts.ts';
+import { commonOf, type Policy, type TieredParts } from '../tiered-parts.ts';
 import { Behind } from './behind.ts';
 import { BehindFeed } from './behind-feed.ts';
 import { beneathNow, beneathOf } from './beneath.ts';

@@ -1,9 +1,9 @@
-import type { Awaitable } from '../../store/awaitable.ts';
-import { Call } from '../../store/call.ts';
-import type { Env } from '../../store/env.ts';
-import { failure } from '../../store/errors.ts';
+import type { Awaitable } from '../store/awaitable.ts';
+import { Call } from '../store/call.ts';
+import type { Env } from '../store/env.ts';
+import { failure } from '../store/errors.ts';
 
-/** What is under way in a replica, and whether it still takes calls. */
+/** What is under way in a composition of stores, and whether it still takes calls. */
 export class Traffic {
   readonly #env: Env;
   #underWay = 0;
@@ -35,7 +35,7 @@ export class Traffic {
       this.#idle = resolve;
     });
     const call = new Call(this.#env, 'close', undefined, { timeoutMs });
-    // What hangs then is left to the close of the member in which it does.
+    // What hangs then is left to the close of the part in which it does.
     await call.guard(idle).catch(() => {});
   }
 }
