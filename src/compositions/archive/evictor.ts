@@ -1,10 +1,7 @@
 import { failure } from '../../store/errors.ts';
 import type { ColdObject, ColdObjects } from './cold-objects.ts';
-import { isInside, type KeyBounds, type Named, shownKey } from './hot-key.ts';
-import type { HotConnection } from './redis-keys.ts';
-
-/** Why a key was not evicted: it is not frozen as it is (and is by the next `drain`), was used, or is not there. */
-export type KeptReason = 'dirty' | 'in-use' | 'absent';
+import type { Named } from './hot-key.ts';
+import type { HotSide, KeptReason } from './hot-side.ts';
 
 /** What became of keys that were to be evicted. */
 export interface EvictResult {
@@ -19,19 +16,15 @@ export interface EvictorOptions {
   readonly evictAfterMs: number | undefined;
 }
 
-const SCAN_KEYS = 500;
-
-/** Takes keys out of Redis that the cold store has as they are. */
+/** Takes keys out of the hot side that the cold store has as they are. */
 export class Evictor {
-  readonly #hot: HotConnection;
+  readonly #hot: HotSide;
   readonly #cold: ColdObjects;
-  readonly #bounds: KeyBounds;
   readonly #options: EvictorOptions;
 
-  constructor(hot: HotConnection, cold: ColdObjects, bounds: KeyBounds, options: EvictorOptions) {
+  constructor(hot: HotSide, cold: ColdObjects, options: EvictorOptions) {
     this.#hot = hot;
     this.#cold = cold;
-    this.#bounds = bounds;
     this.#options = options;
   }
 
@@ -56,7 +49,7 @@ export class Evictor {
       throw failure('unsupported', operation, 'the archive has no option evictAfterMs');
     let evicted = 0;
     const kept: { key: string; reason: KeptReason }[] = [];
-    for await (const keys of this.#idleKeys(operation, evictAfterMs)) {
+    for await (const keys of this.#hot.idleKeys(operation, evictAfterMs)) {
       const part = await this.evict(operation, keys, evictAfterMs);
       evicted += part.evicted;
       // One that was used or deleted in between is nothing to tell of.
@@ -65,44 +58,19 @@ export class Evictor {
     return { evicted, kept };
   }
 
-  async *#idleKeys(operation: string, idleMs: number): AsyncGenerator<Named[]> {
-    const { prefix } = this.#bounds;
-    const pattern = `${prefix.replace(/[\\*?[\]^-]/g, '\\$&')}*`;
-    let cursor = '0';
-    do {
-      const words = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', String(SCAN_KEYS)];
-      const [next, found] = (await this.#hot.read(operation, words)) as [Buffer, Buffer[]];
-      cursor = String(next);
-      const keys = found.filter((bytes) => isInside(bytes, this.#bounds));
-      if (keys.length > 0) {
-        const idle = (await this.#hot.run(operation, 'idle', [
-          String(idleMs),
-          ...keys,
-        ])) as number[];
-        yield idle.map((place) => {
-          const bytes = keys[place - 1] as Buffer;
-          return { bytes, shown: shownKey(bytes) };
-        });
-      }
-    } while (cursor !== '0');
-  }
-
   async #evictOne(operation: string, key: Named, idleMs: number): Promise<'evicted' | KeptReason> {
-    const begin = [key.bytes, String(idleMs), String(this.#options.leaseMs)];
-    const begun = String(await this.#hot.run(operation, 'beginEvict', begin));
-    if (!/^\d/.test(begun)) return begun as 'evicted' | KeptReason;
+    const mark = await this.#hot.beginEvict(operation, key, idleMs, this.#options.leaseMs);
+    if (typeof mark === 'string') return mark;
     let object: ColdObject | undefined;
     try {
       object = (await this.#cold.find(key))?.object;
     } catch (error) {
       // As it was: nothing is known of it.
-      await this.#hot.run(operation, 'settle', [key.bytes, begun, '0']);
+      await this.#hot.settle(operation, mark, 0);
       throw error;
     }
     // Without an object the digest fits nothing, so that the key is frozen.
-    const { generation = 0, digest = '', expiresAt = 0 } = object ?? {};
-    const args = [begun, idleMs, generation, digest, expiresAt].map(String);
-    const outcome = await this.#hot.run(operation, 'evict', [key.bytes, ...args]);
-    return String(outcome) as 'evicted' | KeptReason;
+    const known = object ?? { generation: 0, digest: '', expiresAt: 0 };
+    return this.#hot.evict(operation, mark, idleMs, known);
   }
 }

@@ -14,10 +14,9 @@ export interface Named {
 export function named(operation: string, keys: readonly HotKey[], bounds: KeyBounds): Named[] {
   const found = new Map<string, Named>();
   for (const key of keys) {
-    const bytes = toBytes(operation, key);
-    const one = { bytes, shown: shownKey(bytes) };
+    const one = namedBytes(toBytes(operation, key));
     checkPlace(operation, one, bounds);
-    found.set(bytes.toString('hex'), one);
+    found.set(one.bytes.toString('hex'), one);
   }
   return [...found.values()];
 }
@@ -62,8 +61,13 @@ export function isInside(bytes: Buffer, { prefix, namespace }: KeyBounds): boole
   return begins(prefix) && !begins(`${namespace}:`);
 }
 
+/** A key that was checked before. */
+export function namedBytes(bytes: Buffer): Named {
+  return { bytes, shown: shownKey(bytes) };
+}
+
 /** A key for people. */
-export function shownKey(bytes: Buffer): string {
+function shownKey(bytes: Buffer): string {
   const text = bytes.toString('utf8');
   return Buffer.from(text).equals(bytes) ? text : `0x${bytes.toString('hex')}`;
 }

@@ -6,13 +6,15 @@ import type { Store } from '../../store/store.ts';
 import { ColdObjects } from './cold-objects.ts';
 import { Evictor, type EvictResult } from './evictor.ts';
 import { type DrainResult, Freezer } from './freezer.ts';
-import { type HotKey, type KeyBounds, type Named, named } from './hot-key.ts';
-import type { HotConnection, RedisKeys } from './redis-keys.ts';
+import { type HotKey, type Named, named } from './hot-key.ts';
+import type { HotSide, HotStats } from './hot-side.ts';
+import type { RedisKeys } from './redis-keys.ts';
 import { Returner } from './returner.ts';
 
-export type { EvictResult, KeptReason } from './evictor.ts';
+export type { EvictResult } from './evictor.ts';
 export type { DrainResult } from './freezer.ts';
 export type { HotKey } from './hot-key.ts';
+export type { KeptReason } from './hot-side.ts';
 export { type RedisKeys, type RedisKeysOptions, redisKeys } from './redis-keys.ts';
 
 /** Options of `archive`. */
@@ -36,14 +38,7 @@ export interface ArchiveOptions {
 }
 
 /** What `stats` tells. */
-export interface ArchiveStats {
-  /** Keys that are marked and not frozen since. */
-  readonly dirty: number;
-  /** Age of the oldest mark among the thousand that are due first, in ms; 0 without marks. */
-  readonly oldestMarkMs: number;
-  /** Keys that are in the cold store only. */
-  readonly evicted: number;
-}
+export interface ArchiveStats extends HotStats {}
 
 /** An archive. See `archive`. */
 export interface Archive {
@@ -71,7 +66,7 @@ export interface Archive {
   close(): Promise<void>;
 }
 
-const isHot = (v: unknown): boolean => (v as Partial<RedisKeys> | null)?.connection !== undefined;
+const isHot = (v: unknown): boolean => (v as Partial<RedisKeys> | null)?.side !== undefined;
 const RULES: OptionRules = {
   hot: { expected: 'redisKeys(client)', accepts: isHot },
   cold: is.store,
@@ -109,21 +104,24 @@ export function archive(options: ArchiveOptions): Archive {
   const { conditional } = options.cold.capabilities;
   if (conditional !== 'all' && conditional !== 'set')
     throw failure('unsupported', 'archive', 'the cold store has no conditional writes');
-  return new RedisArchive(options);
+  return new HotArchive(options);
 }
 
-class RedisArchive implements Archive {
-  readonly #hot: HotConnection;
-  readonly #bounds: KeyBounds;
+class HotArchive implements Archive {
+  readonly #hot: HotSide;
   readonly #freezer: Freezer;
   readonly #returner: Returner;
   readonly #evictor: Evictor;
 
   constructor(options: ArchiveOptions) {
     const { hot, cold, seal = sealOf(), concurrency = 16, leaseMs = 60_000 } = options;
-    this.#hot = hot.connection;
-    this.#bounds = hot;
-    const objects = new ColdObjects(cold, seal, hot.namespace, options.coldTimeoutMs ?? 30_000);
+    this.#hot = hot.side;
+    const objects = new ColdObjects(
+      cold,
+      seal,
+      this.#hot.namespace,
+      options.coldTimeoutMs ?? 30_000,
+    );
     this.#freezer = new Freezer(this.#hot, objects, {
       leaseMs,
       concurrency,
@@ -131,7 +129,7 @@ class RedisArchive implements Archive {
       retryMs: { first: 1_000, most: 60_000 },
     });
     this.#returner = new Returner(this.#hot, objects, concurrency);
-    this.#evictor = new Evictor(this.#hot, objects, hot, {
+    this.#evictor = new Evictor(this.#hot, objects, {
       concurrency,
       leaseMs,
       evictAfterMs: options.evictAfterMs,
@@ -139,36 +137,35 @@ class RedisArchive implements Archive {
   }
 
   async dirty(...keys: HotKey[]): Promise<void> {
-    const list = named('dirty', keys, this.#bounds);
+    const list = named('dirty', keys, this.#hot);
     const missing: string[] = [];
     for (const chunk of chunks(list)) {
-      const places = await this.#hot.run('dirty', 'mark', bytesOf(chunk));
-      for (const place of places as number[]) missing.push((chunk[place - 1] as Named).shown);
+      const gone = await this.#hot.mark('dirty', chunk);
+      missing.push(...gone.map(({ shown }) => shown));
     }
     if (missing.length > 0)
       throw failure(
         'invalid-argument',
         'dirty',
-        `not in Redis: ${missing.map((key) => JSON.stringify(key)).join(', ')}; expected keys that were written (forget() deletes)`,
+        `not in ${this.#hot.title}: ${missing.map((key) => JSON.stringify(key)).join(', ')}; expected keys that were written (forget() deletes)`,
         { key: missing[0], details: { missing } },
       );
   }
 
   async ensure(...keys: HotKey[]): Promise<void> {
-    await this.#returner.ensure('ensure', named('ensure', keys, this.#bounds));
+    await this.#returner.ensure('ensure', named('ensure', keys, this.#hot));
   }
 
   async forget(...keys: HotKey[]): Promise<number> {
-    const list = named('forget', keys, this.#bounds);
+    const list = named('forget', keys, this.#hot);
     let known = 0;
-    for (const chunk of chunks(list))
-      known += (await this.#hot.run('forget', 'forget', bytesOf(chunk))) as number;
+    for (const chunk of chunks(list)) known += await this.#hot.forget('forget', chunk);
     await this.#freezer.workOff('forget', list);
     return known;
   }
 
   async evict(...keys: HotKey[]): Promise<EvictResult> {
-    return this.#evictor.evict('evict', named('evict', keys, this.#bounds), 0);
+    return this.#evictor.evict('evict', named('evict', keys, this.#hot), 0);
   }
 
   async evictIdle(): Promise<EvictResult> {
@@ -180,20 +177,13 @@ class RedisArchive implements Archive {
   }
 
   async stats(): Promise<ArchiveStats> {
-    const [dirty, oldest, evicted] = (await this.#hot.run('stats', 'stats', [])) as unknown[];
-    return {
-      dirty: Number(dirty),
-      oldestMarkMs: Number(String(oldest)),
-      evicted: Number(String(evicted)),
-    };
+    return this.#hot.stats('stats');
   }
 
   close(): Promise<void> {
     return this.#hot.close();
   }
 }
-
-const bytesOf = (keys: readonly Named[]): Buffer[] => keys.map(({ bytes }) => bytes);
 
 function* chunks(keys: readonly Named[]): Generator<readonly Named[]> {
   for (let at = 0; at < keys.length; at += CHUNK_KEYS) yield keys.slice(at, at + CHUNK_KEYS);

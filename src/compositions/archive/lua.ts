@@ -1,10 +1,13 @@
 /*
  * The scripts of the protocol (docs/decisions/0025-archive-protocol.md). In each of them whatever
- * Redis may refuse for want of memory comes before whatever removes something.
+ * Redis may refuse for want of memory comes before whatever removes something. KEYS are what begins
+ * the archive's own keys, and then the user's keys that the step is about: `keys` here.
  */
 
 const PRELUDE = `
 local ns = KEYS[1]
+local keys = {}
+for i = 2, #KEYS do keys[i - 1] = KEYS[i] end
 local CLOCK, DUE, MARKS, EVICTED = ns..'clock', ns..'due', ns..'marks', ns..'evicted'
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -48,10 +51,10 @@ local function isCurrent(key, gen)
 end
 `;
 
-/** ARGV: keys. Gives the places, from 1, of keys that do not exist. */
+/** Gives the places, from 1, of keys that do not exist. */
 const MARK = `
 local missing = {}
-for i, key in ipairs(ARGV) do
+for i, key in ipairs(keys) do
   if redis.call('EXISTS', key) == 1 then
     mark(key)
     dropRecord(key)
@@ -61,18 +64,17 @@ for i, key in ipairs(ARGV) do
 end
 return missing`;
 
-/** ARGV: lease in ms, most keys, most bytes, keys to take whether due or not. */
+/** ARGV: lease in ms, most keys, most bytes. With keys, takes those that are marked, due or not. */
 const TAKE = `
-local keys = {}
-if #ARGV > 3 then
-  for i = 4, #ARGV do
-    if redis.call('HEXISTS', MARKS, ARGV[i]) == 1 then keys[#keys + 1] = ARGV[i] end
-  end
-else
-  keys = redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 0, ARGV[2])
+local chosen = {}
+for _, key in ipairs(keys) do
+  if redis.call('HEXISTS', MARKS, key) == 1 then chosen[#chosen + 1] = key end
+end
+if #keys == 0 then
+  chosen = redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 0, ARGV[2])
 end
 local taken, bytes = {}, 0
-for _, key in ipairs(keys) do
+for _, key in ipairs(chosen) do
   if bytes > tonumber(ARGV[3]) then break end
   local m = mark(key)
   redis.call('ZADD', DUE, 'XX', int(now + tonumber(ARGV[1])), key)
@@ -93,42 +95,43 @@ for _, key in ipairs(keys) do
 end
 return taken`;
 
-/** ARGV: key, generation, delay in ms until a key that was marked meanwhile is due again. */
+/** ARGV: generation, delay in ms until a key that was marked meanwhile is due again. */
 const SETTLE = `
-local key = ARGV[1]
-if isCurrent(key, ARGV[2]) then
+local key = keys[1]
+if isCurrent(key, ARGV[1]) then
   redis.call('HDEL', MARKS, key)
   redis.call('ZREM', DUE, key)
   return 1
 end
-redis.call('ZADD', DUE, 'XX', 'LT', int(now + tonumber(ARGV[3])), key)
+redis.call('ZADD', DUE, 'XX', 'LT', int(now + tonumber(ARGV[2])), key)
 return 0`;
 
-/** ARGV: key, generation, delay in ms, code. */
+/** ARGV: generation, delay in ms, code. */
 const FAIL = `
-local current, m = isCurrent(ARGV[1], ARGV[2])
+local key = keys[1]
+local current, m = isCurrent(key, ARGV[1])
 if not current then
-  redis.call('ZADD', DUE, 'XX', 'LT', int(now + tonumber(ARGV[3])), ARGV[1])
+  redis.call('ZADD', DUE, 'XX', 'LT', int(now + tonumber(ARGV[2])), key)
   return 0
 end
-m.tries, m.code = m.tries + 1, ARGV[4]
-keepMark(ARGV[1], m)
-redis.call('ZADD', DUE, 'XX', int(now + tonumber(ARGV[3])), ARGV[1])
+m.tries, m.code = m.tries + 1, ARGV[3]
+keepMark(key, m)
+redis.call('ZADD', DUE, 'XX', int(now + tonumber(ARGV[2])), key)
 return 1`;
 
-/** ARGV: key, generation, generation found in the cold store. Raises the clock where it went back. */
+/** ARGV: generation, generation found in the cold store. Raises the clock where it went back. */
 const RAISE = `
-if not isCurrent(ARGV[1], ARGV[2]) then return 0 end
-if tonumber(redis.call('GET', CLOCK) or '0') < tonumber(ARGV[3]) then
-  redis.call('SET', CLOCK, ARGV[3])
+if not isCurrent(keys[1], ARGV[1]) then return 0 end
+if tonumber(redis.call('GET', CLOCK) or '0') < tonumber(ARGV[2]) then
+  redis.call('SET', CLOCK, ARGV[2])
 end
-redis.call('ZADD', DUE, 'XX', atOnce, ARGV[1])
+redis.call('ZADD', DUE, 'XX', atOnce, keys[1])
 return 1`;
 
-/** ARGV: keys. Gives for each: 1 (there, touched), 0 (deleted), or the generation of an evicted one as a string. */
+/** Gives for each key: 1 (there, touched), 0 (deleted), or the generation of an evicted one as a string. */
 const PRESENCE = `
 local found = {}
-for i, key in ipairs(ARGV) do
+for i, key in ipairs(keys) do
   local there = redis.call('TOUCH', key) == 1
   local gen = evictedAs(key)
   if there and gen then
@@ -139,9 +142,9 @@ for i, key in ipairs(ARGV) do
 end
 return found`;
 
-/** ARGV: key, generation recorded before the fetch, expiry or 0, payload. */
+/** ARGV: generation recorded before the fetch, expiry or 0, payload. */
 const RESTORE = `
-local key, expiresAt = ARGV[1], tonumber(ARGV[3])
+local key, expiresAt = keys[1], tonumber(ARGV[2])
 local gen = evictedAs(key)
 if redis.call('EXISTS', key) == 1 then
   if gen then
@@ -151,33 +154,33 @@ if redis.call('EXISTS', key) == 1 then
   return 'present'
 end
 if not gen then return 'deleted' end
-if gen ~= ARGV[2] then return 'moved' end
+if gen ~= ARGV[1] then return 'moved' end
 if expiresAt > 0 and expiresAt <= now then
   mark(key)
   dropRecord(key)
   return 'deleted'
 end
-redis.call('RESTORE', key, ARGV[3], ARGV[4], 'ABSTTL')
+redis.call('RESTORE', key, ARGV[2], ARGV[3], 'ABSTTL')
 dropRecord(key)
 return 'restored'`;
 
 /**
- * ARGV: key, least idle time in ms, lease in ms. Marks the key under a lease, so that nothing but
+ * ARGV: least idle time in ms, lease in ms. Marks the key under a lease, so that nothing but
  * what marks or takes it again can change its cold object. Gives the mark's generation, or why not.
  */
 const BEGIN_EVICT = `
-local key = ARGV[1]
+local key = keys[1]
 if redis.call('HEXISTS', MARKS, key) == 1 then return 'dirty' end
 if redis.call('EXISTS', key) == 0 then return evictedAs(key) and 'evicted' or 'absent' end
-if redis.call('OBJECT', 'IDLETIME', key) * 1000 < tonumber(ARGV[2]) then return 'in-use' end
+if redis.call('OBJECT', 'IDLETIME', key) * 1000 < tonumber(ARGV[1]) then return 'in-use' end
 local m = mark(key)
-redis.call('ZADD', DUE, int(now + tonumber(ARGV[3])), key)
+redis.call('ZADD', DUE, int(now + tonumber(ARGV[2])), key)
 return m.gen`;
 
-/** ARGV: key, generation of that mark, least idle time in ms; generation, digest and expiry of the cold object. */
+/** ARGV: generation of that mark, least idle time in ms; generation, digest and expiry of the cold object. */
 const EVICT = `
-local key = ARGV[1]
-if not isCurrent(key, ARGV[2]) then
+local key = keys[1]
+if not isCurrent(key, ARGV[1]) then
   redis.call('ZADD', DUE, 'XX', 'LT', atOnce, key)
   return 'dirty'
 end
@@ -187,34 +190,34 @@ local function unmark()
 end
 local there = redis.call('EXISTS', key) == 1
 local idleMs = there and redis.call('OBJECT', 'IDLETIME', key) * 1000
-if not there or int(math.max(0, redis.call('PEXPIRETIME', key))) ~= ARGV[6]
-  or redis.sha1hex(redis.call('DUMP', key)) ~= ARGV[5] then
+if not there or int(math.max(0, redis.call('PEXPIRETIME', key))) ~= ARGV[5]
+  or redis.sha1hex(redis.call('DUMP', key)) ~= ARGV[4] then
   redis.call('ZADD', DUE, atOnce, key)
   return there and 'dirty' or 'absent'
 end
-if idleMs < tonumber(ARGV[3]) then
+if idleMs < tonumber(ARGV[2]) then
   unmark()
   return 'in-use'
 end
 local bucket, id = recordOf(key)
-if redis.call('HSET', bucket, id, ARGV[4]) == 1 then redis.call('INCR', EVICTED) end
+if redis.call('HSET', bucket, id, ARGV[3]) == 1 then redis.call('INCR', EVICTED) end
 redis.call('UNLINK', key)
 unmark()
 return 'evicted'`;
 
-/** ARGV: least idle time in ms, keys. Gives the places, from 1, of those idle so long and not marked. */
+/** ARGV: least idle time in ms. Gives the places, from 1, of keys that were idle so long and are not marked. */
 const IDLE = `
 local idle = {}
-for i = 2, #ARGV do
-  local seconds = redis.call('HEXISTS', MARKS, ARGV[i]) == 0 and redis.call('OBJECT', 'IDLETIME', ARGV[i])
-  if seconds and seconds * 1000 >= tonumber(ARGV[1]) then idle[#idle + 1] = i - 1 end
+for i, key in ipairs(keys) do
+  local seconds = redis.call('HEXISTS', MARKS, key) == 0 and redis.call('OBJECT', 'IDLETIME', key)
+  if seconds and seconds * 1000 >= tonumber(ARGV[1]) then idle[#idle + 1] = i end
 end
 return idle`;
 
-/** ARGV: keys. Gives how many were there or evicted. */
+/** Gives how many of the keys were there or evicted. */
 const FORGET = `
 local known = 0
-for _, key in ipairs(ARGV) do
+for _, key in ipairs(keys) do
   mark(key)
   local there = redis.call('UNLINK', key) == 1
   local evicted = dropRecord(key)

@@ -1,20 +1,17 @@
-import { Connection } from '../../drivers/redis/connection.ts';
-import { isReply, readFailure, replyFailure } from '../../drivers/redis/failures.ts';
 import { type IoRedisClient, ioRedisPorts, isIoRedis } from '../../drivers/redis/ioredis.ts';
 import {
   isNodeRedis,
   type NodeRedisClient,
   nodeRedisPorts,
 } from '../../drivers/redis/node-redis.ts';
-import { withPatience } from '../../drivers/redis/patience.ts';
-import type { RedisPort, RedisPorts, RedisWord } from '../../drivers/redis/port.ts';
-import { Call } from '../../store/call.ts';
+import type { RedisPorts } from '../../drivers/redis/port.ts';
 import type { Env } from '../../store/env.ts';
-import { failure, invalidArgument } from '../../store/errors.ts';
+import { invalidArgument } from '../../store/errors.ts';
 import * as is from '../../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../../store/options.ts';
-import { systemEnv } from '../../store/system-env.ts';
-import { type ScriptName, SOURCES } from './lua.ts';
+import type { HotSide } from './hot-side.ts';
+import { HotConnection } from './redis-connection.ts';
+import { RedisSide } from './redis-side.ts';
 
 /** Options of `redisKeys`. */
 export interface RedisKeysOptions {
@@ -35,6 +32,8 @@ export interface RedisKeys {
   /** Names the archive. */
   readonly namespace: string;
   readonly prefix: string;
+  /** @internal */
+  readonly side: HotSide;
   /** @internal */
   readonly connection: HotConnection;
 }
@@ -65,7 +64,8 @@ export function redisKeys(
   checkOptions('redisKeys', options, RULES);
   const { prefix = '', namespace = 'strata-archive' } = options;
   const connection = new HotConnection(portsOf(client), `${namespace}:`, options);
-  return { namespace, prefix, connection };
+  const side = new RedisSide(connection, { namespace, prefix });
+  return { namespace, prefix, side, connection };
 }
 
 function portsOf(client: object): RedisPorts {
@@ -79,110 +79,4 @@ function portsOf(client: object): RedisPorts {
     client,
     'a client of ioredis or node-redis for one server',
   );
-}
-
-/** Runs the archive's scripts over a connection that is made anew when it was lost. */
-export class HotConnection {
-  readonly env: Env;
-  readonly #timeoutMs: number | undefined;
-  readonly #connection: Connection;
-  readonly #namespace: string;
-  readonly #shas = new Map<ScriptName, string>();
-
-  constructor(ports: RedisPorts, namespace: string, options: RedisKeysOptions) {
-    this.env = options.env ?? systemEnv;
-    this.#timeoutMs = options.timeoutMs;
-    this.#namespace = namespace;
-    this.#connection = new Connection(
-      () => Promise.resolve(ports),
-      async (port) => {
-        await checkServer(port, options.allowPolicy);
-        for (const [name, source] of SOURCES)
-          this.#shas.set(name, String(await port.send(['SCRIPT', 'LOAD', source])));
-      },
-    );
-  }
-
-  /**
-   * Runs a script. Errors: `unavailable` and `timeout` where nothing was sent; `unknown-outcome`
-   * where it was and no answer came; what Redis refused.
-   */
-  run(operation: string, name: ScriptName, args: readonly RedisWord[]): Promise<unknown> {
-    const call = this.#call(operation);
-    return call.guard(this.#sent(call, name, args));
-  }
-
-  async #sent(call: Call, name: ScriptName, args: readonly RedisWord[]): Promise<unknown> {
-    const { operation } = call;
-    const port = await this.#connection.connect(operation);
-    call.throwIfEnded();
-    call.markSent();
-    const rest = ['1', this.#namespace, ...args];
-    try {
-      return await port
-        .send(['EVALSHA', this.#shas.get(name) as string, ...rest])
-        .catch((error) => {
-          if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-          return port.send(['EVAL', SOURCES.get(name) as string, ...rest]);
-        });
-    } catch (cause) {
-      if (isReply(cause)) throw replyFailure(cause, operation);
-      throw failure(
-        'unknown-outcome',
-        operation,
-        'the connection to Redis ended before its answer, and the step may have been taken',
-        { cause },
-      );
-    }
-  }
-
-  /** A command that changes nothing. */
-  read(operation: string, words: readonly RedisWord[]): Promise<unknown> {
-    const asked = async (): Promise<unknown> => {
-      const port = await this.#connection.connect(operation);
-      return port.send(words).catch((error: unknown) => {
-        throw readFailure(error, operation);
-      });
-    };
-    return this.#call(operation).guard(asked());
-  }
-
-  async close(): Promise<void> {
-    await withPatience(this.#connection.settle()).catch(() => undefined);
-    this.#connection.close();
-  }
-
-  #call(operation: string): Call {
-    const { env } = this;
-    const timeoutMs = this.#timeoutMs;
-    return new Call(env, operation, undefined, timeoutMs === undefined ? {} : { timeoutMs });
-  }
-}
-
-/** Refuses a server on which what the archive promises would not hold. */
-async function checkServer(port: RedisPort, allowPolicy: string | undefined): Promise<void> {
-  const info = String(await port.send(['INFO', 'server']));
-  const version = /redis_version:(\d+)\.(\S+)/.exec(info);
-  const mode = /redis_mode:(\w+)/.exec(info)?.[1];
-  if (version === null || Number(version[1]) < 7 || mode === 'cluster')
-    throw failure(
-      'unsupported',
-      'redisKeys',
-      `the server is Redis ${version?.[1]}.${version?.[2]} as ${mode}; expected one server of 7.0 or later`,
-    );
-  // A server that does not tell its settings is believed.
-  const told = await port.send(['CONFIG', 'GET', 'maxmemory*']).catch((error: unknown) => {
-    if (isReply(error)) return [];
-    throw error;
-  });
-  const words = Array.isArray(told) ? told.map(String) : [];
-  const setting = (name: string): string | undefined => words[words.indexOf(name) + 1];
-  const policy = words.includes('maxmemory-policy') ? setting('maxmemory-policy') : 'noeviction';
-  if (policy !== 'noeviction' && setting('maxmemory') !== '0' && policy !== allowPolicy)
-    throw invalidArgument(
-      'redisKeys',
-      "the server's maxmemory-policy",
-      policy,
-      'noeviction, or its name as the option allowPolicy: it could remove keys that are nowhere else',
-    );
 }

@@ -1,7 +1,7 @@
 import { failure, isStrataError, type StrataError } from '../../store/errors.ts';
 import { type ColdObjects, DELETED, type Found } from './cold-objects.ts';
 import type { Named } from './hot-key.ts';
-import type { HotConnection } from './redis-keys.ts';
+import type { HotSide, Restored } from './hot-side.ts';
 
 /** Keys asked about in one round trip. */
 const CHUNK_KEYS = 1_000;
@@ -15,13 +15,13 @@ interface Failed {
 
 /** Brings back what was evicted. */
 export class Returner {
-  readonly #hot: HotConnection;
+  readonly #hot: HotSide;
   readonly #cold: ColdObjects;
   readonly #concurrency: number;
   /** However many callers ask for a key, one fetch is under way. */
   readonly #fetches = new Map<string, Promise<void>>();
 
-  constructor(hot: HotConnection, cold: ColdObjects, concurrency: number) {
+  constructor(hot: HotSide, cold: ColdObjects, concurrency: number) {
     this.#hot = hot;
     this.#cold = cold;
     this.#concurrency = concurrency;
@@ -45,9 +45,8 @@ export class Returner {
   }
 
   async #evicted(operation: string, keys: readonly Named[]): Promise<Named[]> {
-    const bytes = keys.map((key) => key.bytes);
-    const found = (await this.#hot.run(operation, 'presence', bytes)) as (number | Buffer)[];
-    return keys.filter((_, at) => typeof found[at] !== 'number');
+    const found = await this.#hot.presence(operation, keys);
+    return keys.filter((_, at) => typeof found[at] === 'number');
   }
 
   #fetched(operation: string, key: Named): Promise<void> {
@@ -63,9 +62,8 @@ export class Returner {
   async #fetch(operation: string, key: Named): Promise<void> {
     for (let tries = 0; tries < FETCHES; tries++) {
       // What is restored must be no older than what was recorded before it was fetched.
-      const [recorded] = (await this.#hot.run(operation, 'presence', [key.bytes])) as unknown[];
-      if (typeof recorded === 'number') return;
-      const generation = String(recorded);
+      const [generation] = await this.#hot.presence(operation, [key]);
+      if (typeof generation !== 'number') return;
       const found = await this.#cold.find(key);
       const outcome = await this.#restore(operation, key, generation, found);
       if (outcome !== 'moved') return;
@@ -84,38 +82,26 @@ export class Returner {
   async #restore(
     operation: string,
     key: Named,
-    generation: string,
+    generation: number,
     found: Found | undefined,
-  ): Promise<string> {
+  ): Promise<Restored> {
     const object = found?.object;
-    if (object === undefined || object.generation < Number(generation))
+    if (object === undefined || object.generation < generation)
       return this.#missing(operation, key, generation, found);
     // A tombstone of a later time: Redis went back to before the delete.
     const expiresAt = object.type === DELETED ? 1 : object.expiresAt;
-    const args = [key.bytes, generation, String(expiresAt), Buffer.from(object.payload)];
-    try {
-      return String(await this.#hot.run(operation, 'restore', args));
-    } catch (error) {
-      if (error instanceof Error && error.message.includes('DUMP payload'))
-        throw failure(
-          'unsupported',
-          operation,
-          `this Redis cannot read what was dumped of ${JSON.stringify(key.shown)} by another version; it stays in the cold store`,
-          { key: key.shown, cause: error },
-        );
-      throw error;
-    }
+    return this.#hot.restore(operation, key, generation, { ...object, expiresAt });
   }
 
   /** Fails, unless the record has changed since, so that the object had to. */
   async #missing(
     operation: string,
     key: Named,
-    generation: string,
+    generation: number,
     found: Found | undefined,
-  ): Promise<string> {
-    const [now] = (await this.#hot.run(operation, 'presence', [key.bytes])) as unknown[];
-    if (typeof now === 'number' || String(now) !== generation) return 'moved';
+  ): Promise<Restored> {
+    const [now] = await this.#hot.presence(operation, [key]);
+    if (now !== generation) return 'moved';
     const name = JSON.stringify(key.shown);
     if (found === undefined)
       throw failure('data-missing', operation, `the cold object of ${name} is gone`, {

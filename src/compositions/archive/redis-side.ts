@@ -1,0 +1,170 @@
+import type { Env } from '../../store/env.ts';
+import { failure } from '../../store/errors.ts';
+import { type ColdObject, DELETED } from './cold-objects.ts';
+import { isInside, type KeyBounds, type Named, namedBytes } from './hot-key.ts';
+import type {
+  HotSide,
+  HotStats,
+  KeptReason,
+  Mark,
+  Presence,
+  Restored,
+  Taken,
+  TakeOptions,
+} from './hot-side.ts';
+import type { HotConnection } from './redis-connection.ts';
+
+/** Keys that one step of a scan looks at, about. */
+const SCAN_KEYS = 500;
+
+/** The keys of one Redis server: each step is a script there. */
+export class RedisSide implements HotSide {
+  readonly title = 'Redis';
+  readonly env: Env;
+  readonly namespace: string;
+  readonly prefix: string;
+  readonly #redis: HotConnection;
+
+  constructor(redis: HotConnection, { namespace, prefix }: KeyBounds) {
+    this.env = redis.env;
+    this.namespace = namespace;
+    this.prefix = prefix;
+    this.#redis = redis;
+  }
+
+  async mark(operation: string, keys: readonly Named[]): Promise<readonly Named[]> {
+    const places = await this.#redis.run(operation, 'mark', bytesOf(keys), []);
+    return (places as number[]).map((place) => keys[place - 1] as Named);
+  }
+
+  async take(operation: string, options: TakeOptions): Promise<readonly Taken[]> {
+    const { leaseMs, mostKeys, mostBytes, only = [] } = options;
+    const args = [leaseMs, mostKeys, mostBytes].map(String);
+    const items = await this.#redis.run(operation, 'take', bytesOf(only), args);
+    return (items as Buffer[][]).map(toTaken);
+  }
+
+  async settle(operation: string, { key, generation }: Mark, delayMs: number): Promise<boolean> {
+    const args = [generation, delayMs].map(String);
+    return (await this.#redis.run(operation, 'settle', [key.bytes], args)) === 1;
+  }
+
+  async fail(operation: string, mark: Mark, delayMs: number, code: string): Promise<void> {
+    const args = [mark.generation, delayMs, code].map(String);
+    await this.#redis.run(operation, 'fail', [mark.key.bytes], args);
+  }
+
+  async raise(operation: string, mark: Mark, generation: number): Promise<void> {
+    const args = [mark.generation, generation].map(String);
+    await this.#redis.run(operation, 'raise', [mark.key.bytes], args);
+  }
+
+  async forget(operation: string, keys: readonly Named[]): Promise<number> {
+    return (await this.#redis.run(operation, 'forget', bytesOf(keys), [])) as number;
+  }
+
+  async beginEvict(
+    operation: string,
+    key: Named,
+    idleMs: number,
+    leaseMs: number,
+  ): Promise<Mark | KeptReason | 'evicted'> {
+    const args = [idleMs, leaseMs].map(String);
+    const begun = String(await this.#redis.run(operation, 'beginEvict', [key.bytes], args));
+    if (/^\d/.test(begun)) return { key, generation: Number(begun) };
+    return begun as KeptReason | 'evicted';
+  }
+
+  async evict(
+    operation: string,
+    mark: Mark,
+    idleMs: number,
+    object: Pick<ColdObject, 'generation' | 'digest' | 'expiresAt'>,
+  ): Promise<'evicted' | KeptReason> {
+    const { generation, digest, expiresAt } = object;
+    const args = [mark.generation, idleMs, generation, digest, expiresAt].map(String);
+    const outcome = await this.#redis.run(operation, 'evict', [mark.key.bytes], args);
+    return String(outcome) as 'evicted' | KeptReason;
+  }
+
+  async restore(
+    operation: string,
+    key: Named,
+    generation: number,
+    object: Pick<ColdObject, 'expiresAt' | 'payload'>,
+  ): Promise<Restored> {
+    const args = [String(generation), String(object.expiresAt), Buffer.from(object.payload)];
+    try {
+      return String(await this.#redis.run(operation, 'restore', [key.bytes], args)) as Restored;
+    } catch (error) {
+      if (error instanceof Error && error.message.includes('DUMP payload'))
+        throw failure(
+          'unsupported',
+          operation,
+          `this Redis cannot read what was dumped of ${JSON.stringify(key.shown)} by another version; it stays in the cold store`,
+          { key: key.shown, cause: error },
+        );
+      throw error;
+    }
+  }
+
+  async presence(operation: string, keys: readonly Named[]): Promise<readonly Presence[]> {
+    const found = await this.#redis.run(operation, 'presence', bytesOf(keys), []);
+    return (found as (number | Buffer)[]).map((one) => {
+      if (typeof one !== 'number') return Number(String(one));
+      return one === 1 ? 'hot' : 'absent';
+    });
+  }
+
+  async *idleKeys(operation: string, idleMs: number): AsyncGenerator<readonly Named[]> {
+    const pattern = `${this.prefix.replace(/[\\*?[\]^-]/g, '\\$&')}*`;
+    let cursor = '0';
+    do {
+      const words = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', String(SCAN_KEYS)];
+      const [next, found] = (await this.#redis.read(operation, words)) as [Buffer, Buffer[]];
+      cursor = String(next);
+      const keys = found.filter((bytes) => isInside(bytes, this));
+      if (keys.length === 0) continue;
+      const idle = (await this.#redis.run(operation, 'idle', keys, [String(idleMs)])) as number[];
+      yield idle.map((place) => namedBytes(keys[place - 1] as Buffer));
+    } while (cursor !== '0');
+  }
+
+  async stats(operation: string): Promise<HotStats> {
+    const [dirty, oldest, evicted] = (await this.#redis.run(
+      operation,
+      'stats',
+      [],
+      [],
+    )) as unknown[];
+    return {
+      dirty: Number(dirty),
+      oldestMarkMs: Number(String(oldest)),
+      evicted: Number(String(evicted)),
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#redis.close();
+  }
+}
+
+const bytesOf = (keys: readonly Named[]): Buffer[] => keys.map(({ bytes }) => bytes);
+
+function toTaken(item: Buffer[]): Taken {
+  const [bytes, generation, tries, state, payload, digest, expiresAt, type] = item;
+  const isValue = String(state) === 'value';
+  return {
+    key: namedBytes(bytes as Buffer),
+    generation: Number(String(generation)),
+    tries: Number(String(tries)),
+    state: String(state) as Taken['state'],
+    object: {
+      type: isValue ? String(type) : DELETED,
+      generation: Number(String(generation)),
+      expiresAt: isValue ? Number(String(expiresAt)) : 0,
+      digest: isValue ? String(digest) : '',
+      payload: isValue ? (payload as Buffer) : new Uint8Array(0),
+    },
+  };
+}
