@@ -1,4 +1,5 @@
 import type { S3Client } from '@aws-sdk/client-s3';
+import { ItemCommits } from '../../kernel/items/item-commits.ts';
 import type { Capabilities, Durability } from '../../store/capabilities.ts';
 import type { Codec } from '../../store/codec.ts';
 import { defineStore } from '../../store/define-store.ts';
@@ -10,7 +11,7 @@ import type { Primitives } from '../../store/primitives.ts';
 import type { Store } from '../../store/store.ts';
 import { systemEnv } from '../../store/system-env.ts';
 import { withCodec } from '../../store/with-codec.ts';
-import { Commits } from './commits.ts';
+import { Objects } from './objects.ts';
 import { Opening } from './opening.ts';
 import { Reader } from './reader.ts';
 import { Requests } from './requests.ts';
@@ -98,7 +99,8 @@ function toPrimitives(options: S3Options): Primitives<Uint8Array> {
   const requests = new Requests(client, name, `${prefix}/`);
   const opening = new Opening(requests, { env, create, conditional: conditional === 'all' });
   const reader = new Reader(requests, opening, env);
-  const commits = new Commits(requests, opening, reader, env);
+  const objects = new Objects({ requests, opening, reader, env });
+  const commits = new ItemCommits(objects, env);
   const capabilities: Capabilities = Object.freeze({
     durability,
     atomic: 'key',

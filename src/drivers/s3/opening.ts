@@ -47,6 +47,11 @@ export class Opening {
     this.#options = options;
   }
 
+  /** Whether the endpoint heeds conditions, as the store promises. */
+  get conditional(): boolean {
+    return this.#options.conditional;
+  }
+
   /** Makes the bucket where that was asked for. */
   forReading(): Promise<void> | undefined {
     if (!this.#options.create) return undefined;

@@ -1,3 +1,5 @@
+import type { FoundItem } from '../../kernel/items/item-port.ts';
+import { sideBySide } from '../../kernel/side-by-side.ts';
 import type { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { Env } from '../../store/env.ts';
@@ -7,7 +9,6 @@ import { justBefore, keyOf, nameOf } from './names.ts';
 import type { Opening } from './opening.ts';
 import { HEAD_BYTES, isDeletion, KIND, kindOf, ObjectHead } from './record.ts';
 import type { ListFrom, Requests } from './requests.ts';
-import { sideBySide } from './side-by-side.ts';
 
 const PAGE_ENTRIES = 64;
 /** A page ends early when its objects reach this. */
@@ -15,16 +16,8 @@ const PAGE_BYTES: number = 8 * 1024 * 1024;
 /** Places that a backward listing remembers; of more, every other. */
 const MOST_MARKS = 4_096;
 
-/** What stands in a key's place: an entry, an expired one, what is left of a deleted one, or damage. */
-export interface Found {
-  /** Names this state of the object. */
-  readonly etag: string;
-  readonly head?: ObjectHead;
-  /** Why there is no head. */
-  readonly damage?: StrataError;
-  /** Where it was asked for. */
-  readonly value?: Uint8Array;
-}
+/** What stands in a key's place; its tag is the one that the endpoint gave it. */
+export type FoundObject = FoundItem<ObjectHead>;
 
 /** A key as a listing has it. */
 interface ListedKey {
@@ -58,20 +51,20 @@ export class Reader {
   }
 
   /** What stands in a key's place, without the value. */
-  async find(key: string, call: Call): Promise<Found | undefined> {
+  async find(key: string, call: Call): Promise<FoundObject | undefined> {
     for (let length = HEAD_BYTES; ; ) {
       const found = await this.#requests.get(nameOf(key), call, key, length);
       if (found === undefined) return undefined;
       const { bytes, size, etag } = found;
       const read = orDamage(() => ObjectHead.read(key, bytes, size));
-      if (read instanceof StrataError) return { etag, damage: read };
-      if (typeof read !== 'number') return { etag, head: read };
+      if (read instanceof StrataError) return { tag: etag, damage: read };
+      if (typeof read !== 'number') return { tag: etag, head: read };
       length = read;
     }
   }
 
   /** As `find`, with the value. */
-  async findWhole(key: string, call: Call): Promise<Found | undefined> {
+  async findWhole(key: string, call: Call): Promise<FoundObject | undefined> {
     const found = await this.#requests.get(nameOf(key), call, key);
     if (found === undefined) return undefined;
     const { bytes, size, etag } = found;
@@ -79,7 +72,7 @@ export class Reader {
       const head = ObjectHead.read(key, bytes, size) as ObjectHead;
       return { head, value: head.value(bytes) };
     });
-    return read instanceof StrataError ? { etag, damage: read } : { etag, ...read };
+    return read instanceof StrataError ? { tag: etag, damage: read } : { tag: etag, ...read };
   }
 
   async *scan(range: KeyRange, call: Call): AsyncGenerator<Entry<Uint8Array>[]> {

@@ -1,3 +1,5 @@
+import type { ItemHead } from '../../kernel/items/item-port.ts';
+import { lineAfter, MOST_REPLACED, versionsOf } from '../../kernel/items/line.ts';
 import { crc32 } from '../../store/checksum.ts';
 import type { EntryHead } from '../../store/entry.ts';
 import { failure, type StrataError } from '../../store/errors.ts';
@@ -9,7 +11,7 @@ import {
   WRITE_ID_RANGE,
 } from '../../store/feed/envelope.ts';
 import { utf8Length } from '../../store/keys.ts';
-import { versionText, WRITE_ID_BYTES } from '../../store/version.ts';
+import { WRITE_ID_BYTES } from '../../store/version.ts';
 
 /*
  * What an object holds. Numbers are big-endian.
@@ -32,8 +34,6 @@ import { versionText, WRITE_ID_BYTES } from '../../store/version.ts';
 const MAGIC: Uint8Array = new TextEncoder().encode('SKVO');
 const FORMAT = 1;
 const FIXED_BYTES = 27;
-/** So many of the versions before it an object names. */
-export const MOST_REPLACED = 8;
 /** What is left of a deleted key has at most so many bytes beside the key. */
 const MOST_MARK_BYTES: number = FIXED_BYTES + MOST_REPLACED * WRITE_ID_BYTES + 38 + 3;
 const NOTHING: Uint8Array = new Uint8Array(0);
@@ -101,7 +101,7 @@ function encode(key: string, fields: RecordFields, value: Uint8Array, kind: Kind
 }
 
 /** What stands before the value, checked. */
-export class ObjectHead {
+export class ObjectHead implements ItemHead {
   readonly key: string;
   readonly kind: number;
   /** The versions that stood here before it, marks and expired entries included, the latest first. */
@@ -117,9 +117,7 @@ export class ObjectHead {
     this.kind = view.getUint8(9);
     const keyAt = keyStart(view);
     this.#replaced = bytes.slice(FIXED_BYTES, keyAt);
-    this.replaced = Array.from({ length: view.getUint8(26) }, (_, nth) =>
-      versionText(this.#replaced, nth * WRITE_ID_BYTES),
-    );
+    this.replaced = versionsOf(this.#replaced);
     const envelopeAt = keyAt + view.getUint16(20);
     this.#envelope = new Envelope(ENVELOPES, key, bytes.subarray(envelopeAt, headEnd));
     this.#headEnd = headEnd;
@@ -161,12 +159,7 @@ export class ObjectHead {
 
   /** What an object that replaces it says to have replaced. */
   get line(): Uint8Array {
-    const own = this.#envelope.bytes.subarray(...WRITE_ID_RANGE);
-    const kept = this.#replaced.subarray(0, (MOST_REPLACED - 1) * WRITE_ID_BYTES);
-    const line = new Uint8Array(own.length + kept.length);
-    line.set(own);
-    line.set(kept, own.length);
-    return line;
+    return lineAfter(this.#envelope.bytes.subarray(...WRITE_ID_RANGE), this.#replaced);
   }
 
   get immutable(): boolean {

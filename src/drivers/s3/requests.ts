@@ -5,10 +5,12 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { oneAttempt } from '../../kernel/one-attempt.ts';
+import { pause } from '../../kernel/pause.ts';
+import { isInDoubt } from '../../kernel/request-failures.ts';
 import type { Call } from '../../store/call.ts';
 import { failure } from '../../store/errors.ts';
-import { isInDoubt, isMissing, isTooShort, toStrataError } from './failures.ts';
-import { pause } from './pause.ts';
+import { isMissing, isTooShort, toStrataError } from './failures.ts';
 
 /** Times that a read is sent, beside what the client does of its own accord. */
 const READ_TRIES = 3;
@@ -85,24 +87,24 @@ export class Requests {
     call: Call,
     condition: { readonly IfMatch?: string; readonly IfNoneMatch?: string },
   ): Promise<string> {
-    const at = this.#at(name);
     const command = new PutObjectCommand({
-      ...at,
+      ...this.#at(name),
       ...condition,
       Body: body,
       ContentLength: body.length,
       ContentType: 'application/octet-stream',
     });
-    oneAttempt(command);
-    const reply = await unwrapped(this.client.send(command, { abortSignal: call.signal }));
+    const reply = await oneAttempt(command, (once) =>
+      this.client.send(once, { abortSignal: call.signal }),
+    );
     return reply.ETag ?? '';
   }
 
   /** One attempt to remove an object. Rejects with what the client says. */
   async remove(name: string, call: Call): Promise<void> {
-    const command = new DeleteObjectCommand(this.#at(name));
-    oneAttempt(command);
-    await unwrapped(this.client.send(command, { abortSignal: call.signal }));
+    await oneAttempt(new DeleteObjectCommand(this.#at(name)), (once) =>
+      this.client.send(once, { abortSignal: call.signal }),
+    );
   }
 
   /** The next names in their order, a thousand at most. Failures are `StrataError`s. */
@@ -157,46 +159,5 @@ function decoded(name: string): string | undefined {
     return decodeURIComponent(name);
   } catch {
     return undefined;
-  }
-}
-
-/** What one attempt failed with, where no client looks for something to try again: they look into `cause`. */
-class AttemptFailed extends Error {
-  readonly reason: unknown;
-
-  constructor(reason: unknown) {
-    super('the attempt failed');
-    this.reason = reason;
-  }
-}
-
-interface WithMiddleware {
-  readonly middlewareStack:
-    | PutObjectCommand['middlewareStack']
-    | DeleteObjectCommand['middlewareStack'];
-}
-
-/**
- * Keeps the client from sending a write again: the second answer would say that the condition
- * failed, where the first attempt was carried out and its answer lost.
- */
-function oneAttempt({ middlewareStack }: WithMiddleware): void {
-  (middlewareStack as PutObjectCommand['middlewareStack']).add(
-    (next) => async (args) => {
-      try {
-        return await next(args);
-      } catch (error) {
-        throw new AttemptFailed(error);
-      }
-    },
-    { step: 'finalizeRequest', priority: 'low', name: 'oneAttempt' },
-  );
-}
-
-async function unwrapped<T>(sent: Promise<T>): Promise<T> {
-  try {
-    return await sent;
-  } catch (error) {
-    throw error instanceof AttemptFailed ? error.reason : error;
   }
 }

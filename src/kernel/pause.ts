@@ -1,4 +1,4 @@
-import type { Call } from '../../store/call.ts';
+import type { Call } from '../store/call.ts';
 
 const FIRST_MS = 50;
 const LONGEST_MS = 2_000;

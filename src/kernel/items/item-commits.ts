@@ -6,34 +6,22 @@ import { failure, StrataError } from '../../store/errors.ts';
 import { type CommitPlan, type Planned, planCommit, type Standing } from '../../store/feed/plan.ts';
 import type { CommitOutcome, Write, WriteOutcome } from '../../store/primitives.ts';
 import { WriteIds } from '../../store/version.ts';
-import {
-  type Concern,
-  isBusy,
-  isInDoubt,
-  isLost,
-  isMissing,
-  toStrataError,
-  unknownOutcome,
-} from './failures.ts';
-import { nameOf } from './names.ts';
-import { type Conditions, type Opening, UNCONDITIONAL } from './opening.ts';
-import { pause } from './pause.ts';
-import type { Found, Reader } from './reader.ts';
-import { encodeDeletion, encodeEntry, MOST_REPLACED, type ObjectHead } from './record.ts';
-import type { Requests } from './requests.ts';
-import { sideBySide } from './side-by-side.ts';
-import { Turns } from './turns.ts';
+import { pause } from '../pause.ts';
+import { sideBySide } from '../side-by-side.ts';
+import type { FoundItem, ItemPort } from './item-port.ts';
+import { KeyTurns } from './key-turns.ts';
+import { MOST_REPLACED } from './line.ts';
 
 /** More commits, or values of more bytes, are refused until some of it is written. */
 const MAX_PENDING_COMMITS = 10_000;
 const MAX_PENDING_BYTES: number = 256 * 1024 * 1024;
-/** Times that one write is sent when its answer is lost or the endpoint is busy. */
+/** Times that one write is sent when its answer is lost or the engine is busy. */
 const WRITE_TRIES = 5;
 
 type ByteWrite = Write<Uint8Array>;
 
 /** What one commit does to one key: it is written in one step, and planned anew when another came first. */
-interface Job {
+interface Job<Found> {
   readonly key: string;
   readonly writes: readonly ByteWrite[];
   /** Where its writes stand in the commit. */
@@ -42,20 +30,18 @@ interface Job {
   plan: CommitPlan<Uint8Array>;
 }
 
+type Unplanned<Found> = Omit<Job<Found>, 'plan'>;
+
 /** Plans commits against what stands, and writes each key on the condition that it still does. */
-export class Commits {
-  readonly #requests: Requests;
-  readonly #opening: Opening;
-  readonly #reader: Reader;
+export class ItemCommits<Found extends FoundItem> {
+  readonly #port: ItemPort<Found>;
   readonly #env: Env;
   readonly #ids: WriteIds;
-  readonly #turns = new Turns();
+  readonly #turns = new KeyTurns();
   #pendingBytes = 0;
 
-  constructor(requests: Requests, opening: Opening, reader: Reader, env: Env) {
-    this.#requests = requests;
-    this.#opening = opening;
-    this.#reader = reader;
+  constructor(port: ItemPort<Found>, env: Env) {
+    this.#port = port;
     this.#env = env;
     this.#ids = new WriteIds(env);
   }
@@ -88,24 +74,14 @@ export class Commits {
 
   async #run(writes: readonly ByteWrite[], call: Call): Promise<CommitOutcome> {
     call.throwIfEnded();
-    const conditions = await this.#opening.forWriting();
+    await this.#port.begin();
     // All conditions are looked at before anything is written.
-    const found = await sideBySide([...byKey(writes)], async ([key, places]) => {
-      const own = places.map((at) => writes[at] as ByteWrite);
-      // That it is absent is seen by writing it: where it is not, it is looked at then.
-      const isNew = writes.length === 1 && own[0]?.if === 'absent' && conditions !== UNCONDITIONAL;
-      return {
-        key,
-        places,
-        writes: own,
-        found: isNew ? undefined : await this.#find(key, own, call),
-      };
-    });
-    const jobs = found.map((one): Job => ({ ...one, plan: this.#plan(one, call.operation) }));
+    const found = await this.#findAll(writes, call);
+    const jobs = found.map((one): Job<Found> => ({ ...one, plan: this.#plan(one, call) }));
     const applied: string[] = [];
     try {
       await sideBySide(jobs, async (job) => {
-        if (await this.#apply(job, conditions, call)) applied.push(job.key);
+        if (await this.#apply(job, call)) applied.push(job.key);
       });
     } catch (error) {
       throw partly(error, applied);
@@ -113,19 +89,42 @@ export class Commits {
     return { outcomes: outcomesOf(writes.length, jobs) };
   }
 
-  /** What stands under a key, with the value where a write may repeat it. */
-  async #find(key: string, writes: readonly ByteWrite[], call: Call): Promise<Found | undefined> {
-    const found = await this.#reader.find(key, call);
-    const repeats = writes.some((write) => write.type === 'set' && write.immutable === true);
-    return found?.head?.immutable === true && repeats ? this.#reader.findWhole(key, call) : found;
+  async #findAll(writes: readonly ByteWrite[], call: Call): Promise<Unplanned<Found>[]> {
+    const keys = [...byKey(writes)].map(([key, places]) => {
+      const own = places.map((at) => writes[at] as ByteWrite);
+      return { key, places, writes: own };
+    });
+    const [first] = writes;
+    // That it is absent is seen by writing it: where it is not, it is looked at then.
+    const isNew = writes.length === 1 && first?.type === 'set' && first.if === 'absent';
+    if (isNew && this.#port.conditional) return keys.map((one) => ({ ...one, found: undefined }));
+    const heads = await this.#port.find(
+      keys.map(({ key }) => key),
+      call,
+    );
+    return sideBySide(
+      keys.map((one, at) => ({ ...one, found: heads[at] })),
+      async (one) => ({ ...one, found: await this.#withValue(one, call) }),
+    );
   }
 
-  #plan(
-    { key, writes, found }: Pick<Job, 'key' | 'writes' | 'found'>,
-    operation: string,
-  ): CommitPlan<Uint8Array> {
+  async #find(job: Unplanned<Found>, call: Call): Promise<Found | undefined> {
+    const [found] = await this.#port.find([job.key], call);
+    return this.#withValue({ ...job, found }, call);
+  }
+
+  /** What was found, with the value where a write may repeat it. */
+  async #withValue(
+    { key, writes, found }: Unplanned<Found>,
+    call: Call,
+  ): Promise<Found | undefined> {
+    const repeats = writes.some((write) => write.type === 'set' && write.immutable === true);
+    return found?.head?.immutable === true && repeats ? this.#port.findWhole(key, call) : found;
+  }
+
+  #plan({ key, writes, found }: Unplanned<Found>, { operation }: Call): CommitPlan<Uint8Array> {
     const nowMs = Math.floor(this.#env.now());
-    return planCommit<Uint8Array>({
+    const plan = planCommit<Uint8Array>({
       operation,
       writes,
       rev: 0,
@@ -133,55 +132,49 @@ export class Commits {
       ids: this.#ids,
       standing: () => standingOf(key, writes, found, nowMs),
     });
+    for (const change of plan.changes) this.#port.check?.(change, operation);
+    return plan;
   }
 
   /** Brings a key to what is planned; false where that is what stands. */
-  async #apply(job: Job, conditions: Conditions, call: Call): Promise<boolean> {
+  async #apply(job: Job<Found>, call: Call): Promise<boolean> {
     for (let losses = 1; ; losses++) {
       const change = job.plan.changes[0];
       if (change === undefined) return false;
-      if (await this.#write(job, change, conditions, call)) return true;
+      if (await this.#write(job, change, call)) return true;
       // Whoever came first has succeeded; those who did not go on in no step with each other.
       if (losses > 2) await pause(call, Math.min(losses - 2, 3));
-      job.found = await this.#find(job.key, job.writes, call);
-      job.plan = this.#plan(job, call.operation);
+      job.found = await this.#find(job, call);
+      job.plan = this.#plan(job, call);
     }
   }
 
   /** Writes a change in place of what was found; false when something else stood there. */
-  async #write(
-    job: Job,
-    change: Planned<Uint8Array>,
-    conditions: Conditions,
-    call: Call,
-  ): Promise<boolean> {
-    const { key, found } = job;
-    const name = nameOf(key);
-    const concern = { operation: call.operation, key, bucket: this.#requests.bucket };
-    const condition = conditions(found === undefined ? 'absent' : { etag: found.etag });
-    const writeId = change.type === 'set' ? change.writeId : this.#ids.next();
-    const isConditional = conditions !== UNCONDITIONAL && hasCondition(job.writes);
-    const body = this.#bodyOf(change, writeId, found?.head, isConditional);
+  async #write(job: Job<Found>, change: Planned<Uint8Array>, call: Call): Promise<boolean> {
+    const id = change.type === 'set' ? change.writeId : this.#ids.next();
+    const attempt = this.#port.attempt({
+      change,
+      found: job.found,
+      isConditional: this.#port.conditional && hasCondition(job.writes),
+      writeId: (into, offset) => this.#ids.write(id, into, offset),
+    });
     let doubt: unknown;
     for (let tries = 1; ; tries++) {
       call.throwIfEnded();
       // From here on nothing can call it back.
       call.markSent();
       try {
-        if (body === undefined) await this.#requests.remove(name, call);
-        else await this.#requests.put(name, body, call, condition);
+        await attempt.send(call);
         return true;
       } catch (error) {
-        if (body === undefined && isMissing(error)) return true;
-        // Where a tag was named, an object that is gone is another state too.
-        const lost = isLost(error) || (found !== undefined && isMissing(error));
-        if (lost && doubt === undefined) return false;
-        if (isInDoubt(error)) doubt = error;
-        if (lost || (isInDoubt(error) && body !== undefined && conditions !== UNCONDITIONAL)) {
-          const done = await this.#isDone(job, writeId, doubt, call);
+        const verdict = attempt.judge(error);
+        if (verdict === 'lost' && doubt === undefined) return false;
+        if (verdict === 'doubt') doubt = error;
+        if (verdict === 'lost' || (verdict === 'doubt' && attempt.tells)) {
+          const done = await this.#isDone(job, this.#ids.text(id), doubt, call);
           if (done !== undefined) return done;
-        } else if (!isInDoubt(error) && !isBusy(error)) throw given(error, doubt, concern);
-        if (tries === WRITE_TRIES) throw given(error, doubt, concern);
+        } else if (verdict === 'refused') throw this.#given(error, doubt, job, call);
+        if (tries === WRITE_TRIES) throw this.#given(error, doubt, job, call);
         await pause(call, tries);
       }
     }
@@ -192,50 +185,49 @@ export class Commits {
    * `undefined` when nothing has happened yet. What stands tells, as it names what was there before.
    */
   async #isDone(
-    job: Job,
-    writeId: number,
+    job: Job<Found>,
+    own: string,
     doubt: unknown,
     call: Call,
   ): Promise<boolean | undefined> {
     const { key, found, writes } = job;
-    const concern = { operation: call.operation, key, bucket: this.#requests.bucket };
     let now: Found | undefined;
     try {
-      now = await this.#reader.find(key, call);
+      [now] = await this.#port.find([key], call);
     } catch (error) {
-      throw unknownOutcome(error, concern);
+      throw this.#unknownOutcome(error, job, call);
     }
-    if (now?.etag === found?.etag) return undefined;
-    const own = this.#ids.text(writeId);
+    if (now?.tag === found?.tag) return undefined;
     const { version, replaced = [] } = now?.head ?? {};
     if (version === own || replaced.includes(own)) return true;
     if (found?.head !== undefined && replaced.includes(found.head.version)) return false;
+    const asked = hasCondition(writes);
+    // It is gone, as was asked, whoever removed it.
+    const isGone = now === undefined && job.plan.changes[0]?.type === 'delete';
+    if (isGone && !asked) return true;
     // A key that was absent before both: it may also have been made, removed and made again.
     const isNew = now?.head !== undefined && found === undefined;
-    if (isNew && replaced.length < MOST_REPLACED && !hasCondition(writes)) return false;
-    throw unknownOutcome(doubt, concern);
+    if (isNew && replaced.length < MOST_REPLACED && !asked) return false;
+    throw this.#unknownOutcome(doubt, job, call);
   }
 
-  /** The object of a change; `undefined` where there is to be none. */
-  #bodyOf(
-    change: Planned<Uint8Array>,
-    id: number,
-    replaced: ObjectHead | undefined,
-    isConditional: boolean,
-  ): Uint8Array | undefined {
-    const writeId = (into: Uint8Array, offset: number): void => this.#ids.write(id, into, offset);
-    if (change.type === 'set')
-      return encodeEntry(change.key, { ...change.head, writeId, replaced }, change.write.value);
-    // Endpoints do not remove on a condition, but replace on one.
-    if (!isConditional) return undefined;
-    const modifiedAt = Math.floor(this.#env.now());
-    return encodeDeletion(change.key, { modifiedAt, writeId, replaced });
+  /** Why a write failed: what the engine says, unless an earlier attempt may have been carried out. */
+  #given(error: unknown, doubt: unknown, job: Job<Found>, call: Call): StrataError {
+    return doubt === undefined
+      ? this.#port.failure(error, call.operation, job.key)
+      : this.#unknownOutcome(doubt, job, call);
   }
-}
 
-/** Why a write failed: what the endpoint says, unless an earlier attempt may have been carried out. */
-function given(error: unknown, doubt: unknown, concern: Concern): StrataError {
-  return doubt === undefined ? toStrataError(error, concern) : unknownOutcome(doubt, concern);
+  /** A write whose answer was lost. */
+  #unknownOutcome(error: unknown, { key }: Job<Found>, { operation }: Call): StrataError {
+    const cause = this.#port.failure(error, operation, key);
+    const what = `the write may have been applied (${cause.message})`;
+    return failure('unknown-outcome', operation, what, {
+      key,
+      cause,
+      details: { reason: 'connection' },
+    });
+  }
 }
 
 function byKey(writes: readonly ByteWrite[]): Map<string, number[]> {
@@ -255,7 +247,7 @@ function hasCondition(writes: readonly ByteWrite[]): boolean {
 function standingOf(
   key: string,
   writes: readonly ByteWrite[],
-  found: Found | undefined,
+  found: FoundItem | undefined,
   nowMs: number,
 ): Standing<Uint8Array> | undefined {
   if (found === undefined) return undefined;
@@ -274,7 +266,7 @@ function standingOf(
   };
 }
 
-function outcomesOf(count: number, jobs: readonly Job[]): WriteOutcome[] {
+function outcomesOf(count: number, jobs: readonly Job<unknown>[]): WriteOutcome[] {
   const outcomes = new Array<WriteOutcome>(count);
   for (const { places, plan } of jobs)
     for (const [nth, at] of places.entries()) {

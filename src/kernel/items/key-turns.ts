@@ -1,5 +1,5 @@
 /** Lets work on the same keys happen one after another, in the order in which it was asked for. */
-export class Turns {
+export class KeyTurns {
   readonly #last = new Map<string, Promise<void>>();
   readonly #running = new Set<Promise<void>>();
 
