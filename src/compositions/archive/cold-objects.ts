@@ -12,10 +12,12 @@ export interface ColdObject {
   readonly generation: number;
   /** In ms since 1970; 0 for none. */
   readonly expiresAt: number;
-  /** SHA-1 of the payload, in hexadecimal digits; empty for a tombstone. */
+  /** What eviction compares: of keys of Redis the SHA-1 of DUMP, in hexadecimal digits; empty for a tombstone. */
   readonly digest: string;
-  /** As DUMP gave it. */
+  /** As the hot side gave it, for itself: of keys of Redis what DUMP gave. Empty for a tombstone, and where `logical` is enough. */
   readonly payload: Uint8Array;
+  /** The value in the format that every version can read; see `logical/format.ts`. */
+  readonly logical?: Uint8Array;
 }
 
 /** An object that was read, with the version to replace it on condition of. */
@@ -29,7 +31,9 @@ export interface Found {
 export const DELETED = 'deleted';
 /** A put that is slower than this finds nothing that refuses it. */
 const TOMBSTONE_MS = 7 * 86_400_000;
-const FORMAT = 1;
+const FORMAT = 2;
+/** Without the lengths of parts: the payload is what follows the key. */
+const FIRST_FORMAT = 1;
 
 /** The cold side: sealed objects that say what they are. */
 export class ColdObjects {
@@ -85,27 +89,50 @@ export function isInDoubt(error: unknown): boolean {
   return isStrataError(error, 'conflict', 'unknown-outcome');
 }
 
-/** Length of the description (4, big-endian) · description in JSON · key · payload. */
-function encode(key: Uint8Array, { payload, ...rest }: ColdObject): Uint8Array {
-  const head = new TextEncoder().encode(
-    JSON.stringify({ format: FORMAT, ...rest, keyBytes: key.length }),
-  );
+/** What the description of an object says. */
+interface Description extends Omit<ColdObject, 'payload' | 'logical'> {
+  readonly format: number;
+  readonly keyBytes: number;
+  readonly payloadBytes: number;
+  /** Absent without a logical form. */
+  readonly logicalBytes?: number;
+}
+
+/** Length of the description (4, big-endian) · description in JSON · key · payload · logical form. */
+function encode(key: Uint8Array, { payload, logical, ...rest }: ColdObject): Uint8Array {
+  const description: Description = {
+    format: FORMAT,
+    ...rest,
+    keyBytes: key.length,
+    payloadBytes: payload.length,
+    ...(logical && { logicalBytes: logical.length }),
+  };
+  const head = new TextEncoder().encode(JSON.stringify(description));
   const length = new Uint8Array(4);
   new DataView(length.buffer).setUint32(0, head.length);
-  return joined([length, head, key, payload], 4 + head.length + key.length + payload.length);
+  const parts = [length, head, key, payload, ...(logical ? [logical] : [])];
+  return joined(
+    parts,
+    parts.reduce((sum, part) => sum + part.length, 0),
+  );
 }
 
 function decode(bytes: Uint8Array): ColdObject & { readonly key: Uint8Array } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const keyAt = 4 + view.getUint32(0);
-  const { format, keyBytes, ...rest } = JSON.parse(
-    new TextDecoder().decode(bytes.subarray(4, keyAt)),
-  );
-  if (format !== FORMAT)
+  const described: Description = JSON.parse(new TextDecoder().decode(bytes.subarray(4, keyAt)));
+  const { format, keyBytes, payloadBytes, logicalBytes, ...rest } = described;
+  if (format !== FORMAT && format !== FIRST_FORMAT)
     throw failure('corrupt', 'thaw', `the object has the format ${format}, which is unknown`);
+  const payloadAt = keyAt + keyBytes;
+  const logicalAt = format === FIRST_FORMAT ? bytes.length : payloadAt + payloadBytes;
+  const end = logicalAt + (logicalBytes ?? 0);
+  if (end !== bytes.length)
+    throw failure('corrupt', 'thaw', `the object has ${bytes.length} bytes; expected ${end}`);
   return {
-    ...(rest as Omit<ColdObject, 'payload'>),
-    key: bytes.subarray(keyAt, keyAt + keyBytes),
-    payload: bytes.subarray(keyAt + keyBytes),
+    ...rest,
+    key: bytes.subarray(keyAt, payloadAt),
+    payload: bytes.subarray(payloadAt, logicalAt),
+    ...(logicalBytes !== undefined && { logical: bytes.subarray(logicalAt) }),
   };
 }

@@ -1,0 +1,68 @@
+import type { RedisWord } from '../../../drivers/redis/port.ts';
+import type { Field, LogicalValue } from './format.ts';
+import { streamCommands } from './stream-commands.ts';
+
+/** A command about one key: its words before that key and after it. */
+export interface Command {
+  readonly before: readonly string[];
+  readonly after: readonly RedisWord[];
+}
+
+/** Words of one command. Lua can pass on less than 8,000. */
+export const MOST_WORDS = 4_000;
+const MOST_BYTES = 256 * 1024;
+
+export const word = (bytes: Uint8Array): Buffer =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** The commands that make a value under a key that is not there. */
+export function* commandsOf(value: LogicalValue): Generator<Command> {
+  if (value.type === 'stream') yield* streamCommands(value);
+  else if (value.type === 'string') yield { before: ['SET'], after: [word(value.value)] };
+  else if (value.type === 'hash') yield* hashCommands(value.fields);
+  else if (value.type === 'zset')
+    yield* inParts(
+      'ZADD',
+      value.members.map(({ member, score }) => [scoreText(score), word(member)]),
+    );
+  else
+    yield* inParts(
+      value.type === 'list' ? 'RPUSH' : 'SADD',
+      value.members.map((member) => [word(member)]),
+    );
+}
+
+function* hashCommands(fields: readonly Field[]): Generator<Command> {
+  yield* inParts(
+    'HSET',
+    fields.map(({ field, value }) => [word(field), word(value)]),
+  );
+  for (const { field, expiresAt } of fields)
+    if (expiresAt > 0)
+      yield { before: ['HPEXPIREAT'], after: [String(expiresAt), 'FIELDS', '1', word(field)] };
+}
+
+/** One command for as many elements as it takes. */
+export function* inParts(
+  name: string,
+  elements: readonly (readonly RedisWord[])[],
+): Generator<Command> {
+  let after: RedisWord[] = [];
+  let bytes = 0;
+  for (const element of elements) {
+    if (after.length >= MOST_WORDS || bytes >= MOST_BYTES) {
+      yield { before: [name], after };
+      after = [];
+      bytes = 0;
+    }
+    after.push(...element);
+    for (const one of element) bytes += one.length;
+  }
+  if (after.length > 0) yield { before: [name], after };
+}
+
+function scoreText(score: number): string {
+  if (Object.is(score, -0)) return '-0';
+  if (score === Number.POSITIVE_INFINITY) return 'inf';
+  return score === Number.NEGATIVE_INFINITY ? '-inf' : String(score);
+}
