@@ -6,6 +6,7 @@ import { hits } from './hits.ts';
 import { lmdbSuite } from './lmdb.ts';
 import { outage } from './outage.ts';
 import { redisSuite } from './redis.ts';
+import { repairSuite } from './repair.ts';
 import { replicaSuite } from './replica.ts';
 import { serverMemory } from './server-memory.ts';
 import { syncSuite } from './sync.ts';
@@ -19,6 +20,7 @@ export const suites: readonly Suite[] = [
   lmdbSuite,
   redisSuite,
   replicaSuite,
+  repairSuite,
   blobsSuite,
   syncSuite,
   serverMemory,

@@ -10,7 +10,7 @@ import type { Mark, Member } from './member.ts';
 import { copyOf, isStampOf, stampOf, toAdopted } from './stamps.ts';
 
 /** So many keys are put right at once. */
-const FIX_KEYS = 256;
+export const FIX_KEYS = 256;
 
 /** Every key, reserved ones included. */
 export const ALL_KEYS: KeyRange = { reverse: false, limit: Number.POSITIVE_INFINITY };
@@ -34,29 +34,31 @@ export interface Comparing<V> {
 }
 
 /**
- * Compares a member with the first store, range by range in key order, and makes the member what the
+ * Compares a member with the first store, entry by entry in key order, and makes the member what the
  * first store is. What only the member has is taken into the first store, unless it is sure that the
  * first store once had it: then it was deleted there. Beside writes: what differs is read again from
  * both, while the member takes nothing else.
  */
-export async function compareMember<V>(comparing: Comparing<V>): Promise<RepairCounts> {
+export async function compareMember<V>(
+  comparing: Comparing<V>,
+  range: KeyRange = ALL_KEYS,
+): Promise<RepairCounts> {
   const { first, member, life, onProgress } = comparing;
   let counts = NO_COUNTS;
   const sources = [first.member, member].map((store) =>
-    store.pages(life, (call) => store.primitives.scan(ALL_KEYS, call)),
+    store.pages(life, (call) => store.primitives.scan(range, call)),
   );
   let doubtful: string[] = [];
   const fix = async (): Promise<void> => {
     const keys = doubtful;
     doubtful = [];
-    if (keys.length > 0)
-      counts = addCounts(counts, await comparing.alone(() => fixKeys(comparing, keys)));
+    if (keys.length > 0) counts = addCounts(counts, await putRight(comparing, keys));
   };
   for await (const joined of joinEntries(sources)) {
     life.throwIfEnded();
     for (const { key, found } of joined) {
       if (key.startsWith(member.notePrefix)) continue;
-      counts = { ...counts, compared: counts.compared + 1 };
+      counts = { ...counts, compared: counts.compared + 1, joined: counts.joined + 1 };
       if (isSame(found[0], found[1])) continue;
       doubtful.push(key);
       if (doubtful.length >= FIX_KEYS) await fix();
@@ -66,6 +68,14 @@ export async function compareMember<V>(comparing: Comparing<V>): Promise<RepairC
   await fix();
   onProgress?.(counts);
   return counts;
+}
+
+/** Reads keys from both, while the member takes nothing else, and puts right those that differ; they are not counted as compared. */
+export function putRight<V>(
+  comparing: Comparing<V>,
+  keys: readonly string[],
+): Promise<RepairCounts> {
+  return comparing.alone(() => fixKeys(comparing, keys));
 }
 
 function isSame<V>(theirs: Entry<V> | undefined, own: Entry<V> | undefined): boolean {
@@ -100,7 +110,7 @@ async function fixKeys<V>(
   if (writes.length > 0)
     await member.ask('repair', (call) => member.primitives.commit(writes, call));
   for (const entry of adopted) await adopt(first, [toAdopted(entry)]);
-  return { compared: 0, copied, deleted: writes.length - copied, adopted: adopted.length };
+  return { ...NO_COUNTS, copied, deleted: writes.length - copied, adopted: adopted.length };
 }
 
 /** Whether the first store is sure to have had an entry, which it has no more. */

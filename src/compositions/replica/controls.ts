@@ -4,7 +4,7 @@ import * as is from '../../store/option-rules.ts';
 import { CALL_RULES, checkOptions } from '../../store/options.ts';
 import type { Store } from '../../store/store.ts';
 import type { ReplicaPending, ReplicaStatus } from './events.ts';
-import { type RepairOptions, type RepairResult, repairReplica } from './repair.ts';
+import { type RepairOptions, type RepairResult, Repairs } from './repair.ts';
 import type { Replica } from './replica-store.ts';
 
 /** How long a close waits for the asynchronous members, in ms. */
@@ -47,6 +47,7 @@ const CLOSE_RULES = {
 export function withReplicaControls<V>(store: Store<V>, replica: Replica<V>): ReplicaStore<V> {
   const closeStore = store.close.bind(store);
   const { env } = replica.parts;
+  const repairs = new Repairs(replica);
   let closing: Promise<ReplicaPending> | undefined;
   const controls = {
     status: () => replica.status,
@@ -58,7 +59,7 @@ export function withReplicaControls<V>(store: Store<V>, replica: Replica<V>): Re
       await call.guard(Promise.resolve(replica.run(call, () => drained(replica, call))));
       return pendingOf(replica);
     },
-    repair: (options?: RepairOptions) => repairReplica(replica, options),
+    repair: (options?: RepairOptions) => repairs.run(options),
     close: async (options?: { readonly drainMs?: number }): Promise<ReplicaPending> => {
       checkOptions('close', options, CLOSE_RULES);
       closing ??= (async () => {

@@ -69,8 +69,10 @@ export type ReplicaEvent =
 
 /** What a comparison found and did. */
 export interface RepairCounts {
-  /** Keys that were looked at. */
+  /** Keys that were looked at, by themselves or in a range whose sum was the same. */
   readonly compared: number;
+  /** Of these, keys that were looked at by themselves. */
+  readonly joined: number;
   /** Entries that a member lacked, or had in another version. */
   readonly copied: number;
   /** Entries of a member that the first store has deleted. */
@@ -81,6 +83,7 @@ export interface RepairCounts {
 
 export const NO_COUNTS: RepairCounts = Object.freeze({
   compared: 0,
+  joined: 0,
   copied: 0,
   deleted: 0,
   adopted: 0,
@@ -89,6 +92,7 @@ export const NO_COUNTS: RepairCounts = Object.freeze({
 export function addCounts(a: RepairCounts, b: RepairCounts): RepairCounts {
   return {
     compared: a.compared + b.compared,
+    joined: a.joined + b.joined,
     copied: a.copied + b.copied,
     deleted: a.deleted + b.deleted,
     adopted: a.adopted + b.adopted,
