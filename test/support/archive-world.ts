@@ -21,6 +21,17 @@ export interface ArchiveWorld {
   readonly another: (more?: Partial<ArchiveOptions>) => Archive;
 }
 
+/** Lets every mark be due, as if its lease or delay had ended. */
+export async function makeDue(
+  client: RedisClientType,
+  namespace = 'strata-archive',
+): Promise<void> {
+  for (const lane of ['due', 'retry']) {
+    const all = await client.zRange(`${namespace}:${lane}`, 0, -1);
+    for (const value of all) await client.zAdd(`${namespace}:${lane}`, { score: 0, value });
+  }
+}
+
 /** A server for all tests of a file, emptied after each; to be made within `describe`. */
 export class ArchiveServer {
   #server: RedisServer | undefined;
@@ -61,6 +72,11 @@ export class ArchiveServer {
       return made;
     };
     return { cold, plan, one: another(), another };
+  }
+
+  /** Ends leases and delays. */
+  makeDue(): Promise<void> {
+    return makeDue(this.client);
   }
 
   /** Writes, marks and freezes. */

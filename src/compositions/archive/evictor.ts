@@ -28,28 +28,34 @@ export class Evictor {
     this.#options = options;
   }
 
+  /** All are done with when it settles; it rejects as the first that failed. */
   async evict(operation: string, keys: readonly Named[], idleMs: number): Promise<EvictResult> {
     let evicted = 0;
     const kept: { key: string; reason: KeptReason }[] = [];
     const { concurrency } = this.#options;
-    for (let at = 0; at < keys.length; at += concurrency)
-      await Promise.all(
-        keys.slice(at, at + concurrency).map(async (key) => {
-          const outcome = await this.#evictOne(operation, key, idleMs);
-          if (outcome === 'evicted') evicted++;
-          else kept.push({ key: key.shown, reason: outcome });
-        }),
-      );
+    let next = 0;
+    const evictor = async (): Promise<void> => {
+      for (let key = keys[next++]; key !== undefined; key = keys[next++]) {
+        const outcome = await this.#evictOne(operation, key, idleMs);
+        if (outcome === 'evicted') evicted++;
+        else kept.push({ key: key.shown, reason: outcome });
+      }
+    };
+    const all = Array.from({ length: concurrency }, evictor);
+    for (const end of await Promise.allSettled(all))
+      if (end.status === 'rejected') throw end.reason;
     return { evicted, kept };
   }
 
-  async evictIdle(operation: string): Promise<EvictResult> {
+  /** Evicts what was idle long enough, for as long as it may go on. */
+  async evictIdle(operation: string, goesOn: () => boolean = () => true): Promise<EvictResult> {
     const { evictAfterMs } = this.#options;
     if (evictAfterMs === undefined)
       throw failure('unsupported', operation, 'the archive has no option evictAfterMs');
     let evicted = 0;
     const kept: { key: string; reason: KeptReason }[] = [];
     for await (const keys of this.#hot.idleKeys(operation, evictAfterMs)) {
+      if (!goesOn()) break;
       const part = await this.evict(operation, keys, evictAfterMs);
       evicted += part.evicted;
       // One that was used or deleted in between is nothing to tell of.
@@ -66,7 +72,7 @@ export class Evictor {
       object = (await this.#cold.find(key))?.object;
     } catch (error) {
       // As it was: nothing is known of it.
-      await this.#hot.settle(operation, mark, 0);
+      await this.#hot.settle(operation, mark, 0, 0);
       throw error;
     }
     // Without an object the digest fits nothing, so that the key is frozen.

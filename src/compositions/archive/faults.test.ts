@@ -20,10 +20,7 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     expect(await on.client.get('k')).toBe('new');
     expect((await one.stats()).dirty).toBe(2);
     // Marked again by its writer or due again by itself, it is the newest that is frozen.
-    await on.client.zAdd('strata-archive:due', [
-      { score: 0, value: 'k' },
-      { score: 0, value: 'other' },
-    ]);
+    await on.makeDue();
     plan.heal();
     await one.drain();
     expect((await one.stats()).dirty).toBe(0);
@@ -173,7 +170,7 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     expect(await one.forget('away', 'here', 'never')).toBe(2);
     await another().ensure('away', 'here', 'never');
     expect(await on.client.exists(['away', 'here', 'never'])).toBe(0);
-    expect(await one.stats()).toEqual({ dirty: 0, oldestMarkMs: 0, evicted: 0 });
+    expect(await one.stats()).toMatchObject({ dirty: 0, oldestMarkMs: 0, evicted: 0 });
     // Written anew, it is a key like others.
     await on.evicted(one, 'away', 'again');
     await one.ensure('away');
@@ -188,7 +185,7 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     await expect(one.forget('k')).rejects.toMatchObject({ code: 'unavailable' });
     await one.ensure('k');
     expect(await on.client.exists('k')).toBe(0);
-    await on.client.zAdd('strata-archive:due', { score: 0, value: 'k' });
+    await on.makeDue();
     expect(await one.drain()).toEqual({ frozen: 0, deleted: 1, failed: [] });
     expect((await cold.get('strata-archive/k/k'))?.length).not.toBe(before);
   });

@@ -1,103 +1,130 @@
-import { failure, isStrataError } from '../../store/errors.ts';
+import { Breaker } from '../../kernel/breaker.ts';
+import { failure, isStrataError, StrataError } from '../../store/errors.ts';
 import { type ColdObject, type ColdObjects, DELETED, isInDoubt } from './cold-objects.ts';
 import type { Named } from './hot-key.ts';
 import type { HotSide, Taken } from './hot-side.ts';
+import type { ArchiveEvent } from './worker-events.ts';
 
-/** What became of the marks that were taken. */
-export interface DrainResult {
-  /** Keys whose value is in the cold store now. */
-  readonly frozen: number;
-  /** Keys that were gone from Redis, and now are in the cold store too. */
-  readonly deleted: number;
-  /** Keys that could not be frozen; they stay marked and are tried again. */
-  readonly failed: readonly { readonly key: string; readonly error: unknown }[];
+/** Delays between tries of a key that cannot be frozen: doubled with each, half of it left to chance. */
+export interface RetryDelays {
+  /** In ms; default 1,000. */
+  readonly firstMs?: number;
+  /** In ms; default 60,000. */
+  readonly mostMs?: number;
 }
 
 /** How marks are worked off. */
 export interface FreezerOptions {
   readonly leaseMs: number;
-  readonly concurrency: number;
   readonly throttleMs: number;
-  readonly retryMs: { readonly first: number; readonly most: number };
+  readonly retry: Required<RetryDelays>;
 }
+
+/** What happens to marks that are worked off. */
+export type FreezeEvent = Extract<
+  ArchiveEvent,
+  { type: 'frozen' | 'deleted' | 'failed' | 'cold-away' | 'cold-returned' }
+>;
 
 type Fate = 'frozen' | 'deleted' | 'again';
 
-/** Payloads that are in memory at once, about. */
+/** Payloads that are taken at once, about. */
 const TAKEN_BYTES = 16 * 1024 * 1024;
 /** Times that one put is tried while others write the same object. */
 const PUTS = 4;
-/** Times that marks are taken which must be worked off now. */
-const ROUNDS = 3;
+/** Failures in a row after which the cold store is tried with one key at a time. */
+const FAILURES = 8;
+/** Longest pause between two such tries. */
+const LONGEST_PAUSE_MS = 10_000;
+/** What of an error is kept with the mark. */
+const MESSAGE_LETTERS = 200;
 
 /** Works off marks: takes them under a lease, puts what they stand for, and settles them. */
 export class Freezer {
   readonly #hot: HotSide;
   readonly #cold: ColdObjects;
   readonly #options: FreezerOptions;
+  readonly #tell: (event: FreezeEvent) => void;
+  readonly #breaker: Breaker;
 
-  constructor(hot: HotSide, cold: ColdObjects, options: FreezerOptions) {
+  constructor(
+    hot: HotSide,
+    cold: ColdObjects,
+    options: FreezerOptions,
+    tell: (event: FreezeEvent) => void,
+    onPauseOver: () => void = () => {},
+  ) {
     this.#hot = hot;
     this.#cold = cold;
     this.#options = options;
+    this.#tell = tell;
+    const { firstMs, mostMs } = options.retry;
+    this.#breaker = new Breaker({
+      env: hot.env,
+      failures: FAILURES,
+      pauseMs: firstMs,
+      maxPauseMs: Math.min(mostMs, LONGEST_PAUSE_MS),
+      onOpen: (cause) => tell({ type: 'cold-away', cause }),
+      onClose: (awayMs) => tell({ type: 'cold-returned', awayMs }),
+      onPauseOver,
+    });
   }
 
-  /** Takes what is due until nothing is. */
-  async drain(operation: string): Promise<DrainResult> {
-    const result = { frozen: 0, deleted: 0, failed: [] as { key: string; error: unknown }[] };
-    for (;;) {
-      const taken = await this.#take(operation);
-      if (taken.length === 0) return result;
-      await Promise.all(
-        taken.map(async (item) => {
-          const fate = await this.#tried(operation, item, result.failed);
-          if (fate === 'frozen' || fate === 'deleted') result[fate]++;
-        }),
-      );
-    }
+  /** How many marks may be under way: one at a time while the cold store is away, none in a pause. */
+  get most(): number {
+    if (this.coldAwayMs === undefined) return Number.POSITIVE_INFINITY;
+    return this.#breaker.admits ? 1 : 0;
   }
 
-  /** Works off the marks of some keys now, and throws what the first of them failed with. */
-  async workOff(operation: string, keys: readonly Named[]): Promise<void> {
-    const failed: { key: string; error: unknown }[] = [];
-    for (let at = 0; at < keys.length; at += this.#options.concurrency) {
-      const chunk = keys.slice(at, at + this.#options.concurrency);
-      // Once, and once more where Redis had gone back behind what the cold store has.
-      for (let round = 0; round < ROUNDS && failed.length === 0; round++) {
-        const taken = await this.#take(operation, chunk);
-        if (taken.length === 0) break;
-        await Promise.all(taken.map((item) => this.#tried(operation, item, failed)));
-      }
-    }
-    const [first] = failed;
-    if (first !== undefined) throw first.error;
+  /** For how long the cold store has failed, in ms; `undefined` while it answers. */
+  get coldAwayMs(): number | undefined {
+    return this.#breaker.openMs;
   }
 
-  #take(operation: string, only?: readonly Named[]): Promise<readonly Taken[]> {
-    const { leaseMs, concurrency } = this.#options;
-    const bounds = { leaseMs, mostKeys: concurrency, mostBytes: TAKEN_BYTES };
+  get nowMs(): number {
+    return this.#hot.env.monotonicMs();
+  }
+
+  /** Takes so many marks that are due, or those of some keys whether due or not. */
+  take(operation: string, mostKeys: number, only?: readonly Named[]): Promise<readonly Taken[]> {
+    const { leaseMs } = this.#options;
+    const bounds = { leaseMs, mostKeys, mostBytes: TAKEN_BYTES };
     return this.#hot.take(operation, only === undefined ? bounds : { ...bounds, only });
   }
 
-  async #tried(
-    operation: string,
-    item: Taken,
-    failed: { key: string; error: unknown }[],
-  ): Promise<Fate | undefined> {
+  /** Works off a mark that was taken at that time. Never rejects: what fails is told, and the mark stays. */
+  async workOff(operation: string, item: Taken, takenMs: number): Promise<void> {
+    const { leaseMs } = this.#options;
+    // Another may have it by now: it waited behind others that took long.
+    if (this.nowMs - takenMs >= leaseMs) return;
     try {
-      return await this.#workOff(operation, item);
+      const fate = await this.#frozen(operation, item, takenMs);
+      const key = item.key.shown;
+      if (fate === 'deleted') this.#tell({ type: 'deleted', key });
+      if (fate === 'frozen') {
+        const bytes = item.object.payload.length;
+        this.#tell({ type: 'frozen', key, bytes, tookMs: this.nowMs - takenMs });
+      }
     } catch (error) {
-      failed.push({ key: item.key.shown, error });
-      const code = isStrataError(error) ? error.code : 'unavailable';
-      const { first, most } = this.#options.retryMs;
-      const delayMs = Math.min(most, first * 2 ** Math.min(item.tries, 30));
-      const jitteredMs = Math.ceil(delayMs * (0.5 + this.#hot.env.random() / 2));
-      await this.#hot.fail(operation, item, jitteredMs, code);
-      return undefined;
+      await this.#failed(operation, item, error);
     }
   }
 
-  async #workOff(operation: string, item: Taken): Promise<Fate> {
+  async #failed(operation: string, item: Taken, cause: unknown): Promise<void> {
+    const { firstMs, mostMs } = this.#options.retry;
+    const delayMs = Math.min(mostMs, firstMs * 2 ** Math.min(item.tries, 30));
+    const jitteredMs = Math.ceil(delayMs * (0.5 + this.#hot.env.random() / 2));
+    const told = { type: 'failed', key: item.key.shown, tries: item.tries + 1, cause } as const;
+    try {
+      await this.#hot.fail(operation, item, jitteredMs, causeOf(cause));
+      this.#tell({ ...told, retryInMs: jitteredMs });
+    } catch {
+      // The hot side fails too. The mark is there, and due when its lease ends.
+      this.#tell({ ...told, retryInMs: this.#options.leaseMs });
+    }
+  }
+
+  async #frozen(operation: string, item: Taken, takenMs: number): Promise<Fate> {
     const { key, state, object } = item;
     if (state === 'error')
       throw failure(
@@ -107,10 +134,25 @@ export class Freezer {
         { key: key.shown },
       );
     // Its object is there, or it would not be recorded so.
-    if (state !== 'evicted' && !(await this.#put(operation, item))) return 'again';
+    if (state !== 'evicted' && !(await this.#watchedPut(operation, item))) return 'again';
     const { throttleMs } = this.#options;
-    if (!(await this.#hot.settle(operation, item, throttleMs))) return 'again';
+    const sinceMs = Math.ceil(this.nowMs - takenMs);
+    if (!(await this.#hot.settle(operation, item, throttleMs, sinceMs))) return 'again';
     return object.type === DELETED ? 'deleted' : 'frozen';
+  }
+
+  async #watchedPut(operation: string, item: Taken): Promise<boolean> {
+    const ticket = this.#breaker.admit();
+    // Taken before the cold store was found to be away: due again when its lease ends.
+    if (ticket === undefined) return false;
+    try {
+      const put = await this.#put(operation, item);
+      this.#breaker.settle(ticket, 'answered');
+      return put;
+    } catch (error) {
+      this.#breaker.settle(ticket, isAway(error) ? error : 'answered');
+      throw error;
+    }
   }
 
   /** Puts an object over every older one; false where a newer one stands. */
@@ -136,6 +178,27 @@ export class Freezer {
     }
     throw doubt;
   }
+}
+
+/** Whether an error says that the cold store takes nothing at all, rather than not this. */
+function isAway(error: unknown): error is StrataError {
+  if (!(error instanceof StrataError)) return false;
+  return isStrataError(
+    error,
+    'unavailable',
+    'timeout',
+    'unknown-outcome',
+    'overloaded',
+    'no-space',
+    'denied',
+    'closed',
+  );
+}
+
+function causeOf(error: unknown): { readonly code: string; readonly message: string } {
+  const code = isStrataError(error) ? error.code : 'unavailable';
+  const message = error instanceof Error ? error.message : String(error);
+  return { code, message: message.slice(0, MESSAGE_LETTERS).toWellFormed() };
 }
 
 function isSame(a: ColdObject, b: ColdObject): boolean {

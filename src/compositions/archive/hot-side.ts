@@ -38,10 +38,30 @@ export type KeptReason = 'dirty' | 'in-use' | 'absent';
 /** What became of a key that was to be restored; `moved`: it is recorded under another generation. */
 export type Restored = 'restored' | 'present' | 'deleted' | 'moved';
 
+/** Why a key was not frozen. */
+export interface FailCause {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** A key that could not be frozen. */
+export interface FailedKey {
+  readonly key: string;
+  readonly cause: FailCause;
+  /** Times that it failed since it was frozen last. */
+  readonly tries: number;
+  /** When it was marked, in ms since 1970 by the clock of the hot side. */
+  readonly markedAt: number;
+  /** When a worker may try again, by the same clock; while one does, when its lease ends. */
+  readonly nextTryAt: number;
+}
+
 /** What the hot side tells of itself. */
 export interface HotStats {
   /** Keys that are marked and not frozen since. */
   readonly dirty: number;
+  /** Those among them whose last try failed. */
+  readonly failing: number;
   /** Age of the oldest mark among those that are due first, in ms; 0 without marks. */
   readonly oldestMarkMs: number;
   /** Keys that are in the cold store only. */
@@ -64,10 +84,17 @@ export interface HotSide extends KeyBounds {
   mark(operation: string, keys: readonly Named[]): Promise<readonly Named[]>;
   /** Takes marks under a lease: each gets a new generation, and the key is read in the same step. */
   take(operation: string, options: TakeOptions): Promise<readonly Taken[]>;
-  /** Removes a mark, if it is still this one: then true. Else it is due again after the delay. */
-  settle(operation: string, mark: Mark, delayMs: number): Promise<boolean>;
+  /**
+   * Removes a mark, if it is still this one: then true. Else it is due again after the delay, and
+   * stands for what was changed since it was taken, `sinceMs` ago.
+   */
+  settle(operation: string, mark: Mark, delayMs: number, sinceMs: number): Promise<boolean>;
   /** Makes a mark due after the delay, and counts the try. One that changed is due after it at the latest. */
-  fail(operation: string, mark: Mark, delayMs: number, code: string): Promise<void>;
+  fail(operation: string, mark: Mark, delayMs: number, cause: FailCause): Promise<void>;
+  /** So many of the keys whose last try failed, next tries first. */
+  failed(operation: string, most: number): Promise<readonly FailedKey[]>;
+  /** Whether nobody took the turn of that name within so many ms; then the caller has it. */
+  turn(operation: string, name: string, ms: number): Promise<boolean>;
   /** The cold store has a generation above the mark's, which is current: raises the clock where it went back. */
   raise(operation: string, mark: Mark, generation: number): Promise<void>;
   /** Marks and deletes keys, with their records; gives how many there were. */

@@ -1,21 +1,25 @@
 import { type Seal, seal as sealOf } from '../../layers/sealed/seal.ts';
-import { failure } from '../../store/errors.ts';
+import { failure, invalidArgument } from '../../store/errors.ts';
 import * as is from '../../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../../store/options.ts';
 import type { Store } from '../../store/store.ts';
 import { ColdObjects } from './cold-objects.ts';
-import { Evictor, type EvictResult } from './evictor.ts';
-import { type DrainResult, Freezer } from './freezer.ts';
+import type { EvictResult } from './evictor.ts';
 import { type HotKey, type Named, named } from './hot-key.ts';
-import type { HotSide, HotStats } from './hot-side.ts';
+import type { FailedKey, HotSide, HotStats } from './hot-side.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import { Returner } from './returner.ts';
+import type { ArchiveWorker, WorkerOptions } from './worker.ts';
+import { type Done, type DrainResult, Workers } from './workers.ts';
 
 export type { EvictResult } from './evictor.ts';
-export type { DrainResult } from './freezer.ts';
+export type { RetryDelays } from './freezer.ts';
 export type { HotKey } from './hot-key.ts';
-export type { KeptReason } from './hot-side.ts';
+export type { FailCause, FailedKey, KeptReason } from './hot-side.ts';
 export { type RedisKeys, type RedisKeysOptions, redisKeys } from './redis-keys.ts';
+export type { ArchiveWorker, WorkerOptions } from './worker.ts';
+export type { ArchiveEvent, WorkerStats } from './worker-events.ts';
+export type { DrainResult } from './workers.ts';
 
 /** Options of `archive`. */
 export interface ArchiveOptions {
@@ -37,8 +41,8 @@ export interface ArchiveOptions {
   readonly coldTimeoutMs?: number;
 }
 
-/** What `stats` tells. */
-export interface ArchiveStats extends HotStats {}
+/** What `stats` tells: how the archive stands, and what this object of it did since it was made. */
+export interface ArchiveStats extends HotStats, Done {}
 
 /** An archive. See `archive`. */
 export interface Archive {
@@ -59,10 +63,21 @@ export interface Archive {
   evict(...keys: HotKey[]): Promise<EvictResult>;
   /** Evicts every key that was idle for `evictAfterMs`; marks those that are not in the cold store as they are. */
   evictIdle(): Promise<EvictResult>;
-  /** Freezes what is marked and due, until nothing is. Any number of processes may do so at once. */
+  /**
+   * Freezes what is marked and due, until nothing is, or the cold store is found to be away. Any
+   * number of processes may do so at once.
+   */
   drain(): Promise<DrainResult>;
+  /**
+   * Drains and evicts in the background, in this process; any number of workers in any number of
+   * processes share the work. What fails is tried again for as long as it takes, beside what is
+   * new, and neither holds up the other.
+   */
+  worker(options?: WorkerOptions): ArchiveWorker;
+  /** Keys that could not be frozen, why, and when they are tried again, those first that are next; at most so many, default 1,000. */
+  failed(most?: number): Promise<readonly FailedKey[]>;
   stats(): Promise<ArchiveStats>;
-  /** Ends the connection to Redis; the cold store stays open. */
+  /** Stops the workers and ends the connection to Redis; the cold store stays open. */
   close(): Promise<void>;
 }
 
@@ -109,9 +124,8 @@ export function archive(options: ArchiveOptions): Archive {
 
 class HotArchive implements Archive {
   readonly #hot: HotSide;
-  readonly #freezer: Freezer;
+  readonly #workers: Workers;
   readonly #returner: Returner;
-  readonly #evictor: Evictor;
 
   constructor(options: ArchiveOptions) {
     const { hot, cold, seal = sealOf(), concurrency = 16, leaseMs = 60_000 } = options;
@@ -122,18 +136,14 @@ class HotArchive implements Archive {
       this.#hot.namespace,
       options.coldTimeoutMs ?? 30_000,
     );
-    this.#freezer = new Freezer(this.#hot, objects, {
+    this.#workers = new Workers(this.#hot, objects, {
       leaseMs,
       concurrency,
       throttleMs: options.throttleMs ?? 1_000,
-      retryMs: { first: 1_000, most: 60_000 },
+      evictAfterMs: options.evictAfterMs,
+      retry: { firstMs: 1_000, mostMs: 60_000 },
     });
     this.#returner = new Returner(this.#hot, objects, concurrency);
-    this.#evictor = new Evictor(this.#hot, objects, {
-      concurrency,
-      leaseMs,
-      evictAfterMs: options.evictAfterMs,
-    });
   }
 
   async dirty(...keys: HotKey[]): Promise<void> {
@@ -160,28 +170,39 @@ class HotArchive implements Archive {
     const list = named('forget', keys, this.#hot);
     let known = 0;
     for (const chunk of chunks(list)) known += await this.#hot.forget('forget', chunk);
-    await this.#freezer.workOff('forget', list);
+    await this.#workers.workOff('forget', list);
     return known;
   }
 
   async evict(...keys: HotKey[]): Promise<EvictResult> {
-    return this.#evictor.evict('evict', named('evict', keys, this.#hot), 0);
+    return this.#workers.evictor.evict('evict', named('evict', keys, this.#hot), 0);
   }
 
   async evictIdle(): Promise<EvictResult> {
-    return this.#evictor.evictIdle('evictIdle');
+    return this.#workers.evictor.evictIdle('evictIdle');
   }
 
   async drain(): Promise<DrainResult> {
-    return this.#freezer.drain('drain');
+    return this.#workers.drain('drain');
   }
 
   async stats(): Promise<ArchiveStats> {
-    return this.#hot.stats('stats');
+    return { ...(await this.#hot.stats('stats')), ...this.#workers.done };
   }
 
-  close(): Promise<void> {
-    return this.#hot.close();
+  worker(options: WorkerOptions = {}): ArchiveWorker {
+    return this.#workers.worker(options);
+  }
+
+  async failed(most = 1_000): Promise<readonly FailedKey[]> {
+    if (!is.positive.accepts(most))
+      throw invalidArgument('failed', 'most', most, is.positive.expected);
+    return this.#hot.failed('failed', most);
+  }
+
+  async close(): Promise<void> {
+    await this.#workers.stop();
+    await this.#hot.close();
   }
 }
 

@@ -8,7 +8,8 @@ const PRELUDE = `
 local ns = KEYS[1]
 local keys = {}
 for i = 2, #KEYS do keys[i - 1] = KEYS[i] end
-local CLOCK, DUE, MARKS, EVICTED = ns..'clock', ns..'due', ns..'marks', ns..'evicted'
+local CLOCK, DUE, RETRY = ns..'clock', ns..'due', ns..'retry'
+local MARKS, EVICTED = ns..'marks', ns..'evicted'
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local function int(n) return string.format('%.0f', n) end
@@ -38,12 +39,19 @@ end
 local function keepMark(key, m)
   redis.call('HSET', MARKS, key, m.gen..':'..m.first..':'..m.tries..':'..m.code)
 end
+-- Keys whose last try failed wait apart, so that neither they nor the others starve.
+local function laneOf(m) return m.tries > 0 and RETRY or DUE end
 local function mark(key)
   local m = markOf(key) or {first = int(now), tries = 0, code = ''}
   m.gen = int(redis.call('INCR', CLOCK))
   keepMark(key, m)
-  redis.call('ZADD', DUE, 'NX', atOnce, key)
+  redis.call('ZADD', laneOf(m), 'NX', atOnce, key)
   return m
+end
+local function unmark(key)
+  redis.call('HDEL', MARKS, key)
+  redis.call('ZREM', DUE, key)
+  redis.call('ZREM', RETRY, key)
 end
 local function isCurrent(key, gen)
   local m = markOf(key)
@@ -64,20 +72,45 @@ for i, key in ipairs(keys) do
 end
 return missing`;
 
+/**
+ * As MARK, within a transaction of the caller: marks a key whether it exists or not, since it may be
+ * written after that. Gives the places of those that are evicted and not there.
+ */
+const MARK_WITHIN = `
+local away = {}
+for i, key in ipairs(keys) do
+  mark(key)
+  if redis.call('EXISTS', key) == 1 then
+    dropRecord(key)
+  elseif evictedAs(key) then
+    away[#away + 1] = i
+  end
+end
+return away`;
+
 /** ARGV: lease in ms, most keys, most bytes. With keys, takes those that are marked, due or not. */
 const TAKE = `
-local chosen = {}
+local chosen, most = {}, tonumber(ARGV[2])
 for _, key in ipairs(keys) do
   if redis.call('HEXISTS', MARKS, key) == 1 then chosen[#chosen + 1] = key end
 end
 if #keys == 0 then
-  chosen = redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 0, ARGV[2])
+  local function due(lane)
+    return redis.call('ZRANGEBYSCORE', lane, '-inf', int(now), 'WITHSCORES', 'LIMIT', 0, most)
+  end
+  -- By turns, that whose first has waited longer first.
+  local a, b = due(DUE), due(RETRY)
+  if #a == 0 or (#b > 0 and tonumber(b[2]) < tonumber(a[2])) then a, b = b, a end
+  for i = 1, math.max(#a, #b), 2 do
+    if a[i] and #chosen < most then chosen[#chosen + 1] = a[i] end
+    if b[i] and #chosen < most then chosen[#chosen + 1] = b[i] end
+  end
 end
 local taken, bytes = {}, 0
 for _, key in ipairs(chosen) do
   if bytes > tonumber(ARGV[3]) then break end
   local m = mark(key)
-  redis.call('ZADD', DUE, 'XX', int(now + tonumber(ARGV[1])), key)
+  redis.call('ZADD', laneOf(m), 'XX', int(now + tonumber(ARGV[1])), key)
   local item = {key, m.gen, tostring(m.tries)}
   local payload = redis.pcall('DUMP', key)
   if type(payload) == 'table' then
@@ -95,37 +128,63 @@ for _, key in ipairs(chosen) do
 end
 return taken`;
 
-/** ARGV: generation, delay in ms until a key that was marked meanwhile is due again. */
+/** ARGV: generation, delay in ms until a key that was marked meanwhile is due again, ms since it was taken. */
 const SETTLE = `
 local key = keys[1]
-if isCurrent(key, ARGV[1]) then
-  redis.call('HDEL', MARKS, key)
-  redis.call('ZREM', DUE, key)
+local current, m = isCurrent(key, ARGV[1])
+if current then
+  unmark(key)
   return 1
 end
-redis.call('ZADD', DUE, 'XX', 'LT', int(now + tonumber(ARGV[2])), key)
+if m then
+  -- What is marked still came after the key was read.
+  m.first, m.tries, m.code = int(math.max(tonumber(m.first), now - tonumber(ARGV[3]))), 0, ''
+  keepMark(key, m)
+  local due = redis.call('ZSCORE', RETRY, key)
+  if due then
+    redis.call('ZREM', RETRY, key)
+    redis.call('ZADD', DUE, due, key)
+  end
+  redis.call('ZADD', DUE, 'XX', 'LT', int(now + tonumber(ARGV[2])), key)
+end
 return 0`;
 
-/** ARGV: generation, delay in ms, code. */
+/** ARGV: generation, delay in ms, code, message. */
 const FAIL = `
 local key = keys[1]
 local current, m = isCurrent(key, ARGV[1])
-if not current then
-  redis.call('ZADD', DUE, 'XX', 'LT', int(now + tonumber(ARGV[2])), key)
-  return 0
-end
-m.tries, m.code = m.tries + 1, ARGV[3]
+if not m then return 0 end
+local due = now + tonumber(ARGV[2])
+-- Taken by another meanwhile, or marked again: no later than it would be.
+if not current then due = math.min(due, tonumber(redis.call('ZSCORE', laneOf(m), key) or due)) end
+m.tries, m.code = m.tries + 1, ARGV[3]..' '..ARGV[4]
 keepMark(key, m)
-redis.call('ZADD', DUE, 'XX', int(now + tonumber(ARGV[2])), key)
-return 1`;
+redis.call('ZREM', DUE, key)
+redis.call('ZADD', RETRY, int(due), key)
+return current and 1 or 0`;
+
+/** ARGV: most keys. Gives keys whose last try failed, next tries first: key, first mark, tries, next try, code and message. */
+const FAILED = `
+local failed = {}
+local found = redis.call('ZRANGE', RETRY, 0, tonumber(ARGV[1]) - 1, 'WITHSCORES')
+for i = 1, #found, 2 do
+  local m = markOf(found[i])
+  if m then failed[#failed + 1] = {found[i], m.first, int(m.tries), found[i + 1], m.code} end
+end
+return failed`;
+
+/** ARGV: name, ms. Whether nobody took this turn within that time; then the caller has it. */
+const TURN = `
+return redis.call('SET', ns..'turn:'..ARGV[1], '1', 'NX', 'PX', ARGV[2]) and 1 or 0`;
 
 /** ARGV: generation, generation found in the cold store. Raises the clock where it went back. */
 const RAISE = `
-if not isCurrent(keys[1], ARGV[1]) then return 0 end
+local current, m = isCurrent(keys[1], ARGV[1])
+if not current then return 0 end
 if tonumber(redis.call('GET', CLOCK) or '0') < tonumber(ARGV[2]) then
   redis.call('SET', CLOCK, ARGV[2])
 end
-redis.call('ZADD', DUE, 'XX', atOnce, keys[1])
+redis.call('ZADD', laneOf(m), 'XX', atOnce, keys[1])
 return 1`;
 
 /** Gives for each key: 1 (there, touched), 0 (deleted), or the generation of an evicted one as a string. */
@@ -180,13 +239,10 @@ return m.gen`;
 /** ARGV: generation of that mark, least idle time in ms; generation, digest and expiry of the cold object. */
 const EVICT = `
 local key = keys[1]
-if not isCurrent(key, ARGV[1]) then
-  redis.call('ZADD', DUE, 'XX', 'LT', atOnce, key)
+local current, m = isCurrent(key, ARGV[1])
+if not current then
+  if m then redis.call('ZADD', laneOf(m), 'XX', 'LT', atOnce, key) end
   return 'dirty'
-end
-local function unmark()
-  redis.call('HDEL', MARKS, key)
-  redis.call('ZREM', DUE, key)
 end
 local there = redis.call('EXISTS', key) == 1
 local idleMs = there and redis.call('OBJECT', 'IDLETIME', key) * 1000
@@ -196,13 +252,13 @@ if not there or int(math.max(0, redis.call('PEXPIRETIME', key))) ~= ARGV[5]
   return there and 'dirty' or 'absent'
 end
 if idleMs < tonumber(ARGV[2]) then
-  unmark()
+  unmark(key)
   return 'in-use'
 end
 local bucket, id = recordOf(key)
 if redis.call('HSET', bucket, id, ARGV[3]) == 1 then redis.call('INCR', EVICTED) end
 redis.call('UNLINK', key)
-unmark()
+unmark(key)
 return 'evicted'`;
 
 /** ARGV: least idle time in ms. Gives the places, from 1, of keys that were idle so long and are not marked. */
@@ -225,21 +281,25 @@ for _, key in ipairs(keys) do
 end
 return known`;
 
+/** Gives: marks, age of the oldest, evicted keys, marks whose last try failed. */
 const STATS = `
 local oldest = 0
-local marks = redis.call('ZCARD', DUE)
-local first = redis.call('ZRANGE', DUE, 0, 999)
-for _, key in ipairs(first) do
-  local m = markOf(key)
-  if m then oldest = math.max(oldest, now - tonumber(m.first)) end
+for _, lane in ipairs({DUE, RETRY}) do
+  for _, key in ipairs(redis.call('ZRANGE', lane, 0, 999)) do
+    local m = markOf(key)
+    if m then oldest = math.max(oldest, now - tonumber(m.first)) end
+  end
 end
-return {marks, int(oldest), redis.call('GET', EVICTED) or '0'}`;
+return {redis.call('HLEN', MARKS), int(oldest), redis.call('GET', EVICTED) or '0', redis.call('ZCARD', RETRY)}`;
 
 export type ScriptName =
   | 'mark'
+  | 'markWithin'
   | 'take'
   | 'settle'
   | 'fail'
+  | 'failed'
+  | 'turn'
   | 'raise'
   | 'presence'
   | 'restore'
@@ -251,9 +311,12 @@ export type ScriptName =
 
 const SCRIPTS: Readonly<Record<ScriptName, string>> = {
   mark: MARK,
+  markWithin: MARK_WITHIN,
   take: TAKE,
   settle: SETTLE,
   fail: FAIL,
+  failed: FAILED,
+  turn: TURN,
   raise: RAISE,
   presence: PRESENCE,
   restore: RESTORE,
@@ -264,7 +327,24 @@ const SCRIPTS: Readonly<Record<ScriptName, string>> = {
   stats: STATS,
 };
 
+/** What frees memory, or must not be missing beside what was written, is not refused for want of memory. */
+const ALSO_WITHOUT_ROOM: ReadonlySet<ScriptName> = new Set([
+  'markWithin',
+  'take',
+  'settle',
+  'fail',
+  'raise',
+  'beginEvict',
+  'evict',
+  'forget',
+  'turn',
+]);
+const HEADER = '#!lua flags=allow-oom,allow-cross-slot-keys\n';
+
 /** Every script with what they share. */
 export const SOURCES: ReadonlyMap<ScriptName, string> = new Map(
-  Object.entries(SCRIPTS).map(([name, source]) => [name as ScriptName, PRELUDE + source]),
+  (Object.entries(SCRIPTS) as [ScriptName, string][]).map(([name, source]) => [
+    name,
+    (ALSO_WITHOUT_ROOM.has(name) ? HEADER : '') + PRELUDE + source,
+  ]),
 );

@@ -3,6 +3,8 @@ import { failure } from '../../store/errors.ts';
 import { type ColdObject, DELETED } from './cold-objects.ts';
 import { isInside, type KeyBounds, type Named, namedBytes } from './hot-key.ts';
 import type {
+  FailCause,
+  FailedKey,
   HotSide,
   HotStats,
   KeptReason,
@@ -44,14 +46,29 @@ export class RedisSide implements HotSide {
     return (items as Buffer[][]).map(toTaken);
   }
 
-  async settle(operation: string, { key, generation }: Mark, delayMs: number): Promise<boolean> {
-    const args = [generation, delayMs].map(String);
+  async settle(
+    operation: string,
+    { key, generation }: Mark,
+    delayMs: number,
+    sinceMs: number,
+  ): Promise<boolean> {
+    const args = [generation, delayMs, sinceMs].map(String);
     return (await this.#redis.run(operation, 'settle', [key.bytes], args)) === 1;
   }
 
-  async fail(operation: string, mark: Mark, delayMs: number, code: string): Promise<void> {
-    const args = [mark.generation, delayMs, code].map(String);
+  async fail(operation: string, mark: Mark, delayMs: number, cause: FailCause): Promise<void> {
+    const args = [mark.generation, delayMs, cause.code, cause.message].map(String);
     await this.#redis.run(operation, 'fail', [mark.key.bytes], args);
+  }
+
+  async failed(operation: string, most: number): Promise<readonly FailedKey[]> {
+    const items = await this.#redis.run(operation, 'failed', [], [String(most)]);
+    return (items as Buffer[][]).map(toFailed);
+  }
+
+  async turn(operation: string, name: string, ms: number): Promise<boolean> {
+    const args = [name, String(Math.ceil(ms))];
+    return (await this.#redis.run(operation, 'turn', [], args)) === 1;
   }
 
   async raise(operation: string, mark: Mark, generation: number): Promise<void> {
@@ -131,7 +148,7 @@ export class RedisSide implements HotSide {
   }
 
   async stats(operation: string): Promise<HotStats> {
-    const [dirty, oldest, evicted] = (await this.#redis.run(
+    const [dirty, oldest, evicted, failing] = (await this.#redis.run(
       operation,
       'stats',
       [],
@@ -139,6 +156,7 @@ export class RedisSide implements HotSide {
     )) as unknown[];
     return {
       dirty: Number(dirty),
+      failing: Number(failing),
       oldestMarkMs: Number(String(oldest)),
       evicted: Number(String(evicted)),
     };
@@ -150,6 +168,18 @@ export class RedisSide implements HotSide {
 }
 
 const bytesOf = (keys: readonly Named[]): Buffer[] => keys.map(({ bytes }) => bytes);
+
+function toFailed(item: Buffer[]): FailedKey {
+  const [bytes, markedAt, tries, nextTryAt, why] = item;
+  const [code, ...message] = String(why).split(' ');
+  return {
+    key: namedBytes(bytes as Buffer).shown,
+    cause: { code: code as string, message: message.join(' ') },
+    tries: Number(String(tries)),
+    markedAt: Number(String(markedAt)),
+    nextTryAt: Number(String(nextTryAt)),
+  };
+}
 
 function toTaken(item: Buffer[]): Taken {
   const [bytes, generation, tries, state, payload, digest, expiresAt, type] = item;
