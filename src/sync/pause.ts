@@ -10,10 +10,11 @@ export class Pause {
     this.#env = env;
   }
 
-  sleep(delayMs: number): Promise<void> {
+  /** In the `background` it does not keep the process alive. */
+  sleep(delayMs: number, options?: { readonly background: boolean }): Promise<void> {
     return new Promise((resolve) => {
       this.#go = resolve;
-      this.#timer = this.#env.setTimer(() => this.cut(), delayMs);
+      this.#timer = this.#env.setTimer(() => this.cut(), delayMs, options);
     });
   }
 

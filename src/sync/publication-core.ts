@@ -143,7 +143,7 @@ export class PublicationCore {
   /** How often rights have been asked for anew. */
   round = 0;
   readonly #members: Set<Member> = new Set();
-  readonly #tails: Map<string, { readonly tail: SharedTail; followers: number }> = new Map();
+  readonly #tails: Map<string, SharedTail> = new Map();
   readonly #sums: SharedSums;
   readonly #endings: Partial<Record<EndReason, number>> = {};
 
@@ -292,21 +292,21 @@ export class PublicationCore {
   /** The tail that all subscribers of a scope share, for as long as one of them follows. */
   follow(source: GroupSource): { readonly tail: SharedTail; release(): void } {
     const id = source.scope.shareId;
-    let shared = this.#tails.get(id);
-    if (shared === undefined) {
+    let tail = this.#tails.get(id);
+    if (tail === undefined) {
       const { gatherMs, historyBytes } = this.limits;
       // A tail each for every user's own keys must not keep a whole history each.
       const share = (): number => historyBytes / this.#tails.size;
-      shared = { tail: new SharedTail(source, gatherMs, share, this.env), followers: 0 };
-      this.#tails.set(id, shared);
+      tail = new SharedTail(source, gatherMs, share, this.env);
+      this.#tails.set(id, tail);
     }
-    const entry = shared;
-    entry.followers++;
+    const shared = tail;
+    shared.followers++;
     return {
-      tail: entry.tail,
+      tail: shared,
       release: () => {
-        if (--entry.followers > 0) return;
-        entry.tail.close();
+        if (--shared.followers > 0) return;
+        shared.close();
         this.#tails.delete(id);
       },
     };
@@ -314,7 +314,7 @@ export class PublicationCore {
 
   get #historyBytes(): number {
     let bytes = 0;
-    for (const { tail } of this.#tails.values()) bytes += tail.bytes;
+    for (const tail of this.#tails.values()) bytes += tail.bytes;
     return bytes;
   }
 

@@ -33,7 +33,7 @@ export interface PublishLimits {
   readonly batchKeys?: number;
   /** Frames kept for subscribers that are a little behind, in bytes, all scopes together; default 4 MiB. */
   readonly historyBytes?: number;
-  /** Under a stream of writes, how long updates are gathered; default 1 ms. */
+  /** How long updates are gathered at most while most subscribers have not taken the last ones; default 1 ms. */
   readonly gatherMs?: number;
   /** A connection must ask for a store within this; default 10,000. */
   readonly handshakeTimeoutMs?: number;

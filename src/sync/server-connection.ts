@@ -145,11 +145,16 @@ export class ServerConnection implements Member, TurnTaker {
 
   #do(effect: ServerEffect): void {
     if (effect.do === 'send') this.#answer(effect.message);
-    else if (effect.do === 'wake') this.#stream?.wake();
+    else if (effect.do === 'wake') this.#wake();
     else if (effect.do === 'range') this.#compare(effect.body);
     else if (effect.do === 'admit') this.#admit(effect.hello).catch((error) => this.#fail(error));
     else if (effect.do === 'end') this.#end(effect.code, effect.reason);
     else this.#write(effect);
+  }
+
+  #wake(): void {
+    this.#stream?.acked(this.#session.ackedRev);
+    this.#stream?.wake();
   }
 
   #write(asked: AskedWrites): void {

@@ -3,11 +3,12 @@ import type { Env } from '../store/env.ts';
 import { isStrataError } from '../store/errors.ts';
 import type { Position } from '../store/primitives.ts';
 import { type GroupFrame, GroupReader, type GroupSource } from './group-frames.ts';
+import { Pause } from './pause.ts';
 
 export interface TailLimits {
   /** So many bytes of frames are kept for subscribers that are a little behind, all scopes together. */
   readonly historyBytes: number;
-  /** Under a stream of writes, updates are gathered for so long before they go out. */
+  /** While most followers have not taken what went out last, updates are gathered for so long. */
   readonly gatherMs: number;
 }
 
@@ -43,7 +44,12 @@ export class SharedTail {
   #failed = false;
   #failures = 0;
   #error: unknown;
-  #lastRoundMs: number = Number.NEGATIVE_INFINITY;
+  /** When the last group was complete, and how many followers have taken it since. */
+  #sentMs: number = Number.NEGATIVE_INFINITY;
+  #taken = 0;
+  readonly #gathering: Pause;
+  /** How many follow, however far they are. */
+  followers = 0;
   #wanting: Set<() => void> = new Set();
   #resume: (() => void) | undefined;
 
@@ -53,6 +59,7 @@ export class SharedTail {
     this.#historyBytes = historyBytes;
     this.#env = env;
     this.#reader = new GroupReader(source);
+    this.#gathering = new Pause(env);
     this.#call = Call.background(env, 'publish');
   }
 
@@ -97,9 +104,23 @@ export class SharedTail {
     this.#wanting.delete(wake);
   }
 
+  /** A follower that held everything up to one revision now holds it up to another. */
+  took(before: number, rev: number): void {
+    const end = this.#end?.rev ?? 0;
+    if (before >= end || rev < end) return;
+    this.#taken++;
+    if (this.#isTaken) this.#gathering.cut();
+  }
+
+  /** Whether most followers have the last group: nobody gains by waiting then. */
+  get #isTaken(): boolean {
+    return this.#taken * 2 >= this.followers;
+  }
+
   /** Ends reading: nobody follows any more. */
   close(): void {
     this.#call.end('closed');
+    this.#gathering.cut();
     this.#resume?.();
     this.#forgetAll();
   }
@@ -160,10 +181,11 @@ export class SharedTail {
     }
   }
 
-  /** The first update goes out at once; those that follow closely go together. */
+  /** An update goes out at once while nothing is under way; those that follow closely go together. */
   async #gather(): Promise<void> {
-    const waitMs = this.#lastRoundMs + this.#gatherMs - this.#env.monotonicMs();
-    if (waitMs > 0) await this.#sleep(waitMs);
+    if (this.#isTaken) return;
+    const waitMs = this.#sentMs + this.#gatherMs - this.#env.monotonicMs();
+    if (waitMs > 0) await this.#gathering.sleep(waitMs, { background: true });
   }
 
   #sleep(delayMs: number): Promise<void> {
@@ -182,7 +204,6 @@ export class SharedTail {
       // Within a long group as well, only as fast as the fastest follower takes it.
       await this.#wanted();
     }
-    this.#lastRoundMs = this.#env.monotonicMs();
     return came;
   }
 
@@ -198,7 +219,11 @@ export class SharedTail {
     this.#frames.push(frame);
     this.#bytes += frame.bytes.length;
     this.#open = frame.end === undefined;
-    if (frame.end !== undefined) this.#end = frame.end;
+    if (frame.end !== undefined) {
+      this.#end = frame.end;
+      this.#sentMs = this.#env.monotonicMs();
+      this.#taken = 0;
+    }
     const historyBytes = this.#historyBytes();
     while (
       this.#frames.length > 1 &&

@@ -35,6 +35,7 @@ export class SubscriberStream {
   #ended = false;
   #resolve: (() => void) | undefined;
   #freshStarts = 0;
+  #ackedRev = 0;
   state: 'waiting' | 'reading' | 'live' | 'blocked' = 'waiting';
   sentOperations = 0;
 
@@ -62,6 +63,12 @@ export class SubscriberStream {
       if (at !== undefined && index !== undefined) at = await this.#follow(index, at);
       else at = await this.#readAlone(at);
     }
+  }
+
+  /** The subscriber holds everything up to a revision. */
+  acked(rev: number): void {
+    this.#tail.took(this.#ackedRev, rev);
+    this.#ackedRev = rev;
   }
 
   /** Something changed: credit, room in the connection, or the tail. */
