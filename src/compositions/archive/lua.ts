@@ -1,63 +1,10 @@
+import { SERVER_PRELUDE, SLOT_PRELUDE } from './lua-prelude.ts';
+
 /*
  * The scripts of the protocol (docs/decisions/0025-archive-protocol.md). In each of them whatever
- * Redis may refuse for want of memory comes before whatever removes something. KEYS are what begins
- * the archive's own keys, and then the user's keys that the step is about: `keys` here.
+ * Redis may refuse for want of memory comes before whatever removes something, and what marks a key
+ * before whatever else changes something. `keys` are the user's keys that a step is about.
  */
-
-const PRELUDE = `
-local ns = KEYS[1]
-local keys = {}
-for i = 2, #KEYS do keys[i - 1] = KEYS[i] end
-local CLOCK, DUE, RETRY = ns..'clock', ns..'due', ns..'retry'
-local MARKS, EVICTED = ns..'marks', ns..'evicted'
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local function int(n) return string.format('%.0f', n) end
--- Due at once, also when the clock is set back a little.
-local atOnce = int(now - 1000)
-local function recordOf(key)
-  local hex = redis.sha1hex(key)
-  local id = string.gsub(string.sub(hex, 1, 32), '..', function(h) return string.char(tonumber(h, 16)) end)
-  return EVICTED..':'..(tonumber(string.sub(hex, 33, 35), 16)), id
-end
-local function evictedAs(key)
-  local bucket, id = recordOf(key)
-  return redis.call('HGET', bucket, id)
-end
-local function dropRecord(key)
-  local bucket, id = recordOf(key)
-  if redis.call('HDEL', bucket, id) == 0 then return false end
-  redis.call('DECR', EVICTED)
-  return true
-end
-local function markOf(key)
-  local raw = redis.call('HGET', MARKS, key)
-  if not raw then return nil end
-  local gen, first, tries, code = string.match(raw, '^(%d+):(%d+):(%d+):(.*)$')
-  return {gen = gen, first = first, tries = tonumber(tries), code = code}
-end
-local function keepMark(key, m)
-  redis.call('HSET', MARKS, key, m.gen..':'..m.first..':'..m.tries..':'..m.code)
-end
--- Keys whose last try failed wait apart, so that neither they nor the others starve.
-local function laneOf(m) return m.tries > 0 and RETRY or DUE end
-local function mark(key)
-  local m = markOf(key) or {first = int(now), tries = 0, code = ''}
-  m.gen = int(redis.call('INCR', CLOCK))
-  keepMark(key, m)
-  redis.call('ZADD', laneOf(m), 'NX', atOnce, key)
-  return m
-end
-local function unmark(key)
-  redis.call('HDEL', MARKS, key)
-  redis.call('ZREM', DUE, key)
-  redis.call('ZREM', RETRY, key)
-end
-local function isCurrent(key, gen)
-  local m = markOf(key)
-  return m ~= nil and m.gen == gen, m
-end
-`;
 
 /** Gives the places, from 1, of keys that do not exist. */
 const MARK = `
@@ -92,7 +39,10 @@ return away`;
 const TAKE = `
 local chosen, most = {}, tonumber(ARGV[2])
 for _, key in ipairs(keys) do
-  if redis.call('HEXISTS', MARKS, key) == 1 then chosen[#chosen + 1] = key end
+  local m = markOf(key)
+  if m and (not onlyDue or tonumber(redis.call('ZSCORE', laneOf(m), key) or now) <= now) then
+    chosen[#chosen + 1] = key
+  end
 end
 if #keys == 0 then
   local function due(lane)
@@ -181,9 +131,7 @@ return redis.call('SET', ns..'turn:'..ARGV[1], '1', 'NX', 'PX', ARGV[2]) and 1 o
 const RAISE = `
 local current, m = isCurrent(keys[1], ARGV[1])
 if not current then return 0 end
-if tonumber(redis.call('GET', CLOCK) or '0') < tonumber(ARGV[2]) then
-  redis.call('SET', CLOCK, ARGV[2])
-end
+if tonumber(clockNow()) < tonumber(ARGV[2]) then setClock(ARGV[2]) end
 redis.call('ZADD', laneOf(m), 'XX', atOnce, keys[1])
 return 1`;
 
@@ -255,8 +203,7 @@ if idleMs < tonumber(ARGV[2]) then
   unmark(key)
   return 'in-use'
 end
-local bucket, id = recordOf(key)
-if redis.call('HSET', bucket, id, ARGV[3]) == 1 then redis.call('INCR', EVICTED) end
+keepRecord(key, ARGV[3])
 redis.call('UNLINK', key)
 unmark(key)
 return 'evicted'`;
@@ -290,12 +237,32 @@ for _, lane in ipairs({DUE, RETRY}) do
     if m then oldest = math.max(oldest, now - tonumber(m.first)) end
   end
 end
-return {redis.call('HLEN', MARKS), int(oldest), redis.call('GET', EVICTED) or '0', redis.call('ZCARD', RETRY)}`;
+return {redis.call('HLEN', MARKS), int(oldest), recordCount(), redis.call('ZCARD', RETRY)}`;
+
+/** ARGV: most keys. Gives the number of marks, the clock, and keys that are due. */
+const READY = `
+local ready = {redis.call('HLEN', MARKS), clockNow()}
+for _, lane in ipairs({DUE, RETRY}) do
+  local most = math.max(1, math.floor(tonumber(ARGV[1]) / 2))
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', lane, '-inf', int(now), 'LIMIT', 0, most)) do
+    ready[#ready + 1] = key
+  end
+end
+return ready`;
+
+/** Gives the clock at which the slot was no longer listed, or -1 when it has marks. */
+const UNLIST = `
+if redis.call('HLEN', MARKS) > 0 then return -1 end
+local clock = clockNow()
+redis.call('HDEL', INDEX, 'listed')
+setClock(int(tonumber(clock) + 1))
+return tonumber(clock)`;
 
 export type ScriptName =
   | 'mark'
   | 'markWithin'
   | 'take'
+  | 'takeDue'
   | 'settle'
   | 'fail'
   | 'failed'
@@ -309,10 +276,16 @@ export type ScriptName =
   | 'forget'
   | 'stats';
 
+/** Scripts that only a cluster needs. */
+export type SlotScriptName = 'ready' | 'unlist';
+
 const SCRIPTS: Readonly<Record<ScriptName, string>> = {
   mark: MARK,
   markWithin: MARK_WITHIN,
-  take: TAKE,
+  take: `local onlyDue = false
+${TAKE}`,
+  takeDue: `local onlyDue = true
+${TAKE}`,
   settle: SETTLE,
   fail: FAIL,
   failed: FAILED,
@@ -331,6 +304,7 @@ const SCRIPTS: Readonly<Record<ScriptName, string>> = {
 const ALSO_WITHOUT_ROOM: ReadonlySet<ScriptName> = new Set([
   'markWithin',
   'take',
+  'takeDue',
   'settle',
   'fail',
   'raise',
@@ -341,10 +315,20 @@ const ALSO_WITHOUT_ROOM: ReadonlySet<ScriptName> = new Set([
 ]);
 const HEADER = '#!lua flags=allow-oom,allow-cross-slot-keys\n';
 
-/** Every script with what they share. */
+/** Every script with what they share, for the keys of one server. */
 export const SOURCES: ReadonlyMap<ScriptName, string> = new Map(
   (Object.entries(SCRIPTS) as [ScriptName, string][]).map(([name, source]) => [
     name,
-    (ALSO_WITHOUT_ROOM.has(name) ? HEADER : '') + PRELUDE + source,
+    (ALSO_WITHOUT_ROOM.has(name) ? HEADER : '') + SERVER_PRELUDE + source,
+  ]),
+);
+
+const SLOT_HEADER = '#!lua flags=allow-oom\n';
+
+/** As SOURCES, for the keys of one slot of a cluster. */
+export const SLOT_SOURCES: ReadonlyMap<ScriptName | SlotScriptName, string> = new Map(
+  Object.entries({ ...SCRIPTS, ready: READY, unlist: UNLIST }).map(([name, source]) => [
+    name as ScriptName | SlotScriptName,
+    (ALSO_WITHOUT_ROOM.has(name as ScriptName) ? SLOT_HEADER : '') + SLOT_PRELUDE + source,
   ]),
 );

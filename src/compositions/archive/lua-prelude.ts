@@ -1,0 +1,130 @@
+/*
+ * What every script of the archive begins with: where the archive's own keys are, and what is done
+ * with marks and records. `keys` are the user's keys that a step is about.
+ */
+
+const COMMON = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local function int(n) return string.format('%.0f', n) end
+-- Due at once, also when the clock is set back a little.
+local atOnce = int(now - 1000)
+local function idOf(key)
+  local hex = redis.sha1hex(key)
+  local id = string.gsub(string.sub(hex, 1, 32), '..', function(h) return string.char(tonumber(h, 16)) end)
+  return id, hex
+end
+`;
+
+/** One server. KEYS: what begins the archive's own keys, then the user's. */
+const SERVER = `
+local ns = KEYS[1]
+local CLOCK, DUE, RETRY = ns..'clock', ns..'due', ns..'retry'
+local MARKS, EVICTED = ns..'marks', ns..'evicted'
+local keys = {}
+for i = 2, #KEYS do keys[i - 1] = KEYS[i] end
+local function tick() return int(redis.call('INCR', CLOCK)) end
+local function clockNow() return redis.call('GET', CLOCK) or '0' end
+local function setClock(n) redis.call('SET', CLOCK, n) end
+local function recordOf(key)
+  local id, hex = idOf(key)
+  return EVICTED..':'..(tonumber(string.sub(hex, 33, 35), 16)), id
+end
+local function countRecord(by) redis.call('INCRBY', EVICTED, by) end
+local function recordCount() return redis.call('GET', EVICTED) or '0' end
+`;
+
+/**
+ * One slot of a cluster. KEYS: the archive's own of this slot, all of them so that a slot that is
+ * moving away is refused as a whole, then the user's. The last of ARGV is the clock at which the
+ * slot was listed as one that has marks, or ''.
+ */
+const SLOT = `
+local INDEX, MARKS, DUE, RETRY = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local ns = string.sub(INDEX, 1, -6)
+local keys = {}
+for i = 5, #KEYS do keys[i - 4] = KEYS[i] end
+local function clockNow() return redis.call('HGET', INDEX, 'clock') or '0' end
+-- The first of all changes: a slot that is not listed is left as it is.
+local function tick()
+  if redis.call('HEXISTS', INDEX, 'listed') == 0 then
+    if ARGV[#ARGV] ~= clockNow() then error({err = 'UNLISTED '..clockNow()}) end
+    redis.call('HSET', INDEX, 'listed', '1')
+  end
+  return int(redis.call('HINCRBY', INDEX, 'clock', 1))
+end
+local function setClock(n) redis.call('HSET', INDEX, 'clock', n) end
+local function recordOf(key) return INDEX, (idOf(key)) end
+local function countRecord(by) return by end
+local function recordCount()
+  local others = redis.call('HEXISTS', INDEX, 'clock') + redis.call('HEXISTS', INDEX, 'listed')
+  return int(redis.call('HLEN', INDEX) - others)
+end
+`;
+
+const MARKING = `
+local function evictedAs(key)
+  local bucket, id = recordOf(key)
+  return redis.call('HGET', bucket, id)
+end
+local function keepRecord(key, generation)
+  local bucket, id = recordOf(key)
+  if redis.call('HSET', bucket, id, generation) == 1 then countRecord(1) end
+end
+local function dropRecord(key)
+  local bucket, id = recordOf(key)
+  if redis.call('HDEL', bucket, id) == 0 then return false end
+  countRecord(-1)
+  return true
+end
+local function markOf(key)
+  local raw = redis.call('HGET', MARKS, key)
+  if not raw then return nil end
+  local gen, first, tries, code = string.match(raw, '^(%d+):(%d+):(%d+):(.*)$')
+  return {gen = gen, first = first, tries = tonumber(tries), code = code}
+end
+local function keepMark(key, m)
+  redis.call('HSET', MARKS, key, m.gen..':'..m.first..':'..m.tries..':'..m.code)
+end
+-- Keys whose last try failed wait apart, so that neither they nor the others starve.
+local function laneOf(m) return m.tries > 0 and RETRY or DUE end
+local function mark(key)
+  local m = markOf(key) or {first = int(now), tries = 0, code = ''}
+  m.gen = tick()
+  keepMark(key, m)
+  redis.call('ZADD', laneOf(m), 'NX', atOnce, key)
+  return m
+end
+local function unmark(key)
+  redis.call('HDEL', MARKS, key)
+  redis.call('ZREM', DUE, key)
+  redis.call('ZREM', RETRY, key)
+end
+local function isCurrent(key, gen)
+  local m = markOf(key)
+  return m ~= nil and m.gen == gen, m
+end
+-- Why a key is not to be restored, if it is not: then what it stands for is put in order.
+local function standingOf(key, generation, expiresAt)
+  local gen = evictedAs(key)
+  if redis.call('EXISTS', key) == 1 then
+    if gen then
+      mark(key)
+      dropRecord(key)
+    end
+    return 'present'
+  end
+  if not gen then return 'deleted' end
+  if gen ~= generation then return 'moved' end
+  if expiresAt > 0 and expiresAt <= now then
+    mark(key)
+    dropRecord(key)
+    return 'deleted'
+  end
+end
+`;
+
+/** For the keys of one server. */
+export const SERVER_PRELUDE: string = COMMON + SERVER + MARKING;
+/** For the keys of one slot of a cluster. */
+export const SLOT_PRELUDE: string = COMMON + SLOT + MARKING;
