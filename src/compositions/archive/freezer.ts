@@ -143,8 +143,11 @@ export class Freezer {
 
   async #watchedPut(operation: string, item: Taken): Promise<boolean> {
     const ticket = this.#breaker.admit();
-    // Taken before the cold store was found to be away: due again when its lease ends.
-    if (ticket === undefined) return false;
+    if (ticket === undefined) {
+      // Taken before the cold store was found to be away: given back.
+      await this.#hot.raise(operation, item, 0);
+      return false;
+    }
     try {
       const put = await this.#put(operation, item);
       this.#breaker.settle(ticket, 'answered');

@@ -95,7 +95,10 @@ export interface HotSide extends KeyBounds {
   failed(operation: string, most: number): Promise<readonly FailedKey[]>;
   /** Whether nobody took the turn of that name within so many ms; then the caller has it. */
   turn(operation: string, name: string, ms: number): Promise<boolean>;
-  /** The cold store has a generation above the mark's, which is current: raises the clock where it went back. */
+  /**
+   * The cold store has a generation above the mark's: where that is current, raises the clock, which
+   * went back, and makes the mark due at once.
+   */
   raise(operation: string, mark: Mark, generation: number): Promise<void>;
   /** Marks and deletes keys, with their records; gives how many there were. */
   forget(operation: string, keys: readonly Named[]): Promise<number>;

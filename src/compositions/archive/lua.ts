@@ -48,9 +48,9 @@ if #keys == 0 then
   local function due(lane)
     return redis.call('ZRANGEBYSCORE', lane, '-inf', int(now), 'WITHSCORES', 'LIMIT', 0, most)
   end
-  -- By turns, that whose first has waited longer first.
+  -- By turns; chance says who begins, so that with one at a time neither waits for ever.
   local a, b = due(DUE), due(RETRY)
-  if #a == 0 or (#b > 0 and tonumber(b[2]) < tonumber(a[2])) then a, b = b, a end
+  if t[2] % 2 == 0 then a, b = b, a end
   for i = 1, math.max(#a, #b), 2 do
     if a[i] and #chosen < most then chosen[#chosen + 1] = a[i] end
     if b[i] and #chosen < most then chosen[#chosen + 1] = b[i] end

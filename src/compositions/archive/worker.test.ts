@@ -1,0 +1,231 @@
+import { expect, it } from 'vitest';
+import { ArchiveServer } from '../../../test/support/archive-world.ts';
+import { describeWithEngine } from '../../../test/support/engines.ts';
+import { redisClients } from '../../../test/support/redis-clients.ts';
+import { simulatedEnv } from '../../testing/index.ts';
+import { type ArchiveEvent, type ArchiveWorker, redisKeys } from './index.ts';
+
+const fast = { idleMs: 5, evictEveryMs: 5 } as const;
+
+describeWithEngine('redis-server', 'a worker of an archive', () => {
+  const on = new ArchiveServer();
+  const fill = async (count: number, prefix = 'k'): Promise<string[]> => {
+    const keys = Array.from({ length: count }, (_, n) => `${prefix}${n}`);
+    await on.client.mSet(Object.fromEntries(keys.map((key) => [key, `value of ${key}`])));
+    return keys;
+  };
+
+  it('freezes what is marked, evicts what is idle, and says so', async () => {
+    const { one } = on.world({ evictAfterMs: 1_000 });
+    const keys = await fill(100);
+    await one.dirty(...keys);
+    const events: ArchiveEvent[] = [];
+    const monitor = (event: ArchiveEvent): void => {
+      events.push(event);
+      throw new Error('of no concern to the worker');
+    };
+    const worker = one.worker({ ...fast, monitor });
+    await expect.poll(() => worker.stats().frozen).toBe(100);
+    expect(worker.stats()).toMatchObject({ state: 'running', evicted: 0, failures: 0 });
+    await expect.poll(() => worker.stats().evicted, { timeout: 10_000 }).toBe(100);
+    await worker.stop();
+    expect(worker.stats()).toMatchObject({ state: 'stopped', underWay: 0 });
+    expect(await one.stats()).toMatchObject({ dirty: 0, evicted: 100, frozen: 100 });
+    expect(await one.stats()).toMatchObject({ bytes: worker.stats().bytes });
+    const types = new Set(events.map(({ type }) => type));
+    expect([...types].sort()).toEqual(['evicted', 'frozen', 'started', 'stopped']);
+    expect(events.at(0)).toEqual({ type: 'started' });
+    expect(events.at(-1)).toEqual({ type: 'stopped' });
+    expect(events.find(({ type }) => type === 'frozen')).toMatchObject({
+      bytes: expect.anything(),
+    });
+    await one.ensure(...keys);
+    expect(await on.client.mGet(keys)).toEqual(keys.map((key) => `value of ${key}`));
+  });
+
+  it('begins when it is told to, stops when what is under way is done, and begins again', async () => {
+    const { one, plan } = on.world();
+    await one.dirty(...(await fill(3)));
+    const worker = one.worker({ ...fast, autoStart: false });
+    expect(worker.stats().state).toBe('stopped');
+    plan.hangNext('commit', { times: 3 });
+    worker.start();
+    worker.start();
+    await expect.poll(() => plan.hanging).toBe(3);
+    let stopped = false;
+    const stopping = worker.stop().then(() => {
+      stopped = true;
+    });
+    await on.client.ping();
+    expect(stopped).toBe(false);
+    expect(worker.stats().state).toBe('stopping');
+    await one.dirty(...(await fill(3, 'later')));
+    worker.start();
+    plan.release();
+    await stopping;
+    await expect.poll(() => worker.stats().frozen).toBe(6);
+    await one.close();
+    expect(worker.stats()).toMatchObject({ state: 'stopped', underWay: 0 });
+  });
+
+  it('drains also when it does not run', async () => {
+    const { one } = on.world();
+    await one.dirty(...(await fill(50)));
+    const worker = one.worker({ autoStart: false, concurrency: 1 });
+    await worker.drain();
+    expect(worker.stats()).toMatchObject({ state: 'stopped', frozen: 50 });
+    expect((await one.stats()).dirty).toBe(0);
+  });
+
+  it('shares the work with workers of other processes', async () => {
+    const { one, another } = on.world();
+    await one.dirty(...(await fill(1_000)));
+    const workers = [one, another(), another()].map((each) =>
+      each.worker({ ...fast, concurrency: 4 }),
+    );
+    await expect.poll(async () => (await one.stats()).dirty).toBe(0);
+    await Promise.all(workers.map((worker) => worker.stop()));
+    const shares = workers.map((worker) => worker.stats().frozen);
+    // A lease keeps others from a mark: none was frozen twice.
+    expect(shares.reduce((a, b) => a + b)).toBe(1_000);
+    expect(Math.min(...shares)).toBeGreaterThan(0);
+  });
+
+  it('tries again what failed beside a steady stream of new keys, and lists it (A25)', async () => {
+    const { one, plan } = on.world({ concurrency: 1 });
+    await one.dirty(...(await fill(1, 'failed')));
+    plan.failNext('commit', 'no-space');
+    const worker = one.worker({ ...fast, retry: { firstMs: 200 }, concurrency: 1 });
+    await expect.poll(() => worker.stats().failures).toBe(1);
+    await expect.poll(async () => (await one.failed()).length).toBe(1);
+    const [failed] = await one.failed();
+    expect(failed).toMatchObject({ key: 'failed0', tries: 1, cause: { code: 'no-space' } });
+    expect(failed?.cause.message).toMatch(/planned fault/);
+    expect((failed?.nextTryAt ?? 0) - (failed?.markedAt ?? 0)).toBeGreaterThan(50);
+    expect(await one.stats()).toMatchObject({ failing: 1, failures: 1 });
+    // More is new at every moment than one worker can freeze in the whole.
+    let round = 0;
+    await expect
+      .poll(
+        async () => {
+          await one.dirty(...(await fill(200, `new${round++}-`)));
+          return (await one.failed()).length;
+        },
+        { interval: 10 },
+      )
+      .toBe(0);
+    expect((await one.stats()).dirty).toBeGreaterThan(0);
+  });
+
+  it('freezes what is new beside any number of keys that fail and take long', async () => {
+    const { one } = on.world();
+    const bad = await fill(300, 'bad');
+    await one.dirty(...bad);
+    await on.client.zUnionStore('strata-archive:retry', ['strata-archive:due']);
+    await on.client.del('strata-archive:due');
+    for (const key of bad) {
+      const [mark] = String(await on.client.hGet('strata-archive:marks', key)).split(':0:');
+      await on.client.hSet('strata-archive:marks', key, `${mark}:1:unavailable of old`);
+    }
+    await one.dirty(...(await fill(1, 'good')));
+    const frozen: string[] = [];
+    const worker = one.worker({
+      ...fast,
+      concurrency: 4,
+      monitor: (event) => event.type === 'frozen' && frozen.push(event.key),
+    });
+    await expect.poll(() => worker.stats().frozen).toBe(301);
+    expect(frozen.indexOf('good0')).toBeLessThan(8);
+    expect(await one.failed()).toEqual([]);
+  });
+
+  it('leaves alone a cold store that is away for ten minutes, evicts nothing, and catches up (A20)', async () => {
+    const env = simulatedEnv();
+    const { client } = redisClients['node-redis'](on.url);
+    const { one, plan } = on.world({ hot: redisKeys(client, { env }), leaseMs: 3_600_000 });
+    const old = await fill(20, 'old');
+    await one.dirty(...old);
+    const events: ArchiveEvent[] = [];
+    const worker = one.worker({ idleMs: 1_000, monitor: (event) => events.push(event) });
+    const passing = new Passing(on, env, worker);
+    await passing.of(5_000);
+    expect((await one.stats()).dirty).toBe(0);
+    plan.failNext('read', 'unavailable', { times: Number.POSITIVE_INFINITY });
+    plan.failNext('commit', 'timeout', { times: Number.POSITIVE_INFINITY });
+    const keys = await fill(200, 'new');
+    await one.dirty(...keys);
+    await passing.of(10 * 60_000);
+    expect(worker.stats().coldAwayMs).toBeGreaterThan(590_000);
+    expect(await one.stats()).toMatchObject({ dirty: 200, evicted: 0, frozen: 20 });
+    // Some two tries a pause of ten seconds, where 200 keys would have made thousands.
+    expect(worker.stats().failures).toBeLessThan(200);
+    for (const key of keys) await on.client.append(key, '!');
+    await one.dirty(...keys);
+    plan.heal();
+    await passing.of(70_000);
+    expect(await one.stats()).toMatchObject({ dirty: 0, failing: 0, frozen: 220 });
+    expect(worker.stats().coldAwayMs).toBeUndefined();
+    const told = events.filter(({ type }) => type.startsWith('cold-')).map(({ type }) => type);
+    expect(told).toEqual(['cold-away', 'cold-returned']);
+    await Promise.all([worker.stop(), passing.of(1_000)]);
+    await one.evict(...keys);
+    await one.ensure(...keys);
+    expect(await on.client.mGet(keys)).toEqual(keys.map((key) => `value of ${key}!`));
+  });
+
+  it('refuses options that make no sense', async () => {
+    const { one } = on.world();
+    for (const options of [
+      { concurrency: 0 },
+      { retry: { firstMs: -1 } },
+      { retry: { first: 1 } },
+      { monitor: 'console' },
+      { idleMs: 0 },
+      { unknown: 1 },
+    ])
+      expect(() => one.worker(options as never)).toThrow(/^worker: /);
+    await expect(one.failed(0)).rejects.toMatchObject({ code: 'invalid-argument' });
+  });
+});
+
+/** Lets simulated time pass for a worker and, in what they wait for, for the marks in Redis. */
+class Passing {
+  readonly #on: ArchiveServer;
+  readonly #env: ReturnType<typeof simulatedEnv>;
+  readonly #worker: ArchiveWorker;
+
+  constructor(on: ArchiveServer, env: ReturnType<typeof simulatedEnv>, worker: ArchiveWorker) {
+    this.#on = on;
+    this.#env = env;
+    this.#worker = worker;
+  }
+
+  async of(ms: number): Promise<void> {
+    const stepMs = Math.min(5_000, ms);
+    for (let passedMs = 0; passedMs < ms; passedMs += stepMs) {
+      await this.#rest();
+      await this.#on.client.eval(
+        `for _, lane in ipairs(KEYS) do
+           for _, key in ipairs(redis.call('ZRANGE', lane, 0, -1)) do
+             redis.call('ZINCRBY', lane, -ARGV[1], key)
+           end
+         end
+         redis.call('DEL', 'strata-archive:turn:evict')`,
+        { keys: ['strata-archive:due', 'strata-archive:retry'], arguments: [String(stepMs)] },
+      );
+      await this.#env.advance(stepMs);
+    }
+    await this.#rest();
+  }
+
+  /** Nothing is under way but the worker's own waiting. */
+  async #rest(): Promise<void> {
+    for (let quiet = 0; quiet < 3; ) {
+      const { pendingTimers } = this.#env;
+      await this.#on.client.ping();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      const isQuiet = this.#worker.stats().underWay === 0;
+      quiet = isQuiet && pendingTimers === this.#env.pendingTimers ? quiet + 1 : 0;
+    }
+  }
+}
