@@ -15,7 +15,7 @@ export type ReplicaCommand =
   | { readonly do: 'delay'; readonly member: number; readonly ms: number }
   | { readonly do: 'heal'; readonly member: number }
   | { readonly do: 'release'; readonly member: number }
-  | { readonly do: 'reopen'; readonly wiped: number | undefined };
+  | { readonly do: 'reopen' | 'crash'; readonly wiped: number | undefined };
 
 /** What it is made of. */
 export interface ReplicaSetup {

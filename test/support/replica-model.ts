@@ -39,6 +39,10 @@ export class ReplicaModel {
   readonly #setup: ReplicaSetup;
   readonly #plans: FaultPlan[];
   readonly #stores: Store<string>[];
+  /** What cuts the replica that is open off from each member. */
+  #cuts: FaultPlan[] = [];
+  /** How often the process of the replica has died: nobody hears what its calls come to. */
+  #deaths = 0;
   readonly #known = new Map<string, Known>();
   readonly #refused = new Set<string>();
   readonly #underWay = new Set<Promise<void>>();
@@ -73,7 +77,10 @@ export class ReplicaModel {
 
   #open(): ReplicaStore<string> {
     const { sync, options } = this.#setup;
-    const members = this.#stores.map((store, at) => faulty(store, this.#plans[at] as FaultPlan));
+    this.#cuts = this.#stores.map(() => new FaultPlan());
+    const members = this.#stores.map((store, at) =>
+      faulty(faulty(store, this.#cuts[at] as FaultPlan), this.#plans[at] as FaultPlan),
+    );
     return replica<string>({
       sync: members.slice(0, sync),
       async: members.slice(sync),
@@ -107,7 +114,9 @@ export class ReplicaModel {
       case 'pass':
         return this.env.advance(command.ms);
       case 'reopen':
-        return this.#reopen(command.wiped);
+        return this.#reopen(command.wiped, () => this.#close());
+      case 'crash':
+        return this.#reopen(command.wiped, () => this.#die());
       default:
         return this.#fault(command);
     }
@@ -173,12 +182,14 @@ export class ReplicaModel {
     work: () => Promise<number | undefined>,
   ): Promise<number | undefined> {
     const generation = this.#generation;
+    const deaths = this.#deaths;
     const from = ++this.#moment;
     for (const key of values.keys()) this.#of(key).writing++;
     const done = await this.#code(work());
     for (const [key, value] of values) {
       const known = this.#of(key);
       known.writing--;
+      if (deaths !== this.#deaths) continue;
       if ('value' in done) {
         const rev = done.value;
         if (rev === undefined || generation !== this.#generation) continue;
@@ -190,6 +201,7 @@ export class ReplicaModel {
         if (value !== undefined) this.#refused.add(value);
       } else known.unsureAt = ++this.#moment;
     }
+    if (deaths !== this.#deaths) return undefined;
     return 'value' in done || REFUSED.includes(done.code) ? from : undefined;
   }
 
@@ -216,7 +228,8 @@ export class ReplicaModel {
       rev = (await this.#store.batch([{ type: 'delete', key }])).rev;
       return rev;
     });
-    if (isSure !== undefined) known.unsureDeletes.delete(id);
+    if (isSure === undefined) return;
+    known.unsureDeletes.delete(id);
     if (generation === this.#generation) known.deleted = Math.max(known.deleted, rev ?? 0);
   }
 
@@ -236,7 +249,7 @@ export class ReplicaModel {
   async #get(key: string): Promise<void> {
     const before = this.#before(key);
     const found = await this.#code(this.#store.getEntry(key));
-    if ('value' in found) this.#saw(key, found.value, before);
+    if (before.deaths === this.#deaths && 'value' in found) this.#saw(key, found.value, before);
   }
 
   #getMany(): Promise<void> {
@@ -251,16 +264,17 @@ export class ReplicaModel {
   }
 
   async #seeAll(read: (keys: string[]) => Promise<Map<string, Entry<string>>>): Promise<void> {
+    const deaths = this.#deaths;
     const keys = [...this.#known.keys()];
     const before = new Map(keys.map((key) => [key, this.#before(key)]));
     const found = await this.#code(read(keys));
-    if (!('value' in found)) return;
+    if (!('value' in found) || deaths !== this.#deaths) return;
     for (const key of keys) this.#saw(key, found.value.get(key), before.get(key) as Before);
   }
 
   #before(key: string): Before {
     const { rev, seen } = this.#of(key);
-    return { rev, seen, generation: this.#generation };
+    return { rev, seen, generation: this.#generation, deaths: this.#deaths };
   }
 
   /** Holds what a read gave against what was known when it began. */
@@ -284,7 +298,26 @@ export class ReplicaModel {
     known.seen = true;
   }
 
-  async #reopen(wiped: number | undefined): Promise<void> {
+  async #close(): Promise<void> {
+    await this.#settle(this.#store.close({ drainMs: 0 }));
+    for (const plan of this.#plans) plan.heal();
+    await this.#drain();
+  }
+
+  /** Nothing that was under way reaches a member any more, and nobody hears of it. */
+  async #die(): Promise<void> {
+    for (const cut of this.#cuts)
+      for (const operation of ['read', 'scan', 'commit', 'feed'] as const)
+        cut.failNext(operation, 'closed', { times: Number.POSITIVE_INFINITY });
+    this.#deaths++;
+    this.#moment++;
+    for (const known of this.#known.values()) if (known.writing > 0) known.unsureAt = this.#moment;
+    for (const plan of this.#plans) plan.heal();
+    await this.#drain();
+    await this.#settle(this.#store.close({ drainMs: 0 }));
+  }
+
+  async #reopen(wiped: number | undefined, end: () => Promise<void>): Promise<void> {
     // Asynchronous members do not promise to have what the only synchronous one loses.
     const least = this.#setup.sync > 1 ? 0 : 1;
     const count = this.#stores.length - least;
@@ -292,9 +325,7 @@ export class ReplicaModel {
     // One loss at a time: the next when everybody has everything again.
     if (at !== undefined && this.#lost) await this.#heal();
     this.#lost ||= at !== undefined;
-    await this.#settle(this.#store.close({ drainMs: 0 }));
-    for (const plan of this.#plans) plan.heal();
-    await this.#drain();
+    await end();
     for (const plan of this.#plans) plan.release();
     if (at !== undefined) this.#stores[at] = memory<string>({ env: this.env });
     if (at === 0) this.#generation++;
@@ -377,4 +408,5 @@ interface Before {
   readonly rev: number;
   readonly seen: boolean;
   readonly generation: number;
+  readonly deaths: number;
 }

@@ -66,9 +66,9 @@ const commands = (wipes: boolean): fc.Arbitrary<ReplicaCommand[]> =>
         }),
       },
       {
-        weight: 1,
+        weight: 2,
         arbitrary: fc.record({
-          do: fc.constant('reopen' as const),
+          do: fc.constantFrom('reopen', 'crash'),
           wiped: wipes ? fc.option(member, { nil: undefined }) : fc.constant(undefined),
         }),
       },
