@@ -122,6 +122,24 @@ local function standingOf(key, generation, expiresAt)
     return 'deleted'
   end
 end
+-- Why a key is not to be restored, if it is not: then what it stands for is put in order.
+local function standingOf(key, generation, expiresAt)
+  local gen = evictedAs(key)
+  if redis.call('EXISTS', key) == 1 then
+    if gen then
+      mark(key)
+      dropRecord(key)
+    end
+    return 'present'
+  end
+  if not gen then return 'deleted' end
+  if gen ~= generation then return 'moved' end
+  if expiresAt > 0 and expiresAt <= now then
+    mark(key)
+    dropRecord(key)
+    return 'deleted'
+  end
+end
 `;
 
 /** For the keys of one server. */

@@ -1,3 +1,4 @@
+import { READ_LOGICAL, RESTORE_LOGICAL, STAGE } from './logical/lua.ts';
 import { SERVER_PRELUDE, SLOT_PRELUDE } from './lua-prelude.ts';
 
 /*
@@ -35,8 +36,8 @@ for i, key in ipairs(keys) do
 end
 return away`;
 
-/** ARGV: lease in ms, most keys, most bytes. With keys, takes those that are marked, due or not. */
-const TAKE = `
+/** ARGV: lease in ms, most keys, most bytes, what is read of values, most bytes that are read both ways. With keys, takes those that are marked, due or not. */
+const TAKE = `${READ_LOGICAL}
 local chosen, most = {}, tonumber(ARGV[2])
 for _, key in ipairs(keys) do
   local m = markOf(key)
@@ -71,6 +72,7 @@ for _, key in ipairs(chosen) do
     item[4], item[5], item[6] = 'value', payload, redis.sha1hex(payload)
     item[7] = int(math.max(0, redis.call('PEXPIRETIME', key)))
     item[8] = redis.call('TYPE', key).ok
+    addLogical(item, key, ARGV[4], tonumber(ARGV[5]))
   else
     item[4] = evictedAs(key) and 'evicted' or 'absent'
   end
@@ -152,21 +154,8 @@ return found`;
 /** ARGV: generation recorded before the fetch, expiry or 0, payload. */
 const RESTORE = `
 local key, expiresAt = keys[1], tonumber(ARGV[2])
-local gen = evictedAs(key)
-if redis.call('EXISTS', key) == 1 then
-  if gen then
-    mark(key)
-    dropRecord(key)
-  end
-  return 'present'
-end
-if not gen then return 'deleted' end
-if gen ~= ARGV[1] then return 'moved' end
-if expiresAt > 0 and expiresAt <= now then
-  mark(key)
-  dropRecord(key)
-  return 'deleted'
-end
+local standing = standingOf(key, ARGV[1], expiresAt)
+if standing then return standing end
 redis.call('RESTORE', key, ARGV[2], ARGV[3], 'ABSTTL')
 dropRecord(key)
 return 'restored'`;
@@ -270,6 +259,8 @@ export type ScriptName =
   | 'raise'
   | 'presence'
   | 'restore'
+  | 'stage'
+  | 'restoreLogical'
   | 'beginEvict'
   | 'evict'
   | 'idle'
@@ -293,6 +284,8 @@ ${TAKE}`,
   raise: RAISE,
   presence: PRESENCE,
   restore: RESTORE,
+  stage: STAGE,
+  restoreLogical: RESTORE_LOGICAL,
   beginEvict: BEGIN_EVICT,
   evict: EVICT,
   idle: IDLE,

@@ -10,6 +10,7 @@ import { invalidArgument } from '../../store/errors.ts';
 import * as is from '../../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../../store/options.ts';
 import type { HotSide } from './hot-side.ts';
+import type { ValueForm } from './logical/taken.ts';
 import { HotConnection } from './redis-connection.ts';
 import { RedisSide } from './redis-side.ts';
 
@@ -21,6 +22,8 @@ export interface RedisKeysOptions {
   readonly namespace?: string;
   /** A `maxmemory-policy` that is accepted although it could remove keys that are in Redis only. */
   readonly allowPolicy?: string;
+  /** What the cold store gets of a value: `both` (default), `dump` or `logical`; see {@link ValueForm}. */
+  readonly form?: ValueForm;
   /** Bound of each step in Redis, in ms; default 5,000. */
   readonly timeoutMs?: number;
   /** Clock, timers and randomness; default the real ones. Redis has its own clock. */
@@ -45,6 +48,7 @@ const RULES: OptionRules = {
     accepts: (v) => typeof v === 'string' && /^[\w.-]{1,64}$/.test(v),
   },
   allowPolicy: is.text,
+  form: is.oneOf('both', 'dump', 'logical'),
   timeoutMs: is.durationMs,
   env: is.object,
 };
@@ -62,9 +66,9 @@ export function redisKeys(
   options: RedisKeysOptions = {},
 ): RedisKeys {
   checkOptions('redisKeys', options, RULES);
-  const { prefix = '', namespace = 'strata-archive' } = options;
+  const { prefix = '', namespace = 'strata-archive', form = 'both' } = options;
   const connection = new HotConnection(portsOf(client), `${namespace}:`, options);
-  const side = new RedisSide(connection, { namespace, prefix });
+  const side = new RedisSide(connection, { namespace, prefix }, form);
   return { namespace, prefix, side, connection };
 }
 

@@ -1,5 +1,4 @@
 import type { Env } from '../../store/env.ts';
-import { failure } from '../../store/errors.ts';
 import { type ColdObject, DELETED } from './cold-objects.ts';
 import { isInside, type KeyBounds, type Named, namedBytes } from './hot-key.ts';
 import type {
@@ -14,6 +13,8 @@ import type {
   Taken,
   TakeOptions,
 } from './hot-side.ts';
+import { restoreObject } from './logical/restore.ts';
+import { MOST_BOTH_BYTES, takenLogical, type ValueForm } from './logical/taken.ts';
 import type { HotConnection } from './redis-connection.ts';
 
 /** Keys that one step of a scan looks at, about. */
@@ -26,12 +27,14 @@ export class RedisSide implements HotSide {
   readonly namespace: string;
   readonly prefix: string;
   readonly #redis: HotConnection;
+  readonly #form: ValueForm;
 
-  constructor(redis: HotConnection, { namespace, prefix }: KeyBounds) {
+  constructor(redis: HotConnection, { namespace, prefix }: KeyBounds, form: ValueForm) {
     this.env = redis.env;
     this.namespace = namespace;
     this.prefix = prefix;
     this.#redis = redis;
+    this.#form = form;
   }
 
   async mark(operation: string, keys: readonly Named[]): Promise<readonly Named[]> {
@@ -41,7 +44,7 @@ export class RedisSide implements HotSide {
 
   async take(operation: string, options: TakeOptions): Promise<readonly Taken[]> {
     const { leaseMs, mostKeys, mostBytes, only = [] } = options;
-    const args = [leaseMs, mostKeys, mostBytes].map(String);
+    const args = [leaseMs, mostKeys, mostBytes, this.#form, MOST_BOTH_BYTES].map(String);
     const items = await this.#redis.run(operation, 'take', bytesOf(only), args);
     return (items as Buffer[][]).map(toTaken);
   }
@@ -108,21 +111,9 @@ export class RedisSide implements HotSide {
     operation: string,
     key: Named,
     generation: number,
-    object: Pick<ColdObject, 'expiresAt' | 'payload'>,
+    object: Pick<ColdObject, 'expiresAt' | 'payload' | 'logical'>,
   ): Promise<Restored> {
-    const args = [String(generation), String(object.expiresAt), Buffer.from(object.payload)];
-    try {
-      return String(await this.#redis.run(operation, 'restore', [key.bytes], args)) as Restored;
-    } catch (error) {
-      if (error instanceof Error && error.message.includes('DUMP payload'))
-        throw failure(
-          'unsupported',
-          operation,
-          `this Redis cannot read what was dumped of ${JSON.stringify(key.shown)} by another version; it stays in the cold store`,
-          { key: key.shown, cause: error },
-        );
-      throw error;
-    }
+    return restoreObject(this.#redis, operation, key, generation, object);
   }
 
   async presence(operation: string, keys: readonly Named[]): Promise<readonly Presence[]> {
@@ -182,7 +173,7 @@ function toFailed(item: Buffer[]): FailedKey {
 }
 
 function toTaken(item: Buffer[]): Taken {
-  const [bytes, generation, tries, state, payload, digest, expiresAt, type] = item;
+  const [bytes, generation, tries, state, payload, digest, expiresAt, type, logical] = item;
   const isValue = String(state) === 'value';
   return {
     key: namedBytes(bytes as Buffer),
@@ -195,6 +186,7 @@ function toTaken(item: Buffer[]): Taken {
       expiresAt: isValue ? Number(String(expiresAt)) : 0,
       digest: isValue ? String(digest) : '',
       payload: isValue ? (payload as Buffer) : new Uint8Array(0),
+      ...(isValue && takenLogical(String(type), logical)),
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { RedisWord } from '../../../drivers/redis/port.ts';
-import type { Field, LogicalValue } from './format.ts';
+import type { Field, LogicalValue, Scored } from './format.ts';
 import { streamCommands } from './stream-commands.ts';
 
 /** A command about one key: its words before that key and after it. */
@@ -20,16 +20,25 @@ export function* commandsOf(value: LogicalValue): Generator<Command> {
   if (value.type === 'stream') yield* streamCommands(value);
   else if (value.type === 'string') yield { before: ['SET'], after: [word(value.value)] };
   else if (value.type === 'hash') yield* hashCommands(value.fields);
-  else if (value.type === 'zset')
-    yield* inParts(
-      'ZADD',
-      value.members.map(({ member, score }) => [scoreText(score), word(member)]),
-    );
+  else if (value.type === 'zset') yield* zsetCommands(value.members);
   else
     yield* inParts(
       value.type === 'list' ? 'RPUSH' : 'SADD',
       value.members.map((member) => [word(member)]),
     );
+}
+
+/** Longer than what a server keeps in its compact form, in which -0 becomes 0. */
+const LONG_BYTES = 65_536;
+
+function* zsetCommands(members: readonly Scored[]): Generator<Command> {
+  const elements = members.map(({ member, score }) => [scoreText(score), word(member)]);
+  if (!members.some(({ score }) => Object.is(score, -0))) return yield* inParts('ZADD', elements);
+  const longest = members.reduce((most, { member }) => Math.max(most, member.length), LONG_BYTES);
+  const passing = Buffer.alloc(longest + 1);
+  yield { before: ['ZADD'], after: ['0', passing] };
+  yield* inParts('ZADD', elements);
+  yield { before: ['ZREM'], after: [passing] };
 }
 
 function* hashCommands(fields: readonly Field[]): Generator<Command> {

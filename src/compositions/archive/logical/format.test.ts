@@ -72,7 +72,7 @@ describe('the logical form of a value', () => {
   it('is the same bytes for ever', () => {
     const hex = (one: LogicalValue): string => Buffer.from(encodeLogical(one)).toString('hex');
     const text = (word: string): Uint8Array => new TextEncoder().encode(word);
-    expect(hex({ type: 'string', value: text('hello') })).toBe('01000568656c6c6f9771fdf');
+    expect(hex({ type: 'string', value: text('hello') })).toBe('01000568656c6c6f09771fdf');
     const fields = [{ field: text('f'), value: text('v'), expiresAt: 300 }];
     expect(hex({ type: 'hash', fields })).toBe('01040101660176ac020a1db5a5');
   });
