@@ -1,6 +1,7 @@
 import type { Env } from '../../store/env.ts';
 import type { ColdObject } from './cold-objects.ts';
 import type { KeyBounds, Named } from './hot-key.ts';
+import type { RedisTransaction } from './redis-transaction.ts';
 
 /** A mark, as it was when somebody took or made it: its generation tells it from every later one. */
 export interface Mark {
@@ -82,6 +83,11 @@ export interface HotSide extends KeyBounds {
   readonly title: string;
   /** Marks what exists, and gives the keys that do not. A mark that stands keeps its time. */
   mark(operation: string, keys: readonly Named[]): Promise<readonly Named[]>;
+  /**
+   * Adds the marking of keys to a transaction that the caller has begun on the hot side, whether they
+   * exist or not. Absent where there are no such transactions.
+   */
+  markWithin?(transaction: RedisTransaction, keys: readonly Named[]): void;
   /** Takes marks under a lease: each gets a new generation, and the key is read in the same step. */
   take(operation: string, options: TakeOptions): Promise<readonly Taken[]>;
   /**
@@ -121,7 +127,7 @@ export interface HotSide extends KeyBounds {
     operation: string,
     key: Named,
     generation: number,
-    object: Pick<ColdObject, 'expiresAt' | 'payload' | 'logical'>,
+    object: Pick<ColdObject, 'expiresAt' | 'payload'>,
   ): Promise<Restored>;
   /** Where keys are. Restarts the idle time of those that are there; marks what was written over a record. */
   presence(operation: string, keys: readonly Named[]): Promise<readonly Presence[]>;

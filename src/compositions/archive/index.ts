@@ -8,6 +8,7 @@ import type { EvictResult } from './evictor.ts';
 import { type HotKey, type Named, named } from './hot-key.ts';
 import type { FailedKey, HotSide, HotStats } from './hot-side.ts';
 import type { RedisKeys } from './redis-keys.ts';
+import type { RedisTransaction } from './redis-transaction.ts';
 import { Returner } from './returner.ts';
 import type { ArchiveWorker, WorkerOptions } from './worker.ts';
 import { type Done, type DrainResult, Workers } from './workers.ts';
@@ -17,6 +18,11 @@ export type { RetryDelays } from './freezer.ts';
 export type { HotKey } from './hot-key.ts';
 export type { FailCause, FailedKey, KeptReason } from './hot-side.ts';
 export { type RedisKeys, type RedisKeysOptions, redisKeys } from './redis-keys.ts';
+export type {
+  IoRedisTransaction,
+  NodeRedisTransaction,
+  RedisTransaction,
+} from './redis-transaction.ts';
 export type { ArchiveWorker, WorkerOptions } from './worker.ts';
 export type { ArchiveEvent, WorkerStats } from './worker-events.ts';
 export type { DrainResult } from './workers.ts';
@@ -48,6 +54,16 @@ export interface ArchiveStats extends HotStats, Done {}
 export interface Archive {
   /** Marks keys that were written. Keys that do not exist are refused with `invalid-argument`, after the others were marked. */
   dirty(...keys: HotKey[]): Promise<void>;
+  /**
+   * Marks keys within a transaction that the caller has begun by `multi()` of ioredis or node-redis
+   * and ends by `exec()`: they are marked if and only if it is carried out. They need not exist;
+   * those that it deletes, or that are not there, are deleted from the cold store too, if they were
+   * not evicted. The command's answer, among those of `exec()`, is the places in `keys`, from 1, of
+   * keys that are evicted and were not there at that point of the transaction: write them only after
+   * `ensure`. Keys are meant as `dirty` means them, whatever prefix the client puts before its own.
+   * Errors: `invalid-argument`; `unsupported` where the hot side is not one Redis server.
+   */
+  dirtyAtomically(transaction: RedisTransaction, keys: readonly HotKey[]): void;
   /**
    * Brings back what was evicted and restarts the idle time of all. Keys that are neither in Redis
    * nor evicted count as deleted, and are no error. When a key cannot be brought back, the others
@@ -160,6 +176,17 @@ class HotArchive implements Archive {
         `not in ${this.#hot.title}: ${missing.map((key) => JSON.stringify(key)).join(', ')}; expected keys that were written (forget() deletes)`,
         { key: missing[0], details: { missing } },
       );
+  }
+
+  dirtyAtomically(transaction: RedisTransaction, keys: readonly HotKey[]): void {
+    const list = named('dirtyAtomically', keys, this.#hot);
+    if (this.#hot.markWithin === undefined)
+      throw failure(
+        'unsupported',
+        'dirtyAtomically',
+        `${this.#hot.title} has no transactions that keys could be marked in`,
+      );
+    this.#hot.markWithin(transaction, list);
   }
 
   async ensure(...keys: HotKey[]): Promise<void> {

@@ -1,4 +1,3 @@
-import { READ_LOGICAL, RESTORE_LOGICAL, STAGE } from './logical/lua.ts';
 import { SERVER_PRELUDE, SLOT_PRELUDE } from './lua-prelude.ts';
 
 /*
@@ -20,24 +19,8 @@ for i, key in ipairs(keys) do
 end
 return missing`;
 
-/**
- * As MARK, within a transaction of the caller: marks a key whether it exists or not, since it may be
- * written after that. Gives the places of those that are evicted and not there.
- */
-const MARK_WITHIN = `
-local away = {}
-for i, key in ipairs(keys) do
-  mark(key)
-  if redis.call('EXISTS', key) == 1 then
-    dropRecord(key)
-  elseif evictedAs(key) then
-    away[#away + 1] = i
-  end
-end
-return away`;
-
-/** ARGV: lease in ms, most keys, most bytes, what is read of values, most bytes that are read both ways. With keys, takes those that are marked, due or not. */
-const TAKE = `${READ_LOGICAL}
+/** ARGV: lease in ms, most keys, most bytes. With keys, takes those that are marked, due or not. */
+const TAKE = `
 local chosen, most = {}, tonumber(ARGV[2])
 for _, key in ipairs(keys) do
   local m = markOf(key)
@@ -72,7 +55,6 @@ for _, key in ipairs(chosen) do
     item[4], item[5], item[6] = 'value', payload, redis.sha1hex(payload)
     item[7] = int(math.max(0, redis.call('PEXPIRETIME', key)))
     item[8] = redis.call('TYPE', key).ok
-    addLogical(item, key, ARGV[4], tonumber(ARGV[5]))
   else
     item[4] = evictedAs(key) and 'evicted' or 'absent'
   end
@@ -154,8 +136,21 @@ return found`;
 /** ARGV: generation recorded before the fetch, expiry or 0, payload. */
 const RESTORE = `
 local key, expiresAt = keys[1], tonumber(ARGV[2])
-local standing = standingOf(key, ARGV[1], expiresAt)
-if standing then return standing end
+local gen = evictedAs(key)
+if redis.call('EXISTS', key) == 1 then
+  if gen then
+    mark(key)
+    dropRecord(key)
+  end
+  return 'present'
+end
+if not gen then return 'deleted' end
+if gen ~= ARGV[1] then return 'moved' end
+if expiresAt > 0 and expiresAt <= now then
+  mark(key)
+  dropRecord(key)
+  return 'deleted'
+end
 redis.call('RESTORE', key, ARGV[2], ARGV[3], 'ABSTTL')
 dropRecord(key)
 return 'restored'`;
@@ -249,7 +244,6 @@ return tonumber(clock)`;
 
 export type ScriptName =
   | 'mark'
-  | 'markWithin'
   | 'take'
   | 'takeDue'
   | 'settle'
@@ -259,8 +253,6 @@ export type ScriptName =
   | 'raise'
   | 'presence'
   | 'restore'
-  | 'stage'
-  | 'restoreLogical'
   | 'beginEvict'
   | 'evict'
   | 'idle'
@@ -272,7 +264,6 @@ export type SlotScriptName = 'ready' | 'unlist';
 
 const SCRIPTS: Readonly<Record<ScriptName, string>> = {
   mark: MARK,
-  markWithin: MARK_WITHIN,
   take: `local onlyDue = false
 ${TAKE}`,
   takeDue: `local onlyDue = true
@@ -284,8 +275,6 @@ ${TAKE}`,
   raise: RAISE,
   presence: PRESENCE,
   restore: RESTORE,
-  stage: STAGE,
-  restoreLogical: RESTORE_LOGICAL,
   beginEvict: BEGIN_EVICT,
   evict: EVICT,
   idle: IDLE,
@@ -293,9 +282,8 @@ ${TAKE}`,
   stats: STATS,
 };
 
-/** What frees memory, or must not be missing beside what was written, is not refused for want of memory. */
+/** What frees memory is not refused for want of it. */
 const ALSO_WITHOUT_ROOM: ReadonlySet<ScriptName> = new Set([
-  'markWithin',
   'take',
   'takeDue',
   'settle',

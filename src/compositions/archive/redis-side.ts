@@ -16,6 +16,7 @@ import type {
 import { restoreObject } from './logical/restore.ts';
 import { MOST_BOTH_BYTES, takenLogical, type ValueForm } from './logical/taken.ts';
 import type { HotConnection } from './redis-connection.ts';
+import { markWithin, type RedisTransaction } from './redis-transaction.ts';
 
 /** Keys that one step of a scan looks at, about. */
 const SCAN_KEYS = 500;
@@ -122,6 +123,10 @@ export class RedisSide implements HotSide {
       if (typeof one !== 'number') return Number(String(one));
       return one === 1 ? 'hot' : 'absent';
     });
+  }
+
+  markWithin(transaction: RedisTransaction, keys: readonly Named[]): void {
+    markWithin(transaction, `${this.namespace}:`, bytesOf(keys));
   }
 
   async *idleKeys(operation: string, idleMs: number): AsyncGenerator<readonly Named[]> {
