@@ -36,8 +36,8 @@ local function recordCount() return redis.call('GET', EVICTED) or '0' end
 
 /**
  * One slot of a cluster. KEYS: the archive's own of this slot, all of them so that a slot that is
- * moving away is refused as a whole, then the user's. The last of ARGV is the clock at which the
- * slot was listed as one that has marks, or ''.
+ * moving away is refused as a whole, then the user's. Marks are made only in a slot that is listed
+ * as one that may have some.
  */
 const SLOT = `
 local INDEX, MARKS, DUE, RETRY = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -47,10 +47,7 @@ for i = 5, #KEYS do keys[i - 4] = KEYS[i] end
 local function clockNow() return redis.call('HGET', INDEX, 'clock') or '0' end
 -- The first of all changes: a slot that is not listed is left as it is.
 local function tick()
-  if redis.call('HEXISTS', INDEX, 'listed') == 0 then
-    if ARGV[#ARGV] ~= clockNow() then error({err = 'UNLISTED '..clockNow()}) end
-    redis.call('HSET', INDEX, 'listed', '1')
-  end
+  if redis.call('HEXISTS', INDEX, 'listed') == 0 then error({err = 'UNLISTED '..clockNow()}) end
   return int(redis.call('HINCRBY', INDEX, 'clock', 1))
 end
 local function setClock(n) redis.call('HSET', INDEX, 'clock', n) end
@@ -103,24 +100,6 @@ end
 local function isCurrent(key, gen)
   local m = markOf(key)
   return m ~= nil and m.gen == gen, m
-end
--- Why a key is not to be restored, if it is not: then what it stands for is put in order.
-local function standingOf(key, generation, expiresAt)
-  local gen = evictedAs(key)
-  if redis.call('EXISTS', key) == 1 then
-    if gen then
-      mark(key)
-      dropRecord(key)
-    end
-    return 'present'
-  end
-  if not gen then return 'deleted' end
-  if gen ~= generation then return 'moved' end
-  if expiresAt > 0 and expiresAt <= now then
-    mark(key)
-    dropRecord(key)
-    return 'deleted'
-  end
 end
 -- Why a key is not to be restored, if it is not: then what it stands for is put in order.
 local function standingOf(key, generation, expiresAt)

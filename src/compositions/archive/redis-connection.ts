@@ -17,8 +17,21 @@ export interface HotConnectionOptions {
   readonly env?: Env;
 }
 
+/** Runs the archive's scripts, whose user keys are all of one server, or of one slot of a cluster. */
+export interface ScriptRunner {
+  readonly env: Env;
+  run(
+    operation: string,
+    name: ScriptName,
+    keys: readonly RedisWord[],
+    args: readonly RedisWord[],
+  ): Promise<unknown>;
+  /** Sends a command that may be sent twice. */
+  read(operation: string, words: readonly RedisWord[]): Promise<unknown>;
+}
+
 /** Runs the archive's scripts over a connection that is made anew when it was lost. */
-export class HotConnection {
+export class HotConnection implements ScriptRunner {
   readonly env: Env;
   readonly #timeoutMs: number | undefined;
   readonly #connection: Connection;
@@ -32,7 +45,7 @@ export class HotConnection {
     this.#connection = new Connection(
       () => Promise.resolve(ports),
       async (port) => {
-        await checkServer(port, options.allowPolicy);
+        await checkServer(port, 'standalone', options.allowPolicy);
         for (const [name, source] of SOURCES)
           this.#shas.set(name, String(await port.send(['SCRIPT', 'LOAD', source])));
       },
@@ -101,15 +114,27 @@ export class HotConnection {
 }
 
 /** Refuses a server on which what the archive promises would not hold. */
-async function checkServer(port: RedisPort, allowPolicy: string | undefined): Promise<void> {
+export async function checkServer(
+  port: RedisPort,
+  expected: 'standalone' | 'cluster',
+  allowPolicy: string | undefined,
+): Promise<void> {
   const info = String(await port.send(['INFO', 'server']));
   const version = /redis_version:(\d+)\.(\S+)/.exec(info);
   const mode = /redis_mode:(\w+)/.exec(info)?.[1];
-  if (version === null || Number(version[1]) < 7 || mode === 'cluster')
+  if (version === null || Number(version[1]) < 7)
     throw failure(
       'unsupported',
       'redisKeys',
-      `the server is Redis ${version?.[1]}.${version?.[2]} as ${mode}; expected one server of 7.0 or later`,
+      `the server is Redis ${version?.[1]}.${version?.[2]}; expected 7.0 or later`,
+    );
+  if ((mode === 'cluster') !== (expected === 'cluster'))
+    throw failure(
+      'unsupported',
+      'redisKeys',
+      mode === 'cluster'
+        ? 'the server is of a cluster; expected the client of a cluster (Cluster of ioredis, createCluster of node-redis)'
+        : `the server is no cluster, but ${mode}; expected the client of one server`,
     );
   // A server that does not tell its settings is believed.
   const told = await port.send(['CONFIG', 'GET', 'maxmemory*']).catch((error: unknown) => {

@@ -1,3 +1,4 @@
+import type { RedisWord } from '../../drivers/redis/port.ts';
 import type { Env } from '../../store/env.ts';
 import { type ColdObject, DELETED } from './cold-objects.ts';
 import { isInside, type KeyBounds, type Named, namedBytes } from './hot-key.ts';
@@ -15,22 +16,21 @@ import type {
 } from './hot-side.ts';
 import { restoreObject } from './logical/restore.ts';
 import { MOST_BOTH_BYTES, takenLogical, type ValueForm } from './logical/taken.ts';
-import type { HotConnection } from './redis-connection.ts';
-import { markWithin, type RedisTransaction } from './redis-transaction.ts';
+import type { HotConnection, ScriptRunner } from './redis-connection.ts';
 
 /** Keys that one step of a scan looks at, about. */
 const SCAN_KEYS = 500;
 
-/** The keys of one Redis server: each step is a script there. */
-export class RedisSide implements HotSide {
+/** The steps on keys of one server, or of one slot of a cluster: each is a script there. */
+export class RedisSteps implements Omit<HotSide, 'idleKeys' | 'close'> {
   readonly title = 'Redis';
   readonly env: Env;
   readonly namespace: string;
   readonly prefix: string;
-  readonly #redis: HotConnection;
+  readonly #redis: ScriptRunner;
   readonly #form: ValueForm;
 
-  constructor(redis: HotConnection, { namespace, prefix }: KeyBounds, form: ValueForm) {
+  constructor(redis: ScriptRunner, { namespace, prefix }: KeyBounds, form: ValueForm) {
     this.env = redis.env;
     this.namespace = namespace;
     this.prefix = prefix;
@@ -43,10 +43,22 @@ export class RedisSide implements HotSide {
     return (places as number[]).map((place) => keys[place - 1] as Named);
   }
 
-  async take(operation: string, options: TakeOptions): Promise<readonly Taken[]> {
-    const { leaseMs, mostKeys, mostBytes, only = [] } = options;
+  take(operation: string, options: TakeOptions): Promise<readonly Taken[]> {
+    return this.#take(operation, 'take', options);
+  }
+
+  /** As `take`, with keys: those of them that are due. */
+  takeDue(operation: string, options: Required<TakeOptions>): Promise<readonly Taken[]> {
+    return this.#take(operation, 'takeDue', options);
+  }
+
+  async #take(
+    operation: string,
+    name: 'take' | 'takeDue',
+    { leaseMs, mostKeys, mostBytes, only = [] }: TakeOptions,
+  ): Promise<readonly Taken[]> {
     const args = [leaseMs, mostKeys, mostBytes, this.#form, MOST_BOTH_BYTES].map(String);
-    const items = await this.#redis.run(operation, 'take', bytesOf(only), args);
+    const items = await this.#redis.run(operation, name, bytesOf(only), args);
     return (items as Buffer[][]).map(toTaken);
   }
 
@@ -125,22 +137,10 @@ export class RedisSide implements HotSide {
     });
   }
 
-  markWithin(transaction: RedisTransaction, keys: readonly Named[]): void {
-    markWithin(transaction, `${this.namespace}:`, bytesOf(keys));
-  }
-
-  async *idleKeys(operation: string, idleMs: number): AsyncGenerator<readonly Named[]> {
-    const pattern = `${this.prefix.replace(/[\\*?[\]^-]/g, '\\$&')}*`;
-    let cursor = '0';
-    do {
-      const words = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', String(SCAN_KEYS)];
-      const [next, found] = (await this.#redis.read(operation, words)) as [Buffer, Buffer[]];
-      cursor = String(next);
-      const keys = found.filter((bytes) => isInside(bytes, this));
-      if (keys.length === 0) continue;
-      const idle = (await this.#redis.run(operation, 'idle', keys, [String(idleMs)])) as number[];
-      yield idle.map((place) => namedBytes(keys[place - 1] as Buffer));
-    } while (cursor !== '0');
+  /** Those among keys that were idle so long and are not marked. */
+  async idle(operation: string, keys: readonly Buffer[], idleMs: number): Promise<Named[]> {
+    const idle = (await this.#redis.run(operation, 'idle', keys, [String(idleMs)])) as number[];
+    return idle.map((place) => namedBytes(keys[place - 1] as Buffer));
   }
 
   async stats(operation: string): Promise<HotStats> {
@@ -157,10 +157,40 @@ export class RedisSide implements HotSide {
       evicted: Number(String(evicted)),
     };
   }
+}
+
+/** The keys of one Redis server. */
+export class RedisSide extends RedisSteps implements HotSide {
+  readonly #connection: HotConnection;
+
+  constructor(connection: HotConnection, bounds: KeyBounds, form: ValueForm) {
+    super(connection, bounds, form);
+    this.#connection = connection;
+  }
+
+  async *idleKeys(operation: string, idleMs: number): AsyncGenerator<readonly Named[]> {
+    for await (const keys of scanned(this, (words) => this.#connection.read(operation, words)))
+      if (keys.length > 0) yield await this.idle(operation, keys, idleMs);
+  }
 
   close(): Promise<void> {
-    return this.#redis.close();
+    return this.#connection.close();
   }
+}
+
+/** The keys of one node that an archive is for, in parts. */
+export async function* scanned(
+  bounds: KeyBounds,
+  read: (words: readonly RedisWord[]) => Promise<unknown>,
+): AsyncGenerator<readonly Buffer[]> {
+  const pattern = `${bounds.prefix.replace(/[\\*?[\]^-]/g, '\\$&')}*`;
+  let cursor = '0';
+  do {
+    const words = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', String(SCAN_KEYS)];
+    const [next, found] = (await read(words)) as [Buffer, Buffer[]];
+    cursor = String(next);
+    yield found.filter((bytes) => isInside(bytes, bounds));
+  } while (cursor !== '0');
 }
 
 const bytesOf = (keys: readonly Named[]): Buffer[] => keys.map(({ bytes }) => bytes);
