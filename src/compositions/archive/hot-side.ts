@@ -127,7 +127,7 @@ export interface HotSide extends KeyBounds {
     operation: string,
     key: Named,
     generation: number,
-    object: Pick<ColdObject, 'expiresAt' | 'payload'>,
+    object: Pick<ColdObject, 'expiresAt' | 'payload' | 'logical'>,
   ): Promise<Restored>;
   /** Where keys are. Restarts the idle time of those that are there; marks what was written over a record. */
   presence(operation: string, keys: readonly Named[]): Promise<readonly Presence[]>;

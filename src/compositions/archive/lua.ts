@@ -1,3 +1,4 @@
+import { READ_LOGICAL, RESTORE_LOGICAL, STAGE } from './logical/lua.ts';
 import { SERVER_PRELUDE, SLOT_PRELUDE } from './lua-prelude.ts';
 
 /*
@@ -19,8 +20,8 @@ for i, key in ipairs(keys) do
 end
 return missing`;
 
-/** ARGV: lease in ms, most keys, most bytes. With keys, takes those that are marked, due or not. */
-const TAKE = `
+/** ARGV: lease in ms, most keys, most bytes, what is read of values, most bytes that are read both ways. With keys, takes those that are marked, due or not. */
+const TAKE = `${READ_LOGICAL}
 local chosen, most = {}, tonumber(ARGV[2])
 for _, key in ipairs(keys) do
   local m = markOf(key)
@@ -55,6 +56,7 @@ for _, key in ipairs(chosen) do
     item[4], item[5], item[6] = 'value', payload, redis.sha1hex(payload)
     item[7] = int(math.max(0, redis.call('PEXPIRETIME', key)))
     item[8] = redis.call('TYPE', key).ok
+    addLogical(item, key, ARGV[4], tonumber(ARGV[5]))
   else
     item[4] = evictedAs(key) and 'evicted' or 'absent'
   end
@@ -136,21 +138,8 @@ return found`;
 /** ARGV: generation recorded before the fetch, expiry or 0, payload. */
 const RESTORE = `
 local key, expiresAt = keys[1], tonumber(ARGV[2])
-local gen = evictedAs(key)
-if redis.call('EXISTS', key) == 1 then
-  if gen then
-    mark(key)
-    dropRecord(key)
-  end
-  return 'present'
-end
-if not gen then return 'deleted' end
-if gen ~= ARGV[1] then return 'moved' end
-if expiresAt > 0 and expiresAt <= now then
-  mark(key)
-  dropRecord(key)
-  return 'deleted'
-end
+local standing = standingOf(key, ARGV[1], expiresAt)
+if standing then return standing end
 redis.call('RESTORE', key, ARGV[2], ARGV[3], 'ABSTTL')
 dropRecord(key)
 return 'restored'`;
@@ -234,13 +223,6 @@ for _, lane in ipairs({DUE, RETRY}) do
 end
 return ready`;
 
-/** ARGV: clock under which the slot was listed. Whether it is listed now; not when the clock has gone on since. */
-const LIST = `
-if redis.call('HEXISTS', INDEX, 'listed') == 1 then return 1 end
-if clockNow() ~= ARGV[1] then return 0 end
-redis.call('HSET', INDEX, 'listed', '1')
-return 1`;
-
 /** Gives the clock at which the slot was no longer listed, or -1 when it has marks. */
 const UNLIST = `
 if redis.call('HLEN', MARKS) > 0 then return -1 end
@@ -260,6 +242,8 @@ export type ScriptName =
   | 'raise'
   | 'presence'
   | 'restore'
+  | 'stage'
+  | 'restoreLogical'
   | 'beginEvict'
   | 'evict'
   | 'idle'
@@ -267,7 +251,7 @@ export type ScriptName =
   | 'stats';
 
 /** Scripts that only a cluster needs. */
-export type SlotScriptName = 'ready' | 'list' | 'unlist';
+export type SlotScriptName = 'ready' | 'unlist';
 
 const SCRIPTS: Readonly<Record<ScriptName, string>> = {
   mark: MARK,
@@ -282,6 +266,8 @@ ${TAKE}`,
   raise: RAISE,
   presence: PRESENCE,
   restore: RESTORE,
+  stage: STAGE,
+  restoreLogical: RESTORE_LOGICAL,
   beginEvict: BEGIN_EVICT,
   evict: EVICT,
   idle: IDLE,
@@ -315,7 +301,7 @@ const SLOT_HEADER = '#!lua flags=allow-oom\n';
 
 /** As SOURCES, for the keys of one slot of a cluster. */
 export const SLOT_SOURCES: ReadonlyMap<ScriptName | SlotScriptName, string> = new Map(
-  Object.entries({ ...SCRIPTS, ready: READY, list: LIST, unlist: UNLIST }).map(([name, source]) => [
+  Object.entries({ ...SCRIPTS, ready: READY, unlist: UNLIST }).map(([name, source]) => [
     name as ScriptName | SlotScriptName,
     (ALSO_WITHOUT_ROOM.has(name as ScriptName) ? SLOT_HEADER : '') + SLOT_PRELUDE + source,
   ]),
