@@ -223,6 +223,13 @@ for _, lane in ipairs({DUE, RETRY}) do
 end
 return ready`;
 
+/** ARGV: clock under which the slot was listed. Whether it is listed now; not when the clock has gone on since. */
+const LIST = `
+if redis.call('HEXISTS', INDEX, 'listed') == 1 then return 1 end
+if clockNow() ~= ARGV[1] then return 0 end
+redis.call('HSET', INDEX, 'listed', '1')
+return 1`;
+
 /** Gives the clock at which the slot was no longer listed, or -1 when it has marks. */
 const UNLIST = `
 if redis.call('HLEN', MARKS) > 0 then return -1 end
@@ -251,7 +258,7 @@ export type ScriptName =
   | 'stats';
 
 /** Scripts that only a cluster needs. */
-export type SlotScriptName = 'ready' | 'unlist';
+export type SlotScriptName = 'ready' | 'list' | 'unlist';
 
 const SCRIPTS: Readonly<Record<ScriptName, string>> = {
   mark: MARK,
@@ -301,7 +308,7 @@ const SLOT_HEADER = '#!lua flags=allow-oom\n';
 
 /** As SOURCES, for the keys of one slot of a cluster. */
 export const SLOT_SOURCES: ReadonlyMap<ScriptName | SlotScriptName, string> = new Map(
-  Object.entries({ ...SCRIPTS, ready: READY, unlist: UNLIST }).map(([name, source]) => [
+  Object.entries({ ...SCRIPTS, ready: READY, list: LIST, unlist: UNLIST }).map(([name, source]) => [
     name as ScriptName | SlotScriptName,
     (ALSO_WITHOUT_ROOM.has(name as ScriptName) ? SLOT_HEADER : '') + SLOT_PRELUDE + source,
   ]),

@@ -17,6 +17,7 @@ import type {
 import { restoreObject } from './logical/restore.ts';
 import { MOST_BOTH_BYTES, takenLogical, type ValueForm } from './logical/taken.ts';
 import type { HotConnection, ScriptRunner } from './redis-connection.ts';
+import { markWithin, type RedisTransaction } from './redis-transaction.ts';
 
 /** Keys that one step of a scan looks at, about. */
 const SCAN_KEYS = 500;
@@ -166,6 +167,10 @@ export class RedisSide extends RedisSteps implements HotSide {
   constructor(connection: HotConnection, bounds: KeyBounds, form: ValueForm) {
     super(connection, bounds, form);
     this.#connection = connection;
+  }
+
+  markWithin(transaction: RedisTransaction, keys: readonly Named[]): void {
+    markWithin(transaction, `${this.namespace}:`, bytesOf(keys));
   }
 
   async *idleKeys(operation: string, idleMs: number): AsyncGenerator<readonly Named[]> {
