@@ -1,6 +1,6 @@
 import type { Capabilities } from '../src/store/capabilities.ts';
 
-type Driver = 'memory' | 'lmdb' | 'sqlite' | 'file' | 'redis' | 's3' | 'indexeddb';
+type Driver = 'memory' | 'lmdb' | 'sqlite' | 'file' | 'redis' | 's3' | 'dynamodb' | 'indexeddb';
 
 /** What every store that others build on must do. */
 const FULL = { atomic: 'batch', conditional: 'all', feed: true, ttl: true } as const;
@@ -19,5 +19,6 @@ export const requiredCapabilities: Readonly<Record<Driver, Partial<Capabilities>
   },
   redis: FULL,
   s3: { atomic: 'key', conditional: 'all', ttl: true, durability: 'disk' },
+  dynamodb: { atomic: 'key', conditional: 'all', ttl: true, durability: 'disk' },
   indexeddb: FULL,
 };

@@ -1,0 +1,133 @@
+import { type DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  type DynamoDbServer,
+  meddledClient,
+  startDynamoDb,
+} from '../../../test/support/dynamodb-server.ts';
+import { describeStore, json, type Store } from '../../store/index.ts';
+import { type DynamoDbOptions, dynamodb } from './index.ts';
+import type { Attributes } from './item.ts';
+
+const table = 'data';
+let server: DynamoDbServer;
+let client: DynamoDBClient;
+beforeAll(async () => {
+  server = await startDynamoDb();
+  client = server.client();
+  await dynamodb({ client, table, create: true }).get('a');
+});
+afterAll(() => server?.stop());
+
+function open(options: Partial<DynamoDbOptions> = {}): Store<number> {
+  const prefix = crypto.randomUUID();
+  return dynamodb({ client, table, prefix, codec: json<number>(), ...options });
+}
+const prefixOf = (store: Store<number>): string => String(describeStore(store).details?.prefix);
+/** Where an entry of an unsharded store lies. */
+const placeOf = (store: Store<number>, key: string): Attributes => ({
+  p: { S: `${prefixOf(store)}/0` },
+  k: { B: new TextEncoder().encode(key) },
+});
+
+async function itemOf(store: Store<number>, key: string): Promise<Attributes | undefined> {
+  const Key = placeOf(store, key);
+  return (await client.send(new GetItemCommand({ TableName: table, Key }))).Item;
+}
+
+async function spoil(store: Store<number>, key: string, change: Attributes): Promise<void> {
+  const Item = { ...(await itemOf(store, key)), ...placeOf(store, key), ...change };
+  await client.send(new PutItemCommand({ TableName: table, Item }));
+}
+
+describe('items', () => {
+  it('tell damage, which can be replaced and removed, unconditionally', async () => {
+    const store = open();
+    const damages: Attributes[] = [
+      { v: { B: new Uint8Array([1]) } },
+      { v: { S: 'text' } },
+      { h: { B: new Uint8Array(50) } },
+      { h: { N: '1' } },
+      { w: { N: '1' }, h: { N: '1' } },
+    ];
+    for (const damage of damages) {
+      await store.set('a', 123);
+      await spoil(store, 'a', damage);
+      await expect(store.get('a')).rejects.toMatchObject({ code: 'corrupt', key: 'a' });
+      await expect(store.getMany(['a', 'b'])).rejects.toMatchObject({ code: 'corrupt' });
+      await store.set('a', 3);
+      expect(await store.get('a')).toBe(3);
+      await spoil(store, 'a', damage);
+      expect(await store.delete('a')).toBe(true);
+      expect(await itemOf(store, 'a')).toBeUndefined();
+    }
+  });
+
+  it('tell the engine when they expire, in whole seconds and never too soon', async () => {
+    const store = open();
+    const expiresAt = Math.ceil(Date.now() / 1_000) * 1_000 + 60_001;
+    await store.set('a', 1, { expiresAt });
+    await store.set('b', 1);
+    expect((await itemOf(store, 'a'))?.x).toEqual({ N: String((expiresAt + 999) / 1_000) });
+    expect(await itemOf(store, 'b')).not.toHaveProperty('x');
+    await store.set('a', 2);
+    expect(await itemOf(store, 'a')).not.toHaveProperty('x');
+  });
+
+  it('are read as they stand, and never as a copy that lags has them', async () => {
+    const lax: string[] = [];
+    const store = open({
+      client: meddledClient(server, async ({ command, input, send }) => {
+        const request = (input.RequestItems as Record<string, typeof input>)?.[table] ?? input;
+        const isRead = /Get|Query/.test(command);
+        if (isRead && request.ConsistentRead !== true) lax.push(command);
+        return send();
+      }),
+    });
+    await store.set('a', 1);
+    await store.get('a');
+    await store.getMany(['a', 'b']);
+    for await (const _ of store.list()) await store.has('a');
+    expect(lax).toEqual([]);
+  });
+
+  it('of several stores lie apart in one table', async () => {
+    const stores = ['a', 'a0', 'b'].map((prefix) => open({ prefix, shards: 2 }));
+    for (const [n, store] of stores.entries()) await store.set('k', n);
+    for (const [n, store] of stores.entries()) {
+      const found: [string, number][] = [];
+      for await (const { key, value } of store.list()) found.push([key, value]);
+      expect(found).toEqual([['k', n]]);
+      expect(await store.clear()).toBe(1);
+    }
+  });
+
+  it('come in the order of keys from all shards, in pages', async () => {
+    const small = meddledClient(server, async ({ send }) => send());
+    small.middlewareStack.add(
+      (next) => (args) => {
+        const input = args.input as unknown as Record<string, unknown>;
+        if ('Limit' in input) input.Limit = 3;
+        return next(args);
+      },
+      { step: 'initialize', name: 'small' },
+    );
+    const store = open({ client: small, shards: 7 });
+    const keys = Array.from({ length: 60 }, (_, n) => `k${String(n).padStart(2, '0')}`);
+    await store.setMany(keys.map((key, n) => [key, n] as const));
+    const collect = async (range: object): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const key of store.keys(range)) found.push(key);
+      return found;
+    };
+    expect(await collect({})).toEqual(keys);
+    expect(await collect({ reverse: true })).toEqual(keys.toReversed());
+    expect(await collect({ gt: 'k03', lte: 'k40', limit: 30 })).toEqual(keys.slice(4, 34));
+    expect(await collect({ reverse: true, limit: 5, lt: 'k15' })).toEqual(
+      keys.slice(10, 15).toReversed(),
+    );
+    expect(await collect({ gt: 'k40', lt: 'k03' })).toEqual([]);
+    expect(await collect({ gte: 'x'.repeat(5_000) })).toEqual([]);
+    expect(await collect({ lt: 'x'.repeat(5_000) })).toEqual(keys);
+  });
+});
