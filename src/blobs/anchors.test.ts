@@ -1,26 +1,8 @@
-import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { bytesOf, collect, noise, SMALL, shaOf } from '../../test/support/blob-content.ts';
 import { memory } from '../drivers/memory/index.ts';
 import { simulatedEnv } from '../testing/index.ts';
 import { blobs } from './index.ts';
-
-const shaOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
-const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
-const SMALL = { minBytes: 64, meanBytes: 256, maxBytes: 1_024 };
-
-function noise(length: number, seed = 1): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let state = seed;
-  for (let at = 0; at < length; at++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    bytes[at] = state >>> 24;
-  }
-  return bytes;
-}
-
-async function collect(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  return Buffer.concat(await Array.fromAsync(parts));
-}
 
 describe('anchors', () => {
   const env = simulatedEnv();
@@ -122,7 +104,14 @@ describe('sweep', () => {
     expect(await store.has('mine')).toBe(true);
     await all.anchors.forget('file');
     await all.anchors.forget('plain');
-    await all.sweep();
+    await all.anchors.forget('short');
+    for (const options of [{}, { dryRun: true }, { allowNoRoots: false }])
+      await expect(all.sweep(options)).rejects.toMatchObject({
+        code: 'invalid-argument',
+        message: expect.stringContaining('allowNoRoots'),
+      });
+    expect(await all.has(kept.ref)).toBe(true);
+    await all.sweep({ allowNoRoots: true });
     expect(await Array.fromAsync(all.listRefs())).toEqual([]);
     expect(await Array.fromAsync(all.listRefs({ kind: 'tree' }))).toEqual([]);
   });
@@ -136,7 +125,7 @@ describe('sweep', () => {
     const { ref, addedChunks } = await all.split(content, SMALL);
     expect(addedChunks).toBe(0);
     await env.advance(29_000);
-    expect((await all.sweep()).swept).toBe(0);
+    expect((await all.sweep({ allowNoRoots: true })).swept).toBe(0);
     await all.anchors.put('late', ref);
     await env.advance(1e6);
     await all.sweep();
@@ -153,7 +142,7 @@ describe('sweep', () => {
         await all.anchors.put('current', ref);
         return ref;
       })();
-      const [ref] = await Promise.all([writing, all.sweep()]);
+      const [ref] = await Promise.all([writing, all.sweep({ allowNoRoots: true })]);
       await all.anchors.forget('current', { before: env.now() });
       expect(Buffer.compare(await collect(all.join(ref)), content)).toBe(0);
       await env.advance(4_000);

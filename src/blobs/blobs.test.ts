@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { bytesOf, collect, noise, SMALL, shaOf } from '../../test/support/blob-content.ts';
 import { tiered } from '../compositions/tiered/index.ts';
 import { file } from '../drivers/file/index.ts';
 import { lmdb } from '../drivers/lmdb/index.ts';
@@ -19,24 +19,6 @@ const folder = mkdtempSync(join(tmpdir(), 'stratakv-blobs-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 let stores = 0;
 const path = (): string => join(folder, `${++stores}`);
-
-const shaOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
-const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
-const SMALL = { minBytes: 64, meanBytes: 256, maxBytes: 1_024 };
-
-function noise(length: number, seed = 1): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let state = seed;
-  for (let at = 0; at < length; at++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    bytes[at] = state >>> 24;
-  }
-  return bytes;
-}
-
-async function collect(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  return Buffer.concat(await Array.fromAsync(parts));
-}
 
 const drivers: Record<string, () => Store<Uint8Array>> = {
   memory: () => memory(),
@@ -61,6 +43,33 @@ describe.each(Object.entries(drivers))('blobs over %s', (_, open) => {
     expect(await all.delete(ref)).toBe(true);
     expect(await all.delete(ref)).toBe(false);
     expect(await all.get(ref)).toBeUndefined();
+  });
+
+  it('are what they were at the call, and are refused once the store is closed', async () => {
+    const store = open();
+    const all = blobs(store);
+    const bytes = noise(3_000);
+    const ref = shaOf(bytes);
+    const putting = all.put(bytes);
+    bytes.fill(0);
+    expect(await putting).toEqual({ ref, added: true });
+    const got = (await all.get(ref)) as Uint8Array;
+    expect(shaOf(got)).toBe(ref);
+    got.fill(0);
+    expect(shaOf((await all.get(ref)) as Uint8Array)).toBe(ref);
+    const reused = new Uint8Array(1_000);
+    const source = (function* () {
+      for (let n = 0; n < 20; n++) yield reused.fill(n);
+    })();
+    const { ref: tree } = await all.split(source, SMALL);
+    const joined = await collect(all.join(tree));
+    expect(joined).toHaveLength(20_000);
+    for (let n = 0; n < 20; n++) expect(joined[n * 1_000 + 500]).toBe(n);
+    await store.close();
+    await expect(all.put(bytesOf('late'))).rejects.toMatchObject({ code: 'closed' });
+    await expect(all.split(bytesOf('late'))).rejects.toMatchObject({ code: 'closed' });
+    const [late] = await all.putMany([bytesOf('late')]);
+    expect(late?.error).toMatchObject({ code: 'closed' });
   });
 
   it('are listed in the order of their refs, beyond any of them', async () => {

@@ -52,6 +52,11 @@ export interface SplitOptions extends CallOptions {
 
 /** Options of `Blobs.sweep`. */
 export interface BlobSweepOptions extends CallOptions {
+  /**
+   * True: where there are no anchors, everything that is old enough goes. Default false: that is
+   * refused with `invalid-argument`, also as a dry run.
+   */
+  readonly allowNoRoots?: boolean;
   /** Removes nothing, and counts what would go. */
   readonly dryRun?: boolean;
   /** Hears of every blob and node that was removed. */
@@ -96,6 +101,7 @@ const LIST_RULES: OptionRules = {
   ...CALL_RULES,
 };
 const SWEEP_RULES: OptionRules = {
+  allowNoRoots: is.boolean,
   dryRun: is.boolean,
   onSwept: is.fn,
   onProgress: is.fn,
@@ -258,21 +264,21 @@ export class Blobs {
 
   /**
    * Removes blobs and trees that no anchor reaches and that are older than `graceMs`, while others
-   * go on writing. Reads what it keeps. Errors: those of `sweep` of `stratakv/walk`.
+   * go on writing. Reads what it keeps. Errors: `invalid-argument` where there are no anchors,
+   * unless `allowNoRoots` says that there may be none; those of `sweep` of `stratakv/walk`.
    */
   async sweep(options: BlobSweepOptions = {}): Promise<SweepResult> {
     checkOptions('sweep', options, SWEEP_RULES);
     const { onSwept, ...rest } = options;
     const { signal, timeoutMs } = rest;
     const call = { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) };
+    if (rest.allowNoRoots !== true) await this.#needAnchors(call);
     const roots = (): AsyncIterable<string> => this.#store.keys({ prefix: ANCHORS, ...call });
     return sweep(this.#store, roots, this.#walker, {
       ...rest,
       prefix: PREFIX,
       olderThanMs: this.#graceMs,
       batchKeys: SWEEP_BATCH_KEYS,
-      // Without anchors nothing is to stay but what is young.
-      allowNoRoots: true,
       ...(onSwept !== undefined && {
         onSwept: (key: string) => {
           const kind = kindOf(key);
@@ -280,6 +286,16 @@ export class Blobs {
         },
       }),
     });
+  }
+
+  /** Without anchors everything that is old would go: more often a mistake than meant. */
+  async #needAnchors(call: CallOptions): Promise<void> {
+    for await (const _ of this.#store.keys({ prefix: ANCHORS, limit: 1, ...call })) return;
+    throw failure(
+      'invalid-argument',
+      'sweep',
+      'there are no anchors, so that everything that is old enough would go; expected at least one, or allowNoRoots: true',
+    );
   }
 
   /** What anchors and nodes point to. */

@@ -1,7 +1,11 @@
+import { Call } from '../store/call.ts';
+import { toSetWrite } from '../store/checks.ts';
 import type { EntryHead } from '../store/entry.ts';
 import type { Env } from '../store/env.ts';
 import { failure, isStrataError } from '../store/errors.ts';
+import { primitivesOf } from '../store/internals.ts';
 import type { CallOptions } from '../store/operations.ts';
+import type { CommitOutcome, Primitives } from '../store/primitives.ts';
 import type { Store } from '../store/store.ts';
 import { touch } from '../walk/touch.ts';
 import { keyOf, missing, type RefKind, refOf } from './refs.ts';
@@ -17,30 +21,46 @@ export class Content {
   readonly #store: Store<Uint8Array>;
   readonly #env: Env;
   readonly #graceMs: number;
+  /** The store as it is written to: what is handed over is no longer anybody else's, and need not be copied. */
+  readonly #primitives: Omit<Primitives<Uint8Array>, 'guard'>;
 
   constructor(store: Store<Uint8Array>, env: Env, graceMs: number) {
+    const { guard: _, ...primitives } = primitivesOf(store, 'blobs');
+    this.#primitives = primitives;
     this.#store = store;
     this.#env = env;
     this.#graceMs = graceMs;
   }
 
+  /** Stores bytes that the caller may change afterwards. */
   async put(kind: RefKind, bytes: Uint8Array, options: CallOptions): Promise<PutResult> {
-    // The caller may change its bytes meanwhile: what is hashed is what is stored.
-    const value = bytes.slice();
-    const ref = await refOf(value);
+    return this.give(kind, bytes.slice(), options);
+  }
+
+  /** Stores bytes that nobody else has. */
+  async give(kind: RefKind, bytes: Uint8Array, options: CallOptions): Promise<PutResult> {
+    const ref = await refOf(bytes);
     const key = keyOf(kind, ref);
-    const write = { type: 'set', key, value, immutable: true } as const;
     for (;;) {
       try {
-        const { results } = await this.#store.batch([write], options);
-        const [result] = results;
-        if (result?.existed !== true) return { ref, added: true };
-        if (await this.#renewed(key, result.entry, options)) return { ref, added: false };
+        const [outcome] = (await this.#commit(key, bytes, options)).outcomes;
+        if (outcome?.existed !== true) return { ref, added: true };
+        if (await this.#renewed(key, outcome.entry, options)) return { ref, added: false };
       } catch (error) {
         if (!isStrataError(error, 'conflict') || !(await this.#removeWrong(kind, ref, options)))
           throw error;
       }
     }
+  }
+
+  async #commit(key: string, bytes: Uint8Array, options: CallOptions): Promise<CommitOutcome> {
+    // Writes nothing: fails where the store is closed or the call has ended.
+    await this.#store.batch([], options);
+    const primitives = this.#primitives;
+    const write = toSetWrite(primitives, 'put', key, bytes, { immutable: true });
+    const call = new Call(this.#env, 'put', key, options, primitives.timeoutMs);
+    const done = primitives.commit([write], call);
+    return done instanceof Promise ? call.guard(done) : done;
   }
 
   /** The bytes of a ref. Errors: `corrupt` for what has another hash. */

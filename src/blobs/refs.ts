@@ -30,10 +30,12 @@ export function kindOf(key: string): RefKind | undefined {
   return key.startsWith(TREE) ? 'tree' : undefined;
 }
 
-/** From this length on hashing on another thread is worth the way there. */
-const SHORT_BYTES = 32_768;
+/** Up to this length a hash is made where it is asked for; another thread would cost a copy and the way there. */
+const HERE_BYTES = 1_048_576;
+/** After so many bytes in a row one hash is made elsewhere all the same, which gives others their turn. */
+const TURN_BYTES = 8_388_608;
 
-/** Hashes at once, where the host can; `crypto.subtle` takes longer to begin than a short blob to hash. */
+/** Hashes at once, where the host can. */
 type HashNow = (algorithm: 'sha256', bytes: Uint8Array, form: 'hex') => string;
 
 const hashNow: HashNow | undefined = (
@@ -42,9 +44,15 @@ const hashNow: HashNow | undefined = (
   }
 ).process?.getBuiltinModule?.('node:crypto')?.hash;
 
+let hashedHere = 0;
+
 /** The ref of some bytes: their SHA-256 in hexadecimal digits. */
 export async function refOf(bytes: Uint8Array): Promise<string> {
-  if (hashNow !== undefined && bytes.length < SHORT_BYTES) return hashNow('sha256', bytes, 'hex');
+  if (hashNow !== undefined && bytes.length <= HERE_BYTES && hashedHere < TURN_BYTES) {
+    hashedHere += bytes.length;
+    return hashNow('sha256', bytes, 'hex');
+  }
+  hashedHere = 0;
   const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
   return toHex(new Uint8Array(digest));
 }

@@ -61,12 +61,12 @@ export async function splitInto(
   const progress = { chunks: 0, bytes: 0, addedChunks: 0, addedBytes: 0 };
   let added = false;
   const builder = new TreeBuilder(async (bytes) => {
-    const done = await content.put('tree', bytes, call);
+    const done = await content.give('tree', bytes, call);
     added = done.added;
     return done.ref;
   });
   const stored = inOrder(chunksOf(source, sizes), concurrency, async (chunk) => {
-    return { ...(await content.put('blob', chunk, call)), size: chunk.length };
+    return { ...(await content.give('blob', chunk, call)), size: chunk.length };
   });
   for await (const { ref, added: isNew, size } of stored) {
     await builder.add({ ref, size });

@@ -3,6 +3,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { collect, noise, SMALL } from '../../../test/support/blob-content.ts';
 import { blobs } from '../../blobs/index.ts';
 import { file } from '../../drivers/file/index.ts';
 import { lmdb } from '../../drivers/lmdb/index.ts';
@@ -16,7 +17,6 @@ const folder = mkdtempSync(join(tmpdir(), 'stratakv-replica-blobs-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 let stores = 0;
 const path = (): string => join(folder, `${++stores}`);
-const SMALL = { minBytes: 64, meanBytes: 256, maxBytes: 1_024 };
 
 const combinations: Record<string, () => ReplicaStore<Uint8Array>> = {
   'memory and file': () => replica({ sync: [memory(), file({ path: path(), durability: 'os' })] }),
@@ -31,20 +31,6 @@ const combinations: Record<string, () => ReplicaStore<Uint8Array>> = {
       write: 2,
     }),
 };
-
-function noise(length: number, seed = 1): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let state = seed;
-  for (let at = 0; at < length; at++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    bytes[at] = state >>> 24;
-  }
-  return bytes;
-}
-
-async function collect(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  return Buffer.concat(await Array.fromAsync(parts));
-}
 
 describe.each(Object.entries(combinations))('over %s', (_, open) => {
   test('put, get, list, split, join, anchor and sweep', async () => {
