@@ -6,6 +6,7 @@ import type { Store } from '../../store/store.ts';
 import { ColdObjects } from './cold-objects.ts';
 import type { EvictResult } from './evictor.ts';
 import { type HotKey, type Named, named } from './hot-key.ts';
+import { keepHotKeys } from './hot-keys-of.ts';
 import type { FailedKey, HotSide, HotStats } from './hot-side.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RedisTransaction } from './redis-transaction.ts';
@@ -135,7 +136,7 @@ export function archive(options: ArchiveOptions): Archive {
   const { conditional } = options.cold.capabilities;
   if (conditional !== 'all' && conditional !== 'set')
     throw failure('unsupported', 'archive', 'the cold store has no conditional writes');
-  return new HotArchive(options);
+  return keepHotKeys(new HotArchive(options), options.hot);
 }
 
 class HotArchive implements Archive {
