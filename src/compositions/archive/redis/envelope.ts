@@ -1,0 +1,161 @@
+/** The commands that go over the wire around commands, and what their answers mean. Pure. */
+import type { RedisWord } from '../../../drivers/redis/port.ts';
+import { failure } from '../../../store/errors.ts';
+import { type Planned, together } from './plan.ts';
+import { GUARD, MARKS } from './scripts.ts';
+
+/** How the scripts are called: what begins the archive's own keys, and their digests. */
+export interface ScriptNames {
+  readonly namespace: string;
+  readonly guard: string;
+  readonly marks: string;
+}
+
+/** What became of commands that went over the wire together. */
+export type Outcome =
+  /** They ran: their replies, errors among them. */
+  | { readonly kind: 'done'; readonly replies: readonly unknown[] }
+  /** They did not: these keys are evicted. */
+  | { readonly kind: 'away'; readonly keys: readonly Buffer[] }
+  /** They did not, by chance, or since the server had lost the scripts. */
+  | { readonly kind: 'again' }
+  /** They did not, since the server refused these of them; `exec` is what it said in the end. */
+  | {
+      readonly kind: 'refused';
+      readonly errors: readonly (Error | undefined)[];
+      readonly exec: Error;
+    };
+
+/** One command on the wire, and what it is for. */
+export interface Sent {
+  readonly words: readonly RedisWord[];
+  /** `exec` carries the replies of the commands, as the caller wants them. */
+  readonly role: 'command' | 'guard' | 'exec' | 'other';
+}
+
+/**
+ * Commands as one transaction. The guard runs before it, and makes it fail where a key is evicted;
+ * the number of evicted keys is watched, so that none is evicted between the two. Where nothing is
+ * written the guard is inside instead: replies are thrown away.
+ */
+export class Envelope {
+  readonly sent: readonly Sent[];
+  readonly #commands: readonly Planned[];
+  readonly #needs: readonly Buffer[];
+  readonly #guardInside: boolean;
+  readonly #before: number;
+  readonly #after: number;
+
+  constructor(commands: readonly Planned[], names: ScriptNames) {
+    this.#commands = commands;
+    const { needs, writes, removes, deletes } = together(commands);
+    this.#needs = needs;
+    this.#guardInside = writes.length + deletes.length === 0;
+    const guard = needs.length > 0;
+    const inside: Sent[] = [];
+    const marks = new MarksCalls(names);
+    if (guard && this.#guardInside)
+      inside.push(other(['EVALSHA', names.guard, ...keysOf(names, needs), '0']));
+    if (removes.length > 0) inside.push(other(marks.call(removes, 'before')));
+    this.#before = inside.length;
+    for (const { words, deletes: keys } of commands)
+      inside.push({
+        words: keys.length > 0 ? marks.call(keys, 'del', words[0]) : words,
+        role: 'command',
+      });
+    if (writes.length > 0) inside.push(other(marks.call(writes, 'after')));
+    this.#after = inside.length - this.#before - commands.length;
+    const exec: Sent = { words: ['EXEC'], role: 'exec' };
+    this.sent = [
+      ...(guard && !this.#guardInside ? watchAndGuard(names, needs) : []),
+      other(['MULTI']),
+      ...inside,
+      exec,
+    ];
+  }
+
+  /** Reads the answers, in the order of `sent`: errors of the server are values here. */
+  read(answers: readonly unknown[]): Outcome {
+    const exec = answers.at(-1);
+    const at = this.sent.findIndex(({ role }) => role === 'guard');
+    const told = at === -1 ? [] : answers[at];
+    if (exec instanceof Error) return this.#refused(answers, exec);
+    if (exec === null || exec === undefined) {
+      const keys = this.#keysAt(told);
+      return keys.length > 0 ? { kind: 'away', keys } : { kind: 'again' };
+    }
+    if (at !== -1 && (told instanceof Error || this.#keysAt(told).length > 0))
+      throw failure(
+        'unknown-outcome',
+        'exec',
+        'the server ran the commands although the guard of evicted keys failed',
+        { cause: told },
+      );
+    return this.#ran(exec as unknown[]);
+  }
+
+  #ran(exec: readonly unknown[]): Outcome {
+    const replies = exec.slice(this.#before, exec.length - this.#after);
+    if (this.#guardInside && this.#needs.length > 0) {
+      const [told] = exec;
+      if (told instanceof Error) {
+        if (told.message.startsWith('NOSCRIPT')) return { kind: 'again' };
+        throw told;
+      }
+      const keys = this.#keysAt(told);
+      if (keys.length > 0) return { kind: 'away', keys };
+    }
+    return { kind: 'done', replies };
+  }
+
+  #refused(answers: readonly unknown[], exec: Error): Outcome {
+    const errors: (Error | undefined)[] = [];
+    for (const [at, { role }] of this.sent.entries()) {
+      const answer = answers[at];
+      if (role === 'command') errors.push(answer instanceof Error ? answer : undefined);
+      // What was wrong with ours is wrong with all.
+      else if (role === 'other' && answer instanceof Error)
+        return { kind: 'refused', errors: this.#commands.map(() => answer), exec };
+    }
+    return { kind: 'refused', errors, exec };
+  }
+
+  #keysAt(told: unknown): Buffer[] {
+    if (!Array.isArray(told)) return [];
+    return told.map((place) => this.#needs[Number(place) - 1] as Buffer);
+  }
+}
+
+/** Calls of the script of marks. The first brings it along, so that the others find it. */
+class MarksCalls {
+  readonly #names: ScriptNames;
+  #called = false;
+
+  constructor(names: ScriptNames) {
+    this.#names = names;
+  }
+
+  call(
+    keys: readonly Buffer[],
+    what: string,
+    ...more: readonly (RedisWord | undefined)[]
+  ): RedisWord[] {
+    const script = this.#called ? ['EVALSHA', this.#names.marks] : ['EVAL', MARKS];
+    this.#called = true;
+    return [...script, ...keysOf(this.#names, keys), what, ...(more as RedisWord[])];
+  }
+}
+
+/** With its source, so that it is there: were it missing, the transaction would run without it. */
+function watchAndGuard(names: ScriptNames, needs: readonly Buffer[]): Sent[] {
+  return [
+    other(['WATCH', `${names.namespace}:evicted`]),
+    { words: ['EVAL', GUARD, ...keysOf(names, needs), '1'], role: 'guard' },
+  ];
+}
+
+const other = (words: readonly RedisWord[]): Sent => ({ words, role: 'other' });
+
+function keysOf({ namespace }: ScriptNames, keys: readonly Buffer[]): RedisWord[] {
+  return [String(keys.length + 1), `${namespace}:`, ...keys];
+}

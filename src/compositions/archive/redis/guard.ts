@@ -1,0 +1,426 @@
+import { Connection } from '../../../drivers/redis/connection.ts';
+import { isReply } from '../../../drivers/redis/failures.ts';
+import { withPatience } from '../../../drivers/redis/patience.ts';
+import type { RedisPort, RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
+import type { Env } from '../../../store/env.ts';
+import { failure, isStrataError, type StrataError } from '../../../store/errors.ts';
+import type { KeyBounds } from '../hot-key.ts';
+import { CommandTable, nameOf, type Words } from './command-table.ts';
+import { Envelope, type Outcome, type ScriptNames, type Sent } from './envelope.ts';
+import { KeyOrder } from './key-order.ts';
+import type { Planned } from './plan.ts';
+import { together } from './plan.ts';
+import { GUARD, MARKS } from './scripts.ts';
+
+/** How replies are decoded, where the client has a say in that: what its library takes. */
+export type Decoding = object | undefined;
+
+/** Words with how their reply is decoded, for connections of libraries that want to know. */
+export interface DecodedWords extends Array<RedisWord> {
+  decoding?: Decoding;
+}
+
+/** What the guard needs of the archive. */
+export interface GuardedArchive {
+  readonly bounds: KeyBounds;
+  readonly env: Env;
+  /** Brings back what was evicted of these keys. */
+  ensure(keys: readonly Buffer[]): Promise<void>;
+  /** A command over the archive's own connection. */
+  ask(words: readonly RedisWord[]): Promise<unknown>;
+}
+
+/** What a transaction of the caller came to, as the server said it. */
+export interface TransactionReply {
+  /** What it said to each command: `QUEUED`, or an error. */
+  readonly queued: readonly unknown[];
+  /** The replies, an error, or `null` where a watched key was changed. */
+  readonly exec: readonly unknown[] | Error | null;
+}
+
+/** Commands that go together, on their way. */
+interface Task {
+  readonly commands: readonly Planned[];
+  readonly uses: ReadonlyMap<string, boolean>;
+  readonly order: number;
+  readonly decoding: Decoding;
+  /** A transaction of the caller. */
+  readonly whole: boolean;
+  /** Since when, in ms of the monotonic clock. */
+  readonly sinceMs: number;
+  readonly done: (outcome: Outcome) => void;
+  readonly fail: (error: unknown) => void;
+  /** Goes apart from others, since it was refused together with them. */
+  alone: boolean;
+  tries: number;
+}
+
+/** Commands in one transaction, at most: it holds up everybody else. */
+const MOST_TOGETHER = 128;
+/** Times that a command is tried while its keys are evicted again and again. */
+const TRIES = 32;
+/** How long commands wait for a connection. */
+const PATIENCE_MS = 5_000;
+const PAUSE_MS = 100;
+
+/**
+ * Runs commands on keys that are archived: none runs while one of its keys is evicted, and every
+ * write is marked in the step that makes it. Commands on one key run in the order of the calls.
+ */
+export class Guard {
+  readonly #archive: GuardedArchive;
+  readonly #names: { namespace: string; guard: string; marks: string };
+  readonly #connection: Connection;
+  readonly #mostWaiting: number;
+  readonly #order = new KeyOrder<Task>();
+  #table: CommandTable | undefined;
+  #calls = 0;
+  #underWay = 0;
+  #flushing = false;
+  #closed = false;
+
+  constructor(ports: RedisPorts, archive: GuardedArchive, mostWaiting: number) {
+    this.#archive = archive;
+    this.#mostWaiting = mostWaiting;
+    this.#names = { namespace: archive.bounds.namespace, guard: '', marks: '' };
+    this.#connection = new Connection(
+      () => Promise.resolve(ports),
+      (port) => this.#prepare(port),
+    );
+  }
+
+  /** The server's table of commands, once there was a connection. */
+  get table(): CommandTable | undefined {
+    return this.#table;
+  }
+
+  get names(): ScriptNames {
+    return this.#names;
+  }
+
+  /** The server's table of commands. */
+  async learn(operation: string): Promise<CommandTable> {
+    await this.#connected(operation);
+    return this.#table as CommandTable;
+  }
+
+  /** Reads the table again: a module may have come. */
+  async learnAgain(operation: string): Promise<CommandTable> {
+    const port = await this.#connected(operation);
+    this.#table = new CommandTable(await port.send(['COMMAND']));
+    return this.#table;
+  }
+
+  /** A command that changes nothing and has no keys, or a command sent as it is. */
+  async send(operation: string, words: Words): Promise<unknown> {
+    const port = await this.#connected(operation);
+    return port.send(words);
+  }
+
+  /** Runs one command. Rejects with what the server said, as the client's library puts it. */
+  async run(command: Planned, decoding: Decoding): Promise<unknown> {
+    const outcome = await this.#queued([command], decoding, false);
+    if (outcome.kind !== 'done') throw notDone(outcome);
+    const [reply] = outcome.replies;
+    if (reply instanceof Error) throw reply;
+    return reply;
+  }
+
+  /** Runs a transaction of the caller. */
+  async transaction(commands: readonly Planned[], decoding: Decoding): Promise<TransactionReply> {
+    return replyOf(commands, await this.#queued(commands, decoding, true));
+  }
+
+  /** Runs a transaction of the caller once, over a connection on which it watches keys. */
+  async conditional(
+    port: RedisPort,
+    commands: readonly Planned[],
+    decoding: Decoding,
+  ): Promise<{ readonly reply: TransactionReply; readonly away: readonly Buffer[] }> {
+    const envelope = new Envelope(commands, this.#names);
+    const operation = nameOf(commands[0]?.words[0]);
+    const answers = await sendAll(port, envelope.sent, decoding).catch((error: unknown) => {
+      throw unknownOutcome(operation, error);
+    });
+    const outcome = envelope.read(answers);
+    const away = outcome.kind === 'away' ? outcome.keys : [];
+    return { reply: replyOf(commands, outcome), away };
+  }
+
+  /** Resolves when everything that was asked for until now has been answered. */
+  async idle(): Promise<void> {
+    while (this.#underWay > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+  }
+  #whenIdle: (() => void)[] = [];
+
+  close(): void {
+    this.#closed = true;
+    this.#connection.close();
+  }
+
+  async #connected(operation: string): Promise<RedisPort> {
+    const startMs = this.#archive.env.monotonicMs();
+    for (;;) {
+      try {
+        return await this.#connection.connect(operation);
+      } catch (error) {
+        const elapsedMs = this.#archive.env.monotonicMs() - startMs;
+        if (!isStrataError(error) || !error.retryable || elapsedMs > PATIENCE_MS) throw error;
+        await this.#pause();
+      }
+    }
+  }
+
+  #queued(commands: readonly Planned[], decoding: Decoding, whole: boolean): Promise<Outcome> {
+    const operation = nameOf(commands[0]?.words[0]);
+    if (this.#order.waiting >= this.#mostWaiting)
+      return Promise.reject(
+        failure('overloaded', operation, `${this.#mostWaiting} commands are waiting already`),
+      );
+    return new Promise((resolve, reject) => {
+      this.#underWay++;
+      const ended = (): void => {
+        if (--this.#underWay > 0) return;
+        for (const fn of this.#whenIdle.splice(0)) fn();
+      };
+      this.#order.add({
+        commands,
+        uses: together(commands).uses,
+        order: this.#calls++,
+        decoding,
+        whole,
+        sinceMs: this.#archive.env.monotonicMs(),
+        done: (outcome) => {
+          ended();
+          resolve(outcome);
+        },
+        fail: (error) => {
+          ended();
+          reject(error);
+        },
+        alone: false,
+        tries: 0,
+      });
+      this.#flushSoon();
+    });
+  }
+
+  /** Once for all calls of this moment. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      const { port } = this.#connection;
+      if (port !== undefined) this.#flush(port);
+      else void this.#flushConnected();
+    });
+  }
+
+  async #flushConnected(): Promise<void> {
+    try {
+      this.#flush(await this.#connection.connect('exec'));
+    } catch (error) {
+      const given = isStrataError(error) && error.retryable && !this.#closed;
+      const nowMs = this.#archive.env.monotonicMs();
+      const waiting = this.#order.empty();
+      for (const task of waiting) {
+        if (given && nowMs - task.sinceMs <= PATIENCE_MS) this.#order.add(task);
+        else task.fail(error);
+      }
+      if (this.#order.waiting === 0) return;
+      await this.#pause();
+      this.#flushSoon();
+    }
+  }
+
+  #pause(): Promise<void> {
+    const { env } = this.#archive;
+    return new Promise((resolve) => {
+      env.setTimer(resolve, PAUSE_MS * (0.5 + env.random()));
+    });
+  }
+
+  #flush(port: RedisPort): void {
+    const fits = (part: readonly Task[], task: Task): boolean =>
+      part.length < MOST_TOGETHER &&
+      !isAlone(task) &&
+      !isAlone(part[0] as Task) &&
+      part[0]?.decoding === task.decoding;
+    for (const part of this.#order.take(fits)) void this.#run(port, part);
+  }
+
+  async #run(port: RedisPort, tasks: readonly Task[]): Promise<void> {
+    const commands = tasks.flatMap((task) => task.commands);
+    try {
+      const envelope = new Envelope(commands, this.#names);
+      const answers = await sendAll(port, envelope.sent, tasks[0]?.decoding);
+      this.#settle(tasks, envelope.read(answers));
+    } catch (error) {
+      this.#lost(tasks, error);
+    }
+    this.#flushSoon();
+  }
+
+  #settle(tasks: readonly Task[], outcome: Outcome): void {
+    if (outcome.kind === 'done') {
+      let at = 0;
+      for (const task of tasks) {
+        const replies = outcome.replies.slice(at, at + task.commands.length);
+        at += task.commands.length;
+        this.#order.release(task);
+        task.done({ kind: 'done', replies });
+      }
+    } else if (outcome.kind === 'away') this.#bringBack(tasks, outcome.keys);
+    else if (outcome.kind === 'again') this.#again(tasks);
+    else this.#refused(tasks, outcome);
+  }
+
+  /** Tasks that need none of these keys go again at once; the others keep their keys until they can. */
+  #bringBack(tasks: readonly Task[], keys: readonly Buffer[]): void {
+    const away = new Set(keys.map((key) => key.toString('latin1')));
+    const others: Task[] = [];
+    for (const task of tasks) {
+      const { needs } = together(task.commands);
+      const missing = needs.filter((key) => away.has(key.toString('latin1')));
+      if (missing.length === 0) others.push(task);
+      else
+        void this.#archive.ensure(missing).then(
+          () => {
+            this.#again([task]);
+            this.#flushSoon();
+          },
+          (error: unknown) => {
+            this.#order.release(task);
+            task.fail(error);
+            this.#flushSoon();
+          },
+        );
+    }
+    this.#order.putBack(others);
+  }
+
+  #again(tasks: readonly Task[]): void {
+    const back: Task[] = [];
+    for (const task of tasks) {
+      if (task.tries++ < TRIES) back.push(task);
+      else {
+        this.#order.release(task);
+        task.fail(restless(task));
+      }
+    }
+    this.#order.putBack(back);
+  }
+
+  /** What the server refused at once, it refused for all that went together: the others go again. */
+  #refused(tasks: readonly Task[], { errors, exec }: Outcome & { kind: 'refused' }): void {
+    const back: Task[] = [];
+    let at = 0;
+    for (const task of tasks) {
+      const own = errors.slice(at, at + task.commands.length);
+      at += task.commands.length;
+      const isOwn = own.some((error) => error !== undefined);
+      if (!isOwn && tasks.length > 1) {
+        task.alone = true;
+        back.push(task);
+        continue;
+      }
+      this.#order.release(task);
+      task.done({ kind: 'refused', errors: own, exec });
+    }
+    this.#order.putBack(back);
+  }
+
+  /** The connection ended before the answers: what only reads is asked again. */
+  #lost(tasks: readonly Task[], error: unknown): void {
+    const back: Task[] = [];
+    for (const task of tasks) {
+      const isRead = ![...task.uses.values()].includes(true);
+      if (
+        isRead &&
+        !task.whole &&
+        !isReply(error) &&
+        !isStrataError(error) &&
+        task.tries++ < TRIES
+      ) {
+        back.push(task);
+        continue;
+      }
+      this.#order.release(task);
+      task.fail(
+        isStrataError(error) || isReply(error) ? error : unknownOutcome(operationOf(task), error),
+      );
+    }
+    this.#order.putBack(back);
+  }
+
+  async #prepare(port: RedisPort): Promise<void> {
+    const { bounds, env } = this.#archive;
+    this.#names.guard = String(await port.send(['SCRIPT', 'LOAD', GUARD]));
+    this.#names.marks = String(await port.send(['SCRIPT', 'LOAD', MARKS]));
+    this.#table = new CommandTable(await port.send(['COMMAND']));
+    // A guard over another database would find nothing evicted.
+    const token = Buffer.from(env.randomBytes(16)).toString('hex');
+    const place = `${bounds.namespace}:met:${token}`;
+    await withPatience(this.#archive.ask(['SET', place, token, 'PX', '60000']));
+    const found = await port.send(['GETDEL', place]);
+    if (String(found) !== token)
+      throw failure(
+        'invalid-argument',
+        'archivedRedis',
+        'the client is of another server or database than the archive; expected the same',
+      );
+  }
+}
+
+const isAlone = ({ whole, alone }: Task): boolean => whole || alone;
+
+/** Sends at once, and waits for all answers; errors of the server are answers. */
+async function sendAll(
+  port: RedisPort,
+  sent: readonly Sent[],
+  decoding: Decoding,
+): Promise<unknown[]> {
+  const answers = sent.map(({ words, role }) => {
+    if (role !== 'exec' || decoding === undefined) return port.send(words);
+    const decoded: DecodedWords = [...words];
+    decoded.decoding = decoding;
+    return port.send(decoded);
+  });
+  const settled = await Promise.allSettled(answers);
+  return settled.map((one) => {
+    if (one.status === 'fulfilled') return one.value;
+    if (isReply(one.reason)) return one.reason;
+    throw one.reason;
+  });
+}
+
+function replyOf(commands: readonly Planned[], outcome: Outcome): TransactionReply {
+  if (outcome.kind === 'done')
+    return { queued: commands.map(() => 'QUEUED'), exec: outcome.replies };
+  if (outcome.kind === 'refused')
+    return { queued: outcome.errors.map((error) => error ?? 'QUEUED'), exec: outcome.exec };
+  return { queued: commands.map(() => 'QUEUED'), exec: null };
+}
+
+function notDone(outcome: Exclude<Outcome, { kind: 'done' }>): Error {
+  if (outcome.kind === 'refused') return outcome.errors[0] ?? outcome.exec;
+  return failure('conflict', 'exec', 'the command did not run', { retryable: true });
+}
+
+const operationOf = ({ commands }: Task): string => nameOf(commands[0]?.words[0]);
+
+function restless(task: Task): StrataError {
+  return failure('conflict', operationOf(task), 'its keys are evicted again and again', {
+    retryable: true,
+  });
+}
+
+function unknownOutcome(operation: string, cause: unknown): StrataError {
+  return failure(
+    'unknown-outcome',
+    operation,
+    'the connection to Redis ended before the answer, and the command may have been run',
+    { cause },
+  );
+}

@@ -1,0 +1,197 @@
+/** A client of ioredis whose commands go through a session. */
+import { type IoRedisClient, ioRedisPorts } from '../../../drivers/redis/ioredis.ts';
+import type { RedisPorts } from '../../../drivers/redis/port.ts';
+import { failure } from '../../../store/errors.ts';
+import { nameOf, type Words } from './command-table.ts';
+import type { TransactionReply } from './guard.ts';
+import type { Session } from './session.ts';
+
+/** A command of ioredis: it makes the reply what the caller gets. */
+interface Command {
+  readonly name: string;
+  readonly args: readonly (string | Buffer)[];
+  readonly promise: Promise<unknown>;
+  resolve(reply: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** What is used of a client beside what makes connections. */
+interface Client extends IoRedisClient {
+  readonly options: object;
+  readonly scriptsSet: Readonly<Record<string, unknown>>;
+  readonly addedBuiltinSet: ReadonlySet<string>;
+  getBuiltinCommands(): readonly string[];
+  sendCommand(command: Command, stream?: unknown): Promise<unknown>;
+}
+
+/** What a pipeline sends to: the same for all its commands. */
+type Stream = object | undefined;
+
+/** Methods that end in commands without being named after one. */
+const BESIDE_COMMANDS = [
+  'call',
+  'callBuffer',
+  'send_command',
+  'sendCommand',
+  'pipeline',
+  'multi',
+  'exec',
+  ...['scan', 'sscan', 'hscan', 'zscan'].flatMap((name) => [
+    `${name}Stream`,
+    `${name}BufferStream`,
+  ]),
+];
+/** Commands about the connection of the client itself. */
+const OWN_CONNECTION: ReadonlySet<string> = new Set(
+  'AUTH HELLO QUIT SUBSCRIBE PSUBSCRIBE SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE MONITOR'.split(
+    ' ',
+  ),
+);
+
+/** Connections like the one of a client; names of keys come with its prefix already. */
+export function portsLikeIoRedis(client: IoRedisClient): RedisPorts {
+  return ioRedisPorts({
+    duplicate: (override) => client.duplicate({ ...override, keyPrefix: '' }),
+    callBuffer: () => undefined,
+  });
+}
+
+/** The same client, but that its commands go through the session. `again` wraps a duplicate of it. */
+export function archivedIoRedis(
+  original: IoRedisClient,
+  session: Session,
+  again: (client: IoRedisClient) => unknown,
+): unknown {
+  const client = original as Client;
+  const commands = new Commands(client, session);
+  // What ioredis calls `this` when it makes a command: it only differs in where commands go.
+  const sender: object = Object.create(client, {
+    sendCommand: { value: (command: Command, stream: Stream) => commands.send(command, stream) },
+    // Commands of one moment go together anyway.
+    options: { value: Object.create(client.options, { enableAutoPipelining: { value: false } }) },
+  });
+  const names = new Set([
+    ...BESIDE_COMMANDS,
+    ...client.getBuiltinCommands().flatMap((name) => [name, `${name}Buffer`]),
+  ]);
+  const isCommand = (name: string): boolean => {
+    const plain = name.replace(/Buffer$/, '');
+    return names.has(name) || plain in client.scriptsSet || client.addedBuiltinSet.has(plain);
+  };
+  const ending: Readonly<Record<string, () => void>> = {
+    disconnect: () => session.destroy(),
+    end: () => session.destroy(),
+  };
+  return new Proxy(client, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function' || typeof name !== 'string') return value;
+      if (name === 'duplicate')
+        return (override?: object) => again(target.duplicate(override) as IoRedisClient);
+      if (isCommand(name)) return value.bind(sender);
+      if (name in ending)
+        return (...args: unknown[]) => {
+          ending[name]?.();
+          return value.apply(target, args);
+        };
+      return value.bind(target);
+    },
+  });
+}
+
+/** Where the commands of a client go. */
+class Commands {
+  readonly #client: Client;
+  readonly #session: Session;
+  /** Commands of a transaction that is being sent, by what its pipeline sends to. */
+  readonly #transactions = new WeakMap<object, Command[]>();
+
+  constructor(client: Client, session: Session) {
+    this.#client = client;
+    this.#session = session;
+  }
+
+  send(command: Command, stream: Stream): Promise<unknown> {
+    const collected = stream && this.#transactions.get(stream);
+    const name = nameOf(command.name);
+    if (collected !== undefined) {
+      collected.push(command);
+      if (name === 'EXEC' || name === 'DISCARD') {
+        this.#transactions.delete(stream as object);
+        this.#end(collected);
+      }
+    } else if (name === 'MULTI' && stream !== undefined) this.#transactions.set(stream, [command]);
+    else this.#single(command, name);
+    return command.promise;
+  }
+
+  #single(command: Command, name: string): void {
+    const native = (): Promise<unknown> => this.#client.sendCommand(command);
+    if (name === 'QUIT') void this.#session.close().then(native, (error) => command.reject(error));
+    else if (OWN_CONNECTION.has(name)) void native();
+    else if (name === 'WATCH') settle(command, this.#session.watch(wordsOf(command)));
+    else if (name === 'UNWATCH') settle(command, this.#session.unwatch());
+    else {
+      let isNative = false;
+      const reply = this.#session.command(wordsOf(command), undefined, () => {
+        isNative = true;
+        return native();
+      });
+      reply.then(
+        (value) => {
+          if (!isNative) command.resolve(value);
+        },
+        (error: unknown) => command.reject(error),
+      );
+    }
+  }
+
+  #end(commands: readonly Command[]): void {
+    const [multi, ...inside] = commands as [Command, ...Command[]];
+    const last = inside.pop() as Command;
+    if (nameOf(last.name) === 'DISCARD') {
+      for (const command of [multi, ...inside, last]) command.resolve(Buffer.from('OK'));
+      return;
+    }
+    const nested = inside.find(({ name }) => nameOf(name) === 'MULTI' || nameOf(name) === 'WATCH');
+    const reply =
+      nested === undefined
+        ? this.#session.transaction(inside.map(wordsOf), undefined)
+        : Promise.reject(
+            failure('unsupported', nested.name, `${nested.name} within a transaction`),
+          );
+    reply.then(
+      (told) => answer(told, multi, inside, last),
+      (error: unknown) => {
+        for (const command of commands) command.reject(error);
+      },
+    );
+  }
+}
+
+function answer(
+  { queued, exec }: TransactionReply,
+  multi: Command,
+  inside: readonly Command[],
+  last: Command,
+): void {
+  multi.resolve(Buffer.from('OK'));
+  for (const [at, command] of inside.entries()) {
+    const said = queued[at];
+    if (said instanceof Error) command.reject(said);
+    else command.resolve(Buffer.from('QUEUED'));
+  }
+  if (exec instanceof Error) last.reject(exec);
+  else last.resolve(exec);
+}
+
+function settle(command: Command, reply: Promise<unknown>): void {
+  reply.then(
+    (value) => command.resolve(value),
+    (error: unknown) => command.reject(error),
+  );
+}
+
+function wordsOf({ name, args }: Command): Words {
+  return [name, ...args];
+}

@@ -1,0 +1,299 @@
+/** A client of node-redis whose commands go through a session. */
+import type { NodeRedisClient } from '../../../drivers/redis/node-redis.ts';
+import type { RedisPort, RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
+import { failure } from '../../../store/errors.ts';
+import { nameOf, type Words } from './command-table.ts';
+import type { DecodedWords, Decoding } from './guard.ts';
+import type { Session } from './session.ts';
+
+interface CommandOptions {
+  readonly typeMapping?: object;
+}
+
+/** What a command is made into before it is sent. */
+interface Parser {
+  readonly redisArgs: RedisWord[];
+  readonly preserve?: unknown;
+}
+
+type Transform = (reply: unknown, preserve: unknown, mapping: Decoding) => unknown;
+
+interface Queued {
+  readonly args: RedisWord[];
+}
+
+type Execute = (commands: readonly Queued[]) => Promise<unknown>;
+
+/** What is used of a client: how it makes commands, and transactions. */
+interface Client extends NodeRedisClient {
+  readonly _commandOptions?: CommandOptions;
+  readonly _keyPrefix?: RedisWord;
+  readonly Multi: {
+    new (multi: Execute, pipeline: Execute, mapping: Decoding, keyPrefix: unknown): object;
+    readonly prototype: object;
+  };
+  sendCommand(words: readonly RedisWord[], options?: CommandOptions): Promise<unknown>;
+  _executeCommand(...args: never): Promise<unknown>;
+  _executeScript(...args: never): Promise<unknown>;
+}
+
+/** A duplicate, as it is used here. */
+interface Duplicate {
+  readonly isReady: boolean;
+  connect(): Promise<unknown>;
+  destroy(): void;
+  sendCommand(args: readonly RedisWord[], options?: CommandOptions): Promise<unknown>;
+  on(event: 'error' | 'end', listener: (error?: Error) => void): unknown;
+}
+
+/** Whether the client makes commands in the way that this is written for. */
+export function isKnownNodeRedis(client: NodeRedisClient): boolean {
+  const { Multi, _executeCommand, _executeScript } = client as Partial<Client>;
+  const functions = [Multi, _executeCommand, _executeScript];
+  return functions.every((one) => typeof one === 'function');
+}
+
+/** Connections like the one of a client, which decode as it does. */
+export function portsLikeNodeRedis(client: NodeRedisClient): RedisPorts {
+  return {
+    client: 'node-redis',
+    async connect(connectTimeoutMs) {
+      const { socket } = (client.options ?? {}) as { socket?: object };
+      const duplicate = client.duplicate({
+        // A connection ends once: nothing waits in a queue, nothing is sent a second time.
+        socket: { ...socket, connectTimeout: connectTimeoutMs, reconnectStrategy: false },
+        disableOfflineQueue: true,
+        commandsQueueMaxLength: undefined,
+        pingInterval: undefined,
+        commandOptions: { timeout: undefined },
+        maintNotifications: 'disabled',
+        clientSideCache: undefined,
+        emitInvalidate: undefined,
+      }) as Duplicate;
+      const port = new DecodingPort(duplicate);
+      try {
+        await duplicate.connect();
+      } catch (error) {
+        duplicate.destroy();
+        throw error;
+      }
+      return port;
+    },
+  };
+}
+
+class DecodingPort implements RedisPort {
+  readonly #client: Duplicate;
+  readonly #onEnd: (() => void)[] = [];
+  #ended = false;
+
+  constructor(client: Duplicate) {
+    this.#client = client;
+    const end = (): void => {
+      if (this.#ended) return;
+      this.#ended = true;
+      for (const fn of this.#onEnd) fn();
+    };
+    client.on('error', end);
+    client.on('end', end);
+  }
+
+  get ready(): boolean {
+    return !this.#ended && this.#client.isReady;
+  }
+
+  send(words: readonly RedisWord[]): Promise<unknown> {
+    const { decoding } = words as Partial<DecodedWords>;
+    return this.#client.sendCommand(words, decoding && { typeMapping: decoding });
+  }
+
+  subscribe(): Promise<void> {
+    return Promise.reject(failure('unsupported', 'subscribe', 'this connection is for commands'));
+  }
+
+  onEnd(fn: () => void): void {
+    if (this.#ended) fn();
+    else this.#onEnd.push(fn);
+  }
+
+  disconnect(): void {
+    if (this.#client.isReady) this.#client.destroy();
+    this.#ended = true;
+  }
+}
+
+const WATCHES: ReadonlySet<string> = new Set(['WATCH', 'watch']);
+const UNWATCHES: ReadonlySet<string> = new Set(['UNWATCH', 'unwatch']);
+const MULTIS: ReadonlySet<string> = new Set(['MULTI', 'multi']);
+/** Give the same client with other options of its commands. */
+const VARIANTS: ReadonlySet<string> = new Set([
+  'withCommandOptions',
+  'withTypeMapping',
+  'withAbortSignal',
+  'asap',
+]);
+const CLOSING: ReadonlySet<string> = new Set(['close', 'quit', 'QUIT']);
+const DESTROYING: ReadonlySet<string> = new Set(['destroy', 'disconnect']);
+const UNSUPPORTED: ReadonlySet<string> = new Set([
+  'select',
+  'SELECT',
+  'legacy',
+  'createPool',
+  'reset',
+  '_executeMulti',
+  '_executePipeline',
+]);
+/** Go through other methods, so that they are run on the archived client. */
+const COMPOSED = /^(scan|hScan|hScanValues|hScanNoValues|sScan|zScan)Iterator$/;
+
+/** The same client, but that its commands go through the session. `again` wraps a duplicate of it. */
+export function archivedNodeRedis(
+  original: NodeRedisClient,
+  session: Session,
+  again: (client: NodeRedisClient) => unknown,
+): object {
+  const client = original as Client;
+  const sender = new Sender(client, session).asClient();
+  const refused = (name: string) => () => {
+    throw failure('unsupported', name, `${name} of a client with an archive`);
+  };
+  const proxy: object = new Proxy(client, {
+    get(target, name) {
+      // Of a module: an object of commands that go to whom it was asked of.
+      if (Object.hasOwn(target.Multi.prototype, name)) {
+        const value: unknown = Reflect.get(target, name, sender);
+        return typeof value === 'function' ? value.bind(sender) : value;
+      }
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function' || typeof name !== 'string') return value;
+      if (name in OVERRIDES) return Reflect.get(sender, name);
+      if (WATCHES.has(name)) return Reflect.get(sender, 'watch');
+      if (UNWATCHES.has(name)) return Reflect.get(sender, 'unwatch');
+      if (MULTIS.has(name)) return Reflect.get(sender, 'multi');
+      if (UNSUPPORTED.has(name)) return refused(name);
+      if (COMPOSED.test(name)) return value.bind(proxy);
+      if (VARIANTS.has(name))
+        return (...args: unknown[]) =>
+          archivedNodeRedis(value.apply(target, args) as NodeRedisClient, session, again);
+      if (name === 'duplicate')
+        return (overrides?: object) => again(target.duplicate(overrides) as NodeRedisClient);
+      return ending(name, value.bind(target), session);
+    },
+  });
+  return proxy;
+}
+
+function ending(
+  name: string,
+  method: (...args: unknown[]) => unknown,
+  session: Session,
+): (...args: unknown[]) => unknown {
+  if (CLOSING.has(name)) return (...args) => session.close().then(() => method(...args));
+  if (!DESTROYING.has(name)) return method;
+  return (...args) => {
+    session.destroy();
+    return method(...args);
+  };
+}
+
+const OVERRIDES = { sendCommand: true, executeScript: true } as const;
+
+/** What node-redis calls `this` when it makes a command: it only differs in where commands go. */
+class Sender {
+  readonly #client: Client;
+  readonly #session: Session;
+
+  constructor(client: Client, session: Session) {
+    this.#client = client;
+    this.#session = session;
+  }
+
+  asClient(): object {
+    const client = this.#client;
+    const options = client._commandOptions;
+    const made: object = Object.create(client, {
+      _self: { get: () => made },
+      _keyPrefix: { value: client._keyPrefix },
+      _executeCommand: {
+        value: async (_: unknown, parser: Parser, own: CommandOptions, transform?: Transform) =>
+          transformed(await this.#send(parser.redisArgs, own), parser, own, transform),
+      },
+      _executeScript: {
+        value: (script: { SCRIPT: string }, parser: Parser, own: CommandOptions, to?: Transform) =>
+          this.#script(script.SCRIPT, parser, own, to),
+      },
+      sendCommand: {
+        value: (words: RedisWord[], own?: CommandOptions) =>
+          this.#send(words, { ...options, ...own }),
+      },
+      watch: { value: (keys: RedisWord | readonly RedisWord[]) => this.#watch(keys) },
+      unwatch: { value: () => this.#session.unwatch() },
+      multi: { value: () => this.#multi() },
+    });
+    return made;
+  }
+
+  #send(words: Words, options: CommandOptions | undefined): Promise<unknown> {
+    return this.#session.command(words, options?.typeMapping, () =>
+      this.#client.sendCommand(words, options),
+    );
+  }
+
+  async #script(
+    source: string,
+    parser: Parser,
+    options: CommandOptions,
+    transform: Transform | undefined,
+  ): Promise<unknown> {
+    const words = parser.redisArgs;
+    const reply = await this.#send(words, options).catch((error: unknown) => {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      const name = nameOf(words[0]).replace('EVALSHA', 'EVAL');
+      return this.#send([name, source, ...words.slice(2)], options);
+    });
+    return transformed(reply, parser, options, transform);
+  }
+
+  #watch(keys: RedisWord | readonly RedisWord[]): Promise<unknown> {
+    const list = (Array.isArray(keys) ? keys : [keys]) as readonly RedisWord[];
+    return this.#session.watch(['WATCH', ...list.map((key) => this.#prefixed(key))]);
+  }
+
+  #prefixed(key: RedisWord): RedisWord {
+    const prefix = this.#client._keyPrefix;
+    if (prefix === undefined || prefix.length === 0) return key;
+    if (typeof prefix === 'string' && typeof key === 'string') return prefix + key;
+    return Buffer.concat([Buffer.from(prefix), Buffer.from(key)]);
+  }
+
+  #multi(): object {
+    const { Multi, _commandOptions: options, _keyPrefix } = this.#client;
+    const multi: Execute = async (commands) => {
+      // As the client does: it decodes the replies of a transaction without a mapping.
+      const { exec } = await this.#session.transaction(commands.map(argsOf), undefined);
+      if (exec instanceof Error) throw exec;
+      if (exec === null) throw await watchError();
+      return exec;
+    };
+    const pipeline: Execute = (commands) =>
+      Promise.all(commands.map(({ args }) => this.#send(args, options)));
+    return new Multi(multi, pipeline, options?.typeMapping, _keyPrefix);
+  }
+}
+
+const argsOf = ({ args }: Queued): Words => args;
+
+function transformed(
+  reply: unknown,
+  { preserve }: Parser,
+  options: CommandOptions | undefined,
+  transform: Transform | undefined,
+): unknown {
+  return transform === undefined ? reply : transform(reply, preserve, options?.typeMapping);
+}
+
+/** The error by which node-redis says that a watched key was changed. */
+async function watchError(): Promise<Error> {
+  const { WatchError } = await import('redis');
+  return new WatchError();
+}

@@ -1,0 +1,217 @@
+import { isReply } from '../../../drivers/redis/failures.ts';
+import type { RedisPorts } from '../../../drivers/redis/port.ts';
+import { failure } from '../../../store/errors.ts';
+import {
+  type CommandInfo,
+  type CommandTable,
+  type KeyPlace,
+  keyPlaces,
+  nameOf,
+  placesFromReply,
+  type Words,
+} from './command-table.ts';
+import { type Decoding, Guard, type GuardedArchive, type TransactionReply } from './guard.ts';
+import { bare, type Planned, plan, together } from './plan.ts';
+import { isLetThrough, refusal } from './rules.ts';
+import { MARKS } from './scripts.ts';
+import { Watching } from './watching.ts';
+
+/** What a command is to be, before it runs. */
+interface Intent {
+  readonly planned: Planned;
+  /** The client sends it as it is; its keys are ensured before, and marked after. */
+  readonly native: boolean;
+}
+
+/** How a session is made. */
+export interface SessionOptions {
+  /** Names of commands, in capitals, that are sent as they are although they are not safe. */
+  readonly allowed: ReadonlySet<string>;
+  readonly mostWaiting: number;
+}
+
+/** Commands of one client, in the order of its calls. */
+export class Session {
+  readonly #archive: GuardedArchive;
+  readonly #guard: Guard;
+  readonly #watching: Watching;
+  readonly #allowed: ReadonlySet<string>;
+  /** Calls whose keys are still to be found out, and all that came after them. */
+  #tail: Promise<unknown> | undefined;
+
+  constructor(ports: RedisPorts, archive: GuardedArchive, options: SessionOptions) {
+    this.#archive = archive;
+    this.#guard = new Guard(ports, archive, options.mostWaiting);
+    this.#watching = new Watching(ports);
+    this.#allowed = options.allowed;
+  }
+
+  /** Runs a command; `native` sends it as the client does, where the archive has nothing to do with it. */
+  command(words: Words, decoding: Decoding, native: () => Promise<unknown>): Promise<unknown> {
+    return this.#inOrder(
+      () => this.#intent(words),
+      (intent) => {
+        const { planned } = intent;
+        if (intent.native) return this.#around(planned, native);
+        return planned.uses.size === 0 ? native() : this.#guard.run(planned, decoding);
+      },
+    );
+  }
+
+  /** Runs a transaction of the caller, on condition of what it watches. */
+  transaction(list: readonly Words[], decoding: Decoding): Promise<TransactionReply> {
+    return this.#inOrder(
+      () => this.#intents(list),
+      (commands) => {
+        if (this.#watching.active) return this.#onCondition(commands, decoding);
+        return this.#guard.transaction(commands, decoding);
+      },
+    );
+  }
+
+  /** Watches keys until the next transaction. Those that are evicted are brought back. */
+  watch(words: Words): Promise<unknown> {
+    return this.#inOrder(
+      () => this.#watched(words),
+      async (planned) => {
+        this.#watching.begin();
+        await this.#guard.idle();
+        if (planned.needs.length > 0) await this.#archive.ensure(planned.needs);
+        return this.#watching.watch(words);
+      },
+    );
+  }
+
+  unwatch(): Promise<unknown> {
+    return this.#inOrder(
+      () => undefined,
+      () => this.#watching.unwatch(),
+    );
+  }
+
+  /** Ends the connections, when what was asked for until now has been answered. */
+  async close(): Promise<void> {
+    await this.#tail?.catch(() => undefined);
+    await this.#guard.idle();
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.#guard.close();
+    this.#watching.close();
+  }
+
+  /** Calls `go` in the order of the calls, at once where nothing has to be waited for. */
+  #inOrder<A, B>(find: () => A | Promise<A>, go: (found: A) => Promise<B>): Promise<B> {
+    if (this.#tail === undefined) {
+      try {
+        const found = find();
+        if (!(found instanceof Promise)) return go(found);
+        return this.#after(found, go);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
+    return this.#after(
+      this.#tail.then(() => find()),
+      go,
+    );
+  }
+
+  async #after<A, B>(found: Promise<A>, go: (found: A) => Promise<B>): Promise<B> {
+    // In an object, so that waiting for the call to begin is not waiting for its end.
+    const begun = found.then((value) => ({ running: go(value) }));
+    const tail = begun.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#tail = tail;
+    void tail.then(() => {
+      if (this.#tail === tail) this.#tail = undefined;
+    });
+    return (await begun).running;
+  }
+
+  async #around(planned: Planned, native: () => Promise<unknown>): Promise<unknown> {
+    if (planned.needs.length > 0) await this.#archive.ensure(planned.needs);
+    const reply = await native();
+    const { namespace } = this.#archive.bounds;
+    if (planned.writes.length > 0) {
+      const keys = [String(planned.writes.length + 1), `${namespace}:`, ...planned.writes];
+      await this.#guard.send('mark', ['EVAL', MARKS, ...keys, 'after']);
+    }
+    return reply;
+  }
+
+  async #onCondition(commands: readonly Planned[], decoding: Decoding): Promise<TransactionReply> {
+    await this.#guard.idle();
+    const port = this.#watching.take();
+    const queued = commands.map(() => 'QUEUED');
+    if (port === undefined) return { queued, exec: null };
+    const { reply, away } = await this.#guard.conditional(port, commands, decoding);
+    // The caller tries again, and then they are there.
+    if (away.length > 0) await this.#archive.ensure(away);
+    return reply;
+  }
+
+  #intent(words: Words): Intent | Promise<Intent> {
+    const { table } = this.#guard;
+    const info = table?.find(words);
+    if (info === undefined) return this.#learned(words);
+    return this.#intentOf(info, words);
+  }
+
+  async #learned(words: Words): Promise<Intent> {
+    const operation = nameOf(words[0]);
+    const known = this.#guard.table;
+    let table: CommandTable = known ?? (await this.#guard.learn(operation));
+    if (known !== undefined) table = await this.#guard.learnAgain(operation);
+    const info = table.find(words);
+    // The server says what is wrong with it.
+    if (info === undefined) return { planned: bare(words), native: false };
+    return this.#intentOf(info, words);
+  }
+
+  #intentOf(info: CommandInfo, words: Words): Intent | Promise<Intent> {
+    const refused = refusal(info, words, this.#allowed);
+    if (refused !== undefined) throw refused;
+    const native = isLetThrough(info, words);
+    const places = keyPlaces(info, words);
+    const made = (found: readonly KeyPlace[]): Intent => ({
+      planned: plan(info, words, found, this.#archive.bounds),
+      native,
+    });
+    if (places === 'ask') return this.#asked(words).then(made);
+    return made(places);
+  }
+
+  async #asked(words: Words): Promise<readonly KeyPlace[]> {
+    try {
+      const reply = await this.#guard.send(nameOf(words[0]), [
+        'COMMAND',
+        'GETKEYSANDFLAGS',
+        ...words,
+      ]);
+      return placesFromReply(reply, words);
+    } catch (error) {
+      // It has no keys, or is wrong: the server then says so of the command too.
+      if (isReply(error) && error.message.startsWith('ERR ')) return [];
+      throw error;
+    }
+  }
+
+  async #intents(list: readonly Words[]): Promise<Planned[]> {
+    const intents = await Promise.all(list.map((words) => this.#intent(words)));
+    const native = intents.findIndex((intent) => intent.native && intent.planned.uses.size > 0);
+    if (native === -1) return intents.map(({ planned }) => planned);
+    const name = nameOf(list[native]?.[0]);
+    throw failure('unsupported', name, `${name} within a transaction, with an archive`);
+  }
+
+  async #watched(words: Words): Promise<Omit<Planned, 'words'>> {
+    const info = (await this.#guard.learn('watch')).find(words);
+    if (info === undefined) return together([]);
+    const places = keyPlaces(info, words);
+    return together([plan(info, words, places === 'ask' ? [] : places, this.#archive.bounds)]);
+  }
+}
