@@ -1,16 +1,19 @@
+import { approximateBytes } from '../../kernel/journal/approximate-bytes.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
 import type { Call } from '../../store/call.ts';
 import type { Change } from '../../store/entry.ts';
 import { isStrataError, StrataError } from '../../store/errors.ts';
-import type { Position, Write } from '../../store/primitives.ts';
+import type { FeedPage, Position, Write } from '../../store/primitives.ts';
 import { compareMember, type WasDeleted } from './compare.ts';
 import type { RefusedWrite, RepairCounts } from './events.ts';
 import type { FirstStore } from './first-store.ts';
 import { asStrataError, type Mark, type Member } from './member.ts';
-import { toCopy } from './stamps.ts';
+import { copyOf, toCopy } from './stamps.ts';
 
 /** So many changes are written to a member at once. */
 const APPLIED_AT_ONCE = 512;
+/** About so many bytes of changes are held meanwhile. */
+const GATHERED_BYTES = 4 * 1024 * 1024;
 
 /** The first store does not answer: nothing is said of the member. */
 export class SourceAway extends StrataError {}
@@ -110,35 +113,127 @@ async function moveMark<V>(target: CatchUpMember<V>, at: Position): Promise<void
 
 /** Applies what comes after a position; gives where that ends, or `undefined` when nothing comes. */
 async function follow<V>(target: CatchUpMember<V>, from: Position): Promise<Position | undefined> {
-  const { first, life } = target;
+  const { first } = target;
+  const gathered = new Gathered<V>(target.member.notePrefix);
+  let at = from;
+  for (;;) {
+    let end: Position | undefined;
+    let isApplied = false;
+    for await (const page of pagesAfter(target, at)) {
+      gathered.add(page.changes);
+      end = page.end;
+      if (!gathered.isFull) continue;
+      await applyKeys(target, gathered.take());
+      isApplied = true;
+    }
+    if (end === undefined) break;
+    at = end;
+    if (at.epoch !== first.epoch) throw lostData();
+    if (isApplied && gathered.size === 0) await moveMark(target, at);
+  }
+  if (at === from) return undefined;
+  const changes = gathered.take().map((change) => toCopy(change, first.history));
+  await applyAll(target, changes);
+  await moveMark(target, at);
+  return at;
+}
+
+/** One commit after a position. */
+async function* pagesAfter<V>(
+  { first, life }: CatchUpMember<V>,
+  at: Position,
+): AsyncGenerator<FeedPage<V>> {
   const pages = first.member
-    .pages(life, (call) => first.feed.read(from, call))
+    .pages(life, (call) => first.feed.read(at, call))
     [Symbol.asyncIterator]();
-  let at: Position | undefined;
   try {
     for (;;) {
       const step = await ofSource(() => pages.next());
-      if (step.done === true) return at;
-      const { changes, end } = step.value;
-      await applyAll(target, changes);
-      if (end === undefined) continue;
-      at = end;
-      await moveMark(target, at);
+      if (step.done === true) return;
+      yield step.value;
     }
   } finally {
     await pages.return?.(undefined);
   }
 }
 
-async function applyAll<V>(target: CatchUpMember<V>, changes: readonly Change<V>[]): Promise<void> {
-  const { first, member } = target;
-  const writes = changes
-    .filter(({ key }) => !key.startsWith(member.notePrefix))
-    .map((change) => toCopy(change, first.history));
+/**
+ * The newest change of each key up to the head of the first store. The member may have any of them
+ * already, so that one commit after the other would take it back in time.
+ */
+class Gathered<V> {
+  readonly #notePrefix: string;
+  readonly #changes = new Map<string, Change<V>>();
+  #bytes = 0;
+
+  constructor(notePrefix: string) {
+    this.#notePrefix = notePrefix;
+  }
+
+  get size(): number {
+    return this.#changes.size;
+  }
+
+  get isFull(): boolean {
+    return this.#changes.size >= APPLIED_AT_ONCE || this.#bytes >= GATHERED_BYTES;
+  }
+
+  add(changes: readonly Change<V>[]): void {
+    for (const change of changes) {
+      const { key } = change;
+      if (key.startsWith(this.#notePrefix)) continue;
+      if (change.type === 'set') this.#bytes += approximateBytes(change.value);
+      this.#changes.delete(key);
+      this.#changes.set(key, change);
+    }
+  }
+
+  take(): Change<V>[] {
+    const taken = [...this.#changes.values()];
+    this.#changes.clear();
+    this.#bytes = 0;
+    return taken;
+  }
+}
+
+async function applyAll<V>(target: CatchUpMember<V>, writes: readonly Write<V>[]): Promise<void> {
   for (let at = 0; at < writes.length; at += APPLIED_AT_ONCE) {
     const part = writes.slice(at, at + APPLIED_AT_ONCE);
     await target.alone(() => applyPart(target, part));
   }
+}
+
+/** The same before the head was reached: what the first store holds now is not older than what the member has. */
+async function applyKeys<V>(
+  target: CatchUpMember<V>,
+  changes: readonly Change<V>[],
+): Promise<void> {
+  const keys = changes.map(({ key }) => key);
+  for (let at = 0; at < keys.length; at += APPLIED_AT_ONCE) {
+    const part = keys.slice(at, at + APPLIED_AT_ONCE);
+    await target.alone(async () => applyPart(target, await standing(target, part)));
+  }
+}
+
+/** The writes that make a member what the first store is now. */
+async function standing<V>(
+  { first }: CatchUpMember<V>,
+  keys: readonly string[],
+): Promise<Write<V>[]> {
+  return ofSource(async () => {
+    const entries = await first.member.ask('replicate', (call) =>
+      first.member.primitives.readMany(keys, call),
+    );
+    // What a store that has just lost its data does not hold was not deleted.
+    const { head } = await first.state();
+    if (head.epoch !== first.epoch) throw lostData();
+    return keys.map((key, at): Write<V> => {
+      const entry = entries[at];
+      return entry === undefined
+        ? { type: 'delete', key }
+        : copyOf(entry, entry.value, first.history);
+    });
+  });
 }
 
 const REFUSED = ['invalid-argument', 'unsupported', 'denied'] as const;

@@ -107,6 +107,35 @@ describe('opened over members', () => {
     await second.close();
   });
 
+  test('never takes a member back in time, even when the first is lost meanwhile', async () => {
+    const [a, b] = [fresh(), fresh()];
+    const cut = new FaultPlan();
+    const first = over([a, faulty(b, cut)]);
+    await first.set('k', 'before');
+    await first.flush();
+    await env.advance(2_000);
+    await first.set('k', 'old');
+    await first.set('gone', 'old');
+    await first.set('k', 'new');
+    await first.delete('gone');
+    // It dies before it has noted how far the member came.
+    for (const what of ['commit', 'read', 'scan'] as const)
+      cut.failNext(what, 'closed', { times: Number.POSITIVE_INFINITY });
+    const plan = new FaultPlan().failNext('commit', 'unavailable', {
+      after: 1,
+      times: Number.POSITIVE_INFINITY,
+    });
+    const second = over([a, faulty(b, plan)]);
+    await env.advance(10_000);
+    expect(plan.calls('commit')).toBeGreaterThan(1);
+    await outcome(second.close({ drainMs: 0 }));
+    const third = over([fresh(), b]);
+    expect(await outcome(third.get('k'))).toBe('new');
+    expect(await outcome(third.get('gone'))).toBeUndefined();
+    await outcome(third.close());
+    await outcome(first.close({ drainMs: 0 }));
+  });
+
   test('the first of which is away, fails until it was asked once', async () => {
     const [a, b] = [fresh(), fresh()];
     const first = over([a, b]);
