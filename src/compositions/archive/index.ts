@@ -18,7 +18,12 @@ export type { EvictResult } from './evictor.ts';
 export type { RetryDelays } from './freezer.ts';
 export type { HotKey } from './hot-key.ts';
 export type { FailCause, FailedKey, KeptReason } from './hot-side.ts';
-export { type RedisKeys, type RedisKeysOptions, redisKeys } from './redis-keys.ts';
+export {
+  type RedisKeys,
+  type RedisKeysClient,
+  type RedisKeysOptions,
+  redisKeys,
+} from './redis-keys.ts';
 export type {
   IoRedisTransaction,
   NodeRedisTransaction,

@@ -9,6 +9,17 @@ import type { Env } from '../../store/env.ts';
 import { invalidArgument } from '../../store/errors.ts';
 import * as is from '../../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../../store/options.ts';
+import { ClusterConnection } from './cluster/cluster-connection.ts';
+import {
+  type ClusterPorts,
+  type IoRedisCluster,
+  ioRedisClusterPorts,
+  isIoRedisCluster,
+  isNodeRedisCluster,
+  type NodeRedisCluster,
+  nodeRedisClusterPorts,
+} from './cluster/cluster-ports.ts';
+import { ClusterSide } from './cluster/cluster-side.ts';
 import type { HotSide } from './hot-side.ts';
 import type { ValueForm } from './logical/taken.ts';
 import { HotConnection } from './redis-connection.ts';
@@ -30,15 +41,15 @@ export interface RedisKeysOptions {
   readonly env?: Env;
 }
 
-/** The hot side of an archive: keys of a Redis, of any type. Made by `redisKeys`. */
+/** The hot side of an archive: keys of a Redis or Redis Cluster, of any type. Made by `redisKeys`. */
 export interface RedisKeys {
   /** Names the archive. */
   readonly namespace: string;
   readonly prefix: string;
   /** @internal */
   readonly side: HotSide;
-  /** @internal */
-  readonly connection: HotConnection;
+  /** @internal Absent where it is a cluster. */
+  readonly connection?: HotConnection;
 }
 
 const RULES: OptionRules = {
@@ -53,23 +64,50 @@ const RULES: OptionRules = {
   env: is.object,
 };
 
+/** A client of ioredis or node-redis, for one server or for a cluster. */
+export type RedisKeysClient = IoRedisClient | NodeRedisClient | IoRedisCluster | NodeRedisCluster;
+
 /**
- * The keys of one Redis server, 7.0 or later, as the hot side of an archive. The client, of ioredis
- * or node-redis, is the pattern of the connection that the archive makes; it is neither used nor
- * closed.
+ * The keys of a Redis server or Redis Cluster, 7.0 or later, as the hot side of an archive. The
+ * client, of ioredis or node-redis, is the pattern of the connections that the archive makes; it is
+ * neither used nor closed. Keys are named in full: a client with a `keyPrefix` is refused.
  *
- * Errors, at the first call: `unsupported` for an older server or a cluster; `invalid-argument` for
- * a `maxmemory-policy` that could remove keys that are nowhere else.
+ * Errors, at the first call: `unsupported` for an older server, and for a client of one server where
+ * a cluster is, or the other way; `invalid-argument` for a `maxmemory-policy` that could remove keys
+ * that are nowhere else.
  */
-export function redisKeys(
-  client: IoRedisClient | NodeRedisClient,
-  options: RedisKeysOptions = {},
-): RedisKeys {
+export function redisKeys(client: RedisKeysClient, options: RedisKeysOptions = {}): RedisKeys {
   checkOptions('redisKeys', options, RULES);
   const { prefix = '', namespace = 'strata-archive', form = 'both' } = options;
+  const bounds = { namespace, prefix };
+  checkClient(client);
+  const cluster = clusterPortsOf(client);
+  if (cluster !== undefined) {
+    const side = new ClusterSide(new ClusterConnection(cluster, options), bounds, form);
+    return { namespace, prefix, side };
+  }
   const connection = new HotConnection(portsOf(client), `${namespace}:`, options);
-  const side = new RedisSide(connection, { namespace, prefix }, form);
+  const side = new RedisSide(connection, bounds, form);
   return { namespace, prefix, side, connection };
+}
+
+/** The library would put the prefix before the archive's own keys, and again before those it names. */
+function checkClient(client: object): void {
+  const { options, _options } = (client ?? {}) as Record<string, { keyPrefix?: unknown }>;
+  const keyPrefix = options?.keyPrefix ?? _options?.keyPrefix;
+  if (keyPrefix !== undefined && keyPrefix !== '')
+    throw invalidArgument(
+      'redisKeys',
+      "the client's keyPrefix",
+      keyPrefix,
+      'a client without one: keys are named in full, and the option prefix says which are archived',
+    );
+}
+
+function clusterPortsOf(client: object): ClusterPorts | undefined {
+  if (!is.object.accepts(client)) return undefined;
+  if (isIoRedisCluster(client)) return ioRedisClusterPorts(client);
+  return isNodeRedisCluster(client) ? nodeRedisClusterPorts(client) : undefined;
 }
 
 function portsOf(client: object): RedisPorts {
@@ -77,10 +115,5 @@ function portsOf(client: object): RedisPorts {
     if (isIoRedis(client)) return ioRedisPorts(client);
     if (isNodeRedis(client)) return nodeRedisPorts(client);
   }
-  throw invalidArgument(
-    'redisKeys',
-    'the client',
-    client,
-    'a client of ioredis or node-redis for one server',
-  );
+  throw invalidArgument('redisKeys', 'the client', client, 'a client of ioredis or node-redis');
 }

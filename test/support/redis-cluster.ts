@@ -1,0 +1,128 @@
+/** Starts a Redis Cluster of three masters, each with a third of the slots. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient, RESP_TYPES, type RedisClientType } from 'redis';
+import { freePort, type RedisServer, startRedis } from './redis-server.ts';
+
+const SLOTS = 16_384;
+const PATIENCE_MS = 20_000;
+/** Bulk strings as they are. */
+const AS_BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer };
+
+/** One master of the cluster. */
+export interface ClusterNode {
+  readonly id: string;
+  readonly port: number;
+  readonly client: RedisClientType;
+}
+
+export interface RedisCluster {
+  readonly nodes: readonly ClusterNode[];
+  readonly urls: readonly string[];
+  /** The node that serves a slot. */
+  owner(slot: number): Promise<ClusterNode>;
+  /** Tells both nodes that a slot is about to move, and moves nothing. */
+  beginMove(slot: number, to: ClusterNode): Promise<void>;
+  /** Moves so many of the keys of a slot that is about to move; gives how many are left. */
+  moveKeys(slot: number, to: ClusterNode, count: number): Promise<number>;
+  /** Ends the move of a slot whose keys have moved. */
+  endMove(slot: number, to: ClusterNode): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Starts the servers and waits until all of them say that the cluster is well. */
+export async function startRedisCluster(args: readonly string[] = []): Promise<RedisCluster> {
+  const servers = await Promise.all(Array.from({ length: 3 }, () => startNode(args)));
+  const nodes = await Promise.all(servers.map((server) => connected(server)));
+  const [first] = nodes as [ClusterNode];
+  await Promise.all(nodes.map((node, at) => node.client.sendCommand(rangeOf(at))));
+  await Promise.all(
+    nodes.map(async ({ client }, at) => {
+      await client.sendCommand(['CLUSTER', 'SET-CONFIG-EPOCH', String(at + 1)]);
+    }),
+  );
+  for (const { bus, port } of servers.slice(1))
+    await first.client.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', String(port), String(bus)]);
+  await untilWell(nodes);
+  return { ...movesOf(nodes), nodes, urls: servers.map(({ url }) => url), stop: end };
+
+  async function end(): Promise<void> {
+    for (const { client } of nodes) client.destroy();
+    await Promise.all(servers.map((server) => server.stop()));
+  }
+}
+
+async function startNode(args: readonly string[]): Promise<RedisServer & { bus: number }> {
+  const bus = await freePort();
+  const own = ['--cluster-enabled', 'yes', '--cluster-port', String(bus)];
+  return { ...(await startRedis({ args: [...own, ...args] })), bus };
+}
+
+async function connected({ url, port }: RedisServer): Promise<ClusterNode> {
+  const client: RedisClientType = createClient({ url });
+  await client.connect();
+  return { id: String(await client.sendCommand(['CLUSTER', 'MYID'])), port, client };
+}
+
+function rangeOf(at: number): string[] {
+  const bounds = [0, 5_461, 10_923, SLOTS];
+  const last = (bounds[at + 1] as number) - 1;
+  return ['CLUSTER', 'ADDSLOTSRANGE', String(bounds[at]), String(last)];
+}
+
+async function untilWell(nodes: readonly ClusterNode[]): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const told = await Promise.all(
+      nodes.map(async ({ client }) => String(await client.sendCommand(['CLUSTER', 'INFO']))),
+    );
+    const isWell = (info: string): boolean =>
+      /cluster_state:ok/.test(info) && /cluster_known_nodes:3/.test(info);
+    if (told.every(isWell)) return;
+    if (performance.now() > deadline) throw new Error(`no cluster came about: ${told.join('\n')}`);
+    await sleep(50);
+  }
+}
+
+function movesOf(nodes: readonly ClusterNode[]): Omit<RedisCluster, 'nodes' | 'urls' | 'stop'> {
+  const owner = async (slot: number): Promise<ClusterNode> => {
+    const [{ client }] = nodes as [ClusterNode];
+    const ranges = (await client.sendCommand(['CLUSTER', 'SLOTS'])) as unknown as [
+      number,
+      number,
+      [string, number, string],
+    ][];
+    const [, , [, , id]] = ranges.find(([from, to]) => from <= slot && slot <= to) as [
+      number,
+      number,
+      [string, number, string],
+    ];
+    return nodes.find((node) => node.id === id) as ClusterNode;
+  };
+  const set = (node: ClusterNode, slot: number, ...words: string[]): Promise<unknown> =>
+    node.client.sendCommand(['CLUSTER', 'SETSLOT', String(slot), ...words]);
+  return {
+    owner,
+    async beginMove(slot, to) {
+      const from = await owner(slot);
+      await set(to, slot, 'IMPORTING', from.id);
+      await set(from, slot, 'MIGRATING', to.id);
+    },
+    async moveKeys(slot, to, count) {
+      const { client } = await owner(slot);
+      const words = ['CLUSTER', 'GETKEYSINSLOT', String(slot), '10000'];
+      const keys = (await client
+        .withTypeMapping(AS_BYTES)
+        .sendCommand(words)) as unknown as Buffer[];
+      const moving = keys.slice(0, count);
+      if (moving.length > 0)
+        await client.sendCommand([
+          ...['MIGRATE', '127.0.0.1', String(to.port), '', '0', '5000', 'KEYS'],
+          ...(moving as unknown as string[]),
+        ]);
+      return keys.length - moving.length;
+    },
+    async endMove(slot, to) {
+      for (const node of nodes) await set(node, slot, 'NODE', to.id);
+    },
+  };
+}
