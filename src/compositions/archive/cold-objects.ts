@@ -1,9 +1,10 @@
 import { joined } from '../../layers/sealed/compression.ts';
 import type { Seal } from '../../layers/sealed/seal.ts';
+import type { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
 import { failure, isStrataError } from '../../store/errors.ts';
 import type { Store } from '../../store/store.ts';
-import { coldName, type Named } from './hot-key.ts';
+import { bytesNamed, coldName, isDigestName, type Named, namedBytes } from './hot-key.ts';
 
 /** What the cold store holds of a key. */
 export interface ColdObject {
@@ -58,6 +59,32 @@ export class ColdObjects {
     } catch (cause) {
       return { version: entry.version, cause };
     }
+  }
+
+  /** Names of all objects. */
+  names({ signal }: Call): AsyncIterable<string> {
+    const prefix = `${this.#namespace}/`;
+    return this.#store.keys({ prefix, signal, timeoutMs: this.#timeoutMs });
+  }
+
+  /** The key whose object has this name; undefined for a foreign name. Fails where only the object could tell and does not open. */
+  async keyNamed(name: string): Promise<Named | undefined> {
+    const bytes = bytesNamed(this.#namespace, name) ?? (await this.#bytesInside(name));
+    if (bytes === undefined || (await coldName(this.#namespace, bytes)) !== name) return undefined;
+    return namedBytes(bytes);
+  }
+
+  /** Whether there is an object of a key, whatever it says. */
+  async has(key: Named): Promise<boolean> {
+    const name = await coldName(this.#namespace, key.bytes);
+    return this.#store.has(name, { timeoutMs: this.#timeoutMs });
+  }
+
+  async #bytesInside(name: string): Promise<Buffer | undefined> {
+    if (!isDigestName(this.#namespace, name)) return undefined;
+    const value = await this.#store.get(name, { timeoutMs: this.#timeoutMs });
+    if (value === undefined) return undefined;
+    return Buffer.from(decode(await this.#seal.thaw(value, this.#place(name))).key);
   }
 
   /** Replaces what was found, or puts the first; `conflict` where something else stands by now. */
@@ -118,9 +145,7 @@ function encode(key: Uint8Array, { payload, logical, ...rest }: ColdObject): Uin
 }
 
 function decode(bytes: Uint8Array): ColdObject & { readonly key: Uint8Array } {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const keyAt = 4 + view.getUint32(0);
-  const described: Description = JSON.parse(new TextDecoder().decode(bytes.subarray(4, keyAt)));
+  const { described, keyAt } = describedBy(bytes);
   const { format, keyBytes, payloadBytes, logicalBytes, ...rest } = described;
   if (format !== FORMAT && format !== FIRST_FORMAT)
     throw failure('corrupt', 'thaw', `the object has the format ${format}, which is unknown`);
@@ -135,4 +160,14 @@ function decode(bytes: Uint8Array): ColdObject & { readonly key: Uint8Array } {
     payload: bytes.subarray(payloadAt, logicalAt),
     ...(logicalBytes !== undefined && { logical: bytes.subarray(logicalAt) }),
   };
+}
+
+function describedBy(bytes: Uint8Array): { described: Description; keyAt: number } {
+  try {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const keyAt = 4 + view.getUint32(0);
+    return { described: JSON.parse(new TextDecoder().decode(bytes.subarray(4, keyAt))), keyAt };
+  } catch (cause) {
+    throw failure('corrupt', 'thaw', 'the object does not describe itself', { cause });
+  }
 }

@@ -84,3 +84,15 @@ export async function coldName(namespace: string, bytes: Buffer): Promise<string
   const digest = await crypto.subtle.digest('SHA-256', Uint8Array.from(bytes));
   return `${namespace}/h/${Buffer.from(digest).toString('hex')}`;
 }
+
+/** The key whose cold name this is, where the name itself says so. */
+export function bytesNamed(namespace: string, name: string): Buffer | undefined {
+  const rest = name.slice(namespace.length + 3);
+  if (name.startsWith(`${namespace}/k/`)) return Buffer.from(rest);
+  return name.startsWith(`${namespace}/x/`) ? Buffer.from(rest, 'hex') : undefined;
+}
+
+/** Whether a cold name is of a key that only its object tells. */
+export function isDigestName(namespace: string, name: string): boolean {
+  return name.startsWith(`${namespace}/h/`);
+}

@@ -1,5 +1,6 @@
 import type { Env } from '../../store/env.ts';
 import type { ColdObject } from './cold-objects.ts';
+import type { HotAudit } from './hot-audit.ts';
 import type { KeyBounds, Named } from './hot-key.ts';
 import type { RedisTransaction } from './redis-transaction.ts';
 
@@ -134,6 +135,8 @@ export interface HotSide extends KeyBounds {
   /** Keys of the archive that were idle so long and are not marked, in parts. */
   idleKeys(operation: string, idleMs: number): AsyncIterable<readonly Named[]>;
   stats(operation: string): Promise<HotStats>;
+  /** The steps of `rebuildIndex` and `verify`, where the hot side has them. */
+  readonly audit?: HotAudit;
   /** Ends what the hot side opened itself. */
   close(): Promise<void>;
 }

@@ -10,14 +10,26 @@ import { keepHotKeys } from './hot-keys-of.ts';
 import type { FailedKey, HotSide, HotStats } from './hot-side.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RedisTransaction } from './redis-transaction.ts';
+import { Rebuilder, type RebuildOptions, type RebuildResult } from './rebuild.ts';
 import { Returner } from './returner.ts';
+import { Verifier, type VerifyOptions, type VerifyResult } from './verify.ts';
 import type { ArchiveWorker, WorkerOptions } from './worker.ts';
 import { type Done, type DrainResult, Workers } from './workers.ts';
 
 export type { EvictResult } from './evictor.ts';
 export type { RetryDelays } from './freezer.ts';
+export type { KeyFailure } from './failure-list.ts';
 export type { HotKey } from './hot-key.ts';
 export type { FailCause, FailedKey, KeptReason } from './hot-side.ts';
+export type { ValueForm } from './logical/taken.ts';
+export type { RebuildOptions, RebuildProgress, RebuildResult } from './rebuild.ts';
+export type {
+  Difference,
+  KeyDifference,
+  VerifyOptions,
+  VerifyProgress,
+  VerifyResult,
+} from './verify.ts';
 export {
   type RedisKeys,
   type RedisKeysClient,
@@ -98,6 +110,20 @@ export interface Archive {
   worker(options?: WorkerOptions): ArchiveWorker;
   /** Keys that could not be frozen, why, and when they are tried again, those first that are next; at most so many, default 1,000. */
   failed(most?: number): Promise<readonly FailedKey[]>;
+  /**
+   * Makes the records of evicted keys anew, by listing the cold store: for Redis that lost them, or
+   * lost all. A key whose object is no tombstone, is not over, and that is neither in Redis nor
+   * marked is recorded as evicted; with `restore` each is brought back. What was forgotten stays
+   * away; what was deleted otherwise, and was in the cold store, comes back. May run beside workers.
+   * Errors: `unsupported` where the hot side has no such steps; `aborted`; those of the cold store
+   * and of Redis, after which it can be run again. Objects that do not open are told in the result.
+   */
+  rebuildIndex(options?: RebuildOptions): Promise<RebuildResult>;
+  /**
+   * Compares Redis with the cold store, and changes nothing; but the idle time of keys that it reads
+   * begins anew. May run beside workers. Errors as those of `rebuildIndex`.
+   */
+  verify(options?: VerifyOptions): Promise<VerifyResult>;
   stats(): Promise<ArchiveStats>;
   /** Stops the workers and ends the connection to Redis; the cold store stays open. */
   close(): Promise<void>;
@@ -148,6 +174,8 @@ class HotArchive implements Archive {
   readonly #hot: HotSide;
   readonly #workers: Workers;
   readonly #returner: Returner;
+  readonly #objects: ColdObjects;
+  readonly #concurrency: number;
 
   constructor(options: ArchiveOptions) {
     const { hot, cold, seal = sealOf(), concurrency = 16, leaseMs = 60_000 } = options;
@@ -158,6 +186,8 @@ class HotArchive implements Archive {
       this.#hot.namespace,
       options.coldTimeoutMs ?? 30_000,
     );
+    this.#objects = objects;
+    this.#concurrency = concurrency;
     this.#workers = new Workers(this.#hot, objects, {
       leaseMs,
       concurrency,
@@ -217,6 +247,14 @@ class HotArchive implements Archive {
 
   async drain(): Promise<DrainResult> {
     return this.#workers.drain('drain');
+  }
+
+  async rebuildIndex(options?: RebuildOptions): Promise<RebuildResult> {
+    return new Rebuilder(this.#hot, this.#objects, this.#returner, this.#concurrency).run(options);
+  }
+
+  async verify(options?: VerifyOptions): Promise<VerifyResult> {
+    return new Verifier(this.#hot, this.#objects, this.#concurrency).run(options);
   }
 
   async stats(): Promise<ArchiveStats> {

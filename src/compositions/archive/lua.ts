@@ -1,3 +1,4 @@
+import { CLAIM, CONFIRM, INSPECT, VALUE } from './audit-lua.ts';
 import { READ_LOGICAL, RESTORE_LOGICAL, STAGE } from './logical/lua.ts';
 import { SERVER_PRELUDE, SLOT_PRELUDE } from './lua-prelude.ts';
 
@@ -251,6 +252,10 @@ export type ScriptName =
   | 'restore'
   | 'stage'
   | 'restoreLogical'
+  | 'inspect'
+  | 'value'
+  | 'claim'
+  | 'confirm'
   | 'beginEvict'
   | 'evict'
   | 'idle'
@@ -275,6 +280,10 @@ ${TAKE}`,
   restore: RESTORE,
   stage: STAGE,
   restoreLogical: RESTORE_LOGICAL,
+  inspect: INSPECT,
+  value: VALUE,
+  claim: CLAIM,
+  confirm: CONFIRM,
   beginEvict: BEGIN_EVICT,
   evict: EVICT,
   idle: IDLE,

@@ -1,6 +1,7 @@
 import type { RedisWord } from '../../drivers/redis/port.ts';
 import type { Env } from '../../store/env.ts';
 import { type ColdObject, DELETED } from './cold-objects.ts';
+import type { HotAudit } from './hot-audit.ts';
 import { isInside, type KeyBounds, type Named, namedBytes } from './hot-key.ts';
 import type {
   FailCause,
@@ -17,6 +18,7 @@ import type {
 import { restoreObject } from './logical/restore.ts';
 import { MOST_BOTH_BYTES, takenLogical, type ValueForm } from './logical/taken.ts';
 import type { HotConnection, ScriptRunner } from './redis-connection.ts';
+import { RedisAudit } from './redis-audit.ts';
 import { markWithin, type RedisTransaction } from './redis-transaction.ts';
 
 /** Keys that one step of a scan looks at, about. */
@@ -164,9 +166,14 @@ export class RedisSteps implements Omit<HotSide, 'idleKeys' | 'close'> {
 export class RedisSide extends RedisSteps implements HotSide {
   readonly #connection: HotConnection;
 
+  readonly audit: HotAudit;
+
   constructor(connection: HotConnection, bounds: KeyBounds, form: ValueForm) {
     super(connection, bounds, form);
     this.#connection = connection;
+    this.audit = new RedisAudit(connection, (operation) =>
+      scanned(bounds, (words) => connection.read(operation, words)),
+    );
   }
 
   markWithin(transaction: RedisTransaction, keys: readonly Named[]): void {

@@ -9,8 +9,14 @@ const CHUNK_KEYS = 1_000;
 const FETCHES = 8;
 
 interface Failed {
-  readonly key: string;
+  readonly key: Named;
   readonly error: unknown;
+}
+
+/** What became of keys that were asked for. */
+export interface Returned {
+  readonly restored: number;
+  readonly failed: readonly Failed[];
 }
 
 /** Brings back what was evicted. */
@@ -19,7 +25,7 @@ export class Returner {
   readonly #cold: ColdObjects;
   readonly #concurrency: number;
   /** However many callers ask for a key, one fetch is under way. */
-  readonly #fetches = new Map<string, Promise<void>>();
+  readonly #fetches = new Map<string, Promise<Restored>>();
 
   constructor(hot: HotSide, cold: ColdObjects, concurrency: number) {
     this.#hot = hot;
@@ -28,20 +34,28 @@ export class Returner {
   }
 
   async ensure(operation: string, keys: readonly Named[]): Promise<void> {
+    const { failed } = await this.restore(operation, keys);
+    if (failed.length > 0) throw notEnsured(operation, failed);
+  }
+
+  async restore(operation: string, keys: readonly Named[]): Promise<Returned> {
     const failed: Failed[] = [];
+    let restored = 0;
     for (let at = 0; at < keys.length; at += CHUNK_KEYS) {
       const chunk = keys.slice(at, at + CHUNK_KEYS);
       const evicted = await this.#evicted(operation, chunk);
       for (let from = 0; from < evicted.length; from += this.#concurrency)
         await Promise.all(
-          evicted.slice(from, from + this.#concurrency).map((key) =>
-            this.#fetched(operation, key).catch((error: unknown) => {
-              failed.push({ key: key.shown, error });
-            }),
-          ),
+          evicted.slice(from, from + this.#concurrency).map(async (key) => {
+            try {
+              if ((await this.#fetched(operation, key)) === 'restored') restored++;
+            } catch (error) {
+              failed.push({ key, error });
+            }
+          }),
         );
     }
-    if (failed.length > 0) throw notEnsured(operation, failed);
+    return { restored, failed };
   }
 
   async #evicted(operation: string, keys: readonly Named[]): Promise<Named[]> {
@@ -49,7 +63,7 @@ export class Returner {
     return keys.filter((_, at) => typeof found[at] === 'number');
   }
 
-  #fetched(operation: string, key: Named): Promise<void> {
+  #fetched(operation: string, key: Named): Promise<Restored> {
     const id = key.bytes.toString('hex');
     let fetch = this.#fetches.get(id);
     if (fetch === undefined) {
@@ -59,14 +73,14 @@ export class Returner {
     return fetch;
   }
 
-  async #fetch(operation: string, key: Named): Promise<void> {
+  async #fetch(operation: string, key: Named): Promise<Restored> {
     for (let tries = 0; tries < FETCHES; tries++) {
       // What is restored must be no older than what was recorded before it was fetched.
       const [generation] = await this.#hot.presence(operation, [key]);
-      if (typeof generation !== 'number') return;
+      if (typeof generation !== 'number') return generation === 'hot' ? 'present' : 'deleted';
       const found = await this.#cold.find(key);
       const outcome = await this.#restore(operation, key, generation, found);
-      if (outcome !== 'moved') return;
+      if (outcome !== 'moved') return outcome;
     }
     throw failure(
       'conflict',
@@ -125,11 +139,11 @@ function notEnsured(operation: string, failed: readonly Failed[]): StrataError {
   const { error } = first;
   const code = isStrataError(error) ? error.code : 'unavailable';
   const why = error instanceof Error ? error.message : String(error);
-  const names = failed.map(({ key }) => JSON.stringify(key)).join(', ');
+  const names = failed.map(({ key }) => JSON.stringify(key.shown)).join(', ');
   return failure(code, operation, `${failed.length} of the keys are not there: ${names}; ${why}`, {
-    key: first.key,
+    key: first.key.shown,
     cause: error,
-    details: { failed },
+    details: { failed: failed.map((one) => ({ key: one.key.shown, error: one.error })) },
     retryable: failed.every((one) => isStrataError(one.error) && one.error.retryable),
   });
 }
