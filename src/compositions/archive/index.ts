@@ -8,28 +8,21 @@ import type { EvictResult } from './evictor.ts';
 import { type HotKey, type Named, named } from './hot-key.ts';
 import { keepHotKeys } from './hot-keys-of.ts';
 import type { FailedKey, HotSide, HotStats } from './hot-side.ts';
+import { Rebuilder, type RebuildOptions, type RebuildResult } from './rebuild.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RedisTransaction } from './redis-transaction.ts';
-import { Rebuilder, type RebuildOptions, type RebuildResult } from './rebuild.ts';
 import { Returner } from './returner.ts';
 import { Verifier, type VerifyOptions, type VerifyResult } from './verify.ts';
 import type { ArchiveWorker, WorkerOptions } from './worker.ts';
 import { type Done, type DrainResult, Workers } from './workers.ts';
 
 export type { EvictResult } from './evictor.ts';
-export type { RetryDelays } from './freezer.ts';
 export type { KeyFailure } from './failure-list.ts';
+export type { RetryDelays } from './freezer.ts';
 export type { HotKey } from './hot-key.ts';
 export type { FailCause, FailedKey, KeptReason } from './hot-side.ts';
 export type { ValueForm } from './logical/taken.ts';
 export type { RebuildOptions, RebuildProgress, RebuildResult } from './rebuild.ts';
-export type {
-  Difference,
-  KeyDifference,
-  VerifyOptions,
-  VerifyProgress,
-  VerifyResult,
-} from './verify.ts';
 export {
   type RedisKeys,
   type RedisKeysClient,
@@ -41,6 +34,13 @@ export type {
   NodeRedisTransaction,
   RedisTransaction,
 } from './redis-transaction.ts';
+export type {
+  Difference,
+  KeyDifference,
+  VerifyOptions,
+  VerifyProgress,
+  VerifyResult,
+} from './verify.ts';
 export type { ArchiveWorker, WorkerOptions } from './worker.ts';
 export type { ArchiveEvent, WorkerStats } from './worker-events.ts';
 export type { DrainResult } from './workers.ts';
