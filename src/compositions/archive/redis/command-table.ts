@@ -50,7 +50,7 @@ export class CommandTable {
     this.#commands.set(known, {
       name: known,
       flags: new Set(listOf(flags).map(String)),
-      specs: listOf(specs).map(toSpec),
+      specs: listOf(specs).flatMap(toSpec),
     });
     for (const subcommand of listOf(subcommands)) this.#add(subcommand);
   }
@@ -129,17 +129,16 @@ function firstOf(begin: Readonly<Record<string, unknown>>, words: Words): number
   return undefined;
 }
 
-function toSpec(item: unknown): KeySpec {
+function toSpec(item: unknown): KeySpec[] {
   const { flags, begin_search, find_keys } = recordOf(item);
   const told = new Set(listOf(flags).map(String));
+  // A channel, for instance.
+  if (told.has('not_key')) return [];
   const begin = recordOf(begin_search);
   const find = recordOf(find_keys);
-  return {
-    writes: !told.has('RO'),
-    vague: told.has('incomplete') || isVague(begin) || isVague(find),
-    begin: recordOf(begin.spec),
-    find: recordOf(find.spec),
-  };
+  const vague = told.has('incomplete') || isVague(begin) || isVague(find);
+  const places = { begin: recordOf(begin.spec), find: recordOf(find.spec) };
+  return [{ writes: !told.has('RO'), vague, ...places }];
 }
 
 const isVague = ({ type }: Readonly<Record<string, unknown>>): boolean =>

@@ -36,22 +36,13 @@ const KEEPING: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** Options of SET that leave it a write without conditions and without an answer of the old value. */
-const SET_EXPIRY: ReadonlySet<string> = new Set(['EX', 'PX', 'EXAT', 'PXAT']);
-
-/** Whether the command gives all its keys new values, whatever they had: then nobody needs the old ones. */
+/**
+ * Whether the command gives all its keys new values, whatever they had: then nobody needs the old
+ * ones. Not one that sets an expiry too: what expires at once would leave the old value recorded.
+ */
 export function replacesAll({ name }: CommandInfo, words: Words): boolean {
-  switch (name) {
-    case 'SET':
-      return words.length === 3 || (words.length === 5 && SET_EXPIRY.has(nameOf(words[3])));
-    case 'MSET':
-      return words.length % 2 === 1;
-    case 'SETEX':
-    case 'PSETEX':
-      return words.length === 4;
-    default:
-      return false;
-  }
+  if (name === 'SET') return words.length === 3;
+  return name === 'MSET' && words.length % 2 === 1;
 }
 
 /** Whether the command deletes its keys, and counts those that were there. */
