@@ -1,0 +1,146 @@
+/** Archived clients and evicting workers at once, against plain counters and maps. */
+import { Redis } from 'ioredis';
+import { createClient } from 'redis';
+import { afterEach, expect, it } from 'vitest';
+import { ArchiveServer } from '../../../../test/support/archive-world.ts';
+import { describeWithEngine } from '../../../../test/support/engines.ts';
+import type { Archive } from '../index.ts';
+import { archivedRedis } from './index.ts';
+
+const KEYS = ['n0', 'n1', 'n2', 'n3'];
+
+/** Evicts whatever it can until told to stop, and counts. */
+class Evicting {
+  evicted = 0;
+  #stopped = false;
+  readonly #done: Promise<void>;
+
+  constructor(worker: Archive, keys: readonly string[]) {
+    this.#done = this.#run(worker, keys);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#done;
+  }
+
+  async #run(worker: Archive, keys: readonly string[]): Promise<void> {
+    while (!this.#stopped) {
+      await worker.drain();
+      this.evicted += (await worker.evict(...keys)).evicted;
+    }
+  }
+}
+
+describeWithEngine('redis-server', 'archivedRedis, with others', () => {
+  const on = new ArchiveServer();
+  const ends: (() => Promise<void> | void)[] = [];
+  afterEach(async () => {
+    for (const end of ends.splice(0)) await end();
+  });
+
+  const ioredis = (archive: Archive): Redis => {
+    const kv = archivedRedis(new Redis(on.url), { archive });
+    ends.push(() => kv.disconnect());
+    return kv;
+  };
+  const nodeRedis = async (archive: Archive) => {
+    const kv = archivedRedis(createClient({ url: on.url }), { archive });
+    await kv.connect();
+    ends.push(() => kv.destroy());
+    return kv;
+  };
+
+  it('loses no increment and reads nothing old while workers evict', async () => {
+    const { one, another } = on.world();
+    const workers = [another(), another()].map((worker) => new Evicting(worker, KEYS));
+    const [a, b] = [ioredis(one), await nodeRedis(another())];
+    const acknowledged = KEYS.map(() => 0);
+    const increment = async (client: 'a' | 'b', at: number): Promise<void> => {
+      const key = KEYS[at] as string;
+      for (let n = 0; n < 60; n++) {
+        const before = acknowledged[at] as number;
+        const seen = Number(await (client === 'a' ? b.get(key) : a.get(key)));
+        expect(seen, `${key} read`).toBeGreaterThanOrEqual(before);
+        const value = client === 'a' ? await a.incr(key) : await b.incr(key);
+        expect(value, `${key} incremented`).toBeGreaterThan(before);
+        acknowledged[at] = Math.max(acknowledged[at] as number, value);
+      }
+    };
+    await Promise.all(
+      KEYS.flatMap((_, at) => [increment('a', at), increment('b', at), increment('a', at)]),
+    );
+    for (const worker of workers) await worker.stop();
+    expect(await a.mget(KEYS)).toEqual(KEYS.map(() => '180'));
+    expect(acknowledged).toEqual([180, 180, 180, 180]);
+    // The workers were in the way.
+    expect(workers.map(({ evicted }) => evicted).every((n) => n > 3)).toBe(true);
+  });
+
+  it('keeps the order of unawaited commands on a key, whatever is evicted meanwhile', async () => {
+    const { one, another } = on.world();
+    const worker = new Evicting(another(), ['list', 'other', 's']);
+    const [a, b] = [ioredis(one), await nodeRedis(one)];
+    for (let round = 0; round < 25; round++) {
+      const replies = await Promise.all([
+        a.del('list'),
+        a.rpush('list', '1'),
+        a.rpush('list', '2', '3'),
+        a.lmove('list', 'other', 'LEFT', 'RIGHT'),
+        a.lrange('list', 0, -1),
+        a.incr('s'),
+        a.set('s', '10'),
+        a.incr('s'),
+        a.get('s'),
+        a.lrange('other', -1, -1),
+      ]);
+      expect(replies.slice(1)).toEqual([
+        ...[1, 3, '1', ['2', '3']],
+        ...[round === 0 ? 1 : 12, 'OK', 11, '11', ['1']],
+      ]);
+      expect(await Promise.all([b.incr('s'), b.lLen('other')])).toEqual([12 - 0, round + 1]);
+      await b.set('s', String(11));
+    }
+    await worker.stop();
+    expect(worker.evicted).toBeGreaterThan(3);
+  });
+
+  it('runs transactions whole, and on condition of what was watched', async () => {
+    const { one, another } = on.world();
+    const keys = ['from', 'to'];
+    const worker = new Evicting(another(), keys);
+    const [a, b] = [ioredis(one), await nodeRedis(another())];
+    await a.mset('from', '1000', 'to', '0');
+    const movedByA = async (): Promise<void> => {
+      for (let n = 0; n < 60; n++) await a.multi().decr('from').incr('to').exec();
+    };
+    const looks = async (): Promise<void> => {
+      for (let n = 0; n < 60; n++) {
+        const [from, to] = await b.mGet(keys);
+        expect(Number(from) + Number(to)).toBe(1000);
+      }
+    };
+    let tries = 0;
+    const movedOnCondition = async (): Promise<void> => {
+      for (let moved = 0; moved < 20; ) {
+        tries++;
+        await b.watch(keys);
+        const [from, to] = await b.mGet(keys);
+        const done = await b
+          .multi()
+          .set('from', String(Number(from) - 1))
+          .set('to', String(Number(to) + 1))
+          .exec()
+          .catch((error: Error) => {
+            expect(error.constructor.name).toBe('WatchError');
+            return null;
+          });
+        if (done !== null) moved++;
+      }
+    };
+    await Promise.all([movedByA(), looks(), movedOnCondition()]);
+    await worker.stop();
+    expect(await a.mget(keys)).toEqual(['920', '80']);
+    expect(tries).toBeGreaterThan(20);
+  });
+});
