@@ -109,6 +109,18 @@ describeWithEngine('redis-server', 'verifying an archive', () => {
       });
   });
 
+  it('looks again where a key was written between one look and the other', async () => {
+    const { one, another, plan } = on.world();
+    await on.evicted(one, 'k', 'old');
+    await one.forget('k');
+    plan.hangNext('read');
+    const verifying = one.verify();
+    await expect.poll(() => plan.hanging).toBe(1);
+    await on.frozen(another(), 'k', 'new');
+    plan.release();
+    expect(await verifying).toMatchObject({ equal: 1, differences: [] });
+  });
+
   it('cries no wolf while workers, writers and deletes are at it', async () => {
     const { one, another } = on.world({ leaseMs: 50 });
     const two = another();
