@@ -1,0 +1,130 @@
+/**
+ * Thousands of keys of all types, frozen to stores of each kind, evicted, and brought back:
+ * `STRATAKV_ARCHIVE_KEYS=100000` takes so many.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CreateBucketCommand } from '@aws-sdk/client-s3';
+import { expect, it } from 'vitest';
+import { ArchiveServer } from '../../../test/support/archive-world.ts';
+import { startDynamoDb } from '../../../test/support/dynamodb-server.ts';
+import { describeWithEngine } from '../../../test/support/engines.ts';
+import { redisClients } from '../../../test/support/redis-clients.ts';
+import {
+  digestOf,
+  type SampleKey,
+  sampleKeys,
+  writeSamples,
+} from '../../../test/support/redis-values.ts';
+import { startS3 } from '../../../test/support/s3-server.ts';
+import { dynamodb } from '../../drivers/dynamodb/index.ts';
+import { file } from '../../drivers/file/index.ts';
+import { s3 } from '../../drivers/s3/index.ts';
+import type { Store } from '../../store/store.ts';
+import { redisKeys } from './index.ts';
+import type { ValueForm } from './logical/taken.ts';
+
+const asked = process.env.STRATAKV_ARCHIVE_KEYS;
+const KEYS = Number(asked ?? 5_000);
+/** What takes a request each, and some. */
+const REMOTE_KEYS = Number(asked ?? 500);
+const AT_ONCE = 1_000;
+const TIMEOUT_MS = asked === undefined ? 240_000 : 3_600_000;
+
+describeWithEngine('redis-server', 'archive, with keys of all types', () => {
+  const on = new ArchiveServer();
+
+  /** Everything goes to the cold store and comes back as it was. */
+  async function proven(
+    cold: Store<Uint8Array>,
+    form: ValueForm,
+    count: number,
+    seed: number,
+  ): Promise<void> {
+    const hot = redisKeys(redisClients['node-redis'](on.url).client, { form });
+    const { one } = on.world({ hot, cold, concurrency: 32 });
+    const before = new Map<SampleKey, string>();
+    for (const part of partsOf(sampleKeys(count, seed, Date.now()))) {
+      await writeSamples(on.client, part);
+      for (const [at, digest] of (await digestsOf(part)).entries()) {
+        const { key, type } = part[at] as SampleKey;
+        before.set({ key, type, commands: [] }, digest);
+      }
+      await one.dirty(...part.map(({ key }) => key));
+      expect((await one.drain()).failed).toEqual([]);
+    }
+    const keys = [...before.keys()];
+    for (const part of partsOf(keys)) {
+      const outcome = await one.evict(...part.map(({ key }) => key));
+      expect(outcome).toEqual({ evicted: part.length, kept: [] });
+    }
+    expect(await one.stats()).toMatchObject({ dirty: 0, evicted: count });
+    expect(await on.client.exists(keys.slice(0, 10_000).map(({ key }) => key))).toBe(0);
+    for (const part of partsOf(keys)) {
+      await one.ensure(...part.map(({ key }) => key));
+      expect(await digestsOf(part)).toEqual(part.map((key) => before.get(key)));
+    }
+    expect(await one.stats()).toMatchObject({ dirty: 0, evicted: 0 });
+  }
+
+  const digestsOf = (keys: readonly SampleKey[]): Promise<string[]> =>
+    Promise.all(keys.map((key) => digestOf(on.client, key)));
+
+  it.each(['dump', 'logical'] as const)(
+    'brings back what went to files, by its form %s',
+    async (form) => {
+      const path = await mkdtemp(join(tmpdir(), 'archive-proof-'));
+      const cold = file({ path });
+      try {
+        await proven(cold, form, KEYS, 11);
+      } finally {
+        await cold.close();
+        await rm(path, { recursive: true });
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'brings back what went to DynamoDB',
+    async () => {
+      await using server = await startDynamoDb();
+      const client = server.client();
+      await using cold = dynamodb({ client, table: 'cold', create: true, timeoutMs: 60_000 });
+      await proven(cold, 'both', REMOTE_KEYS, 12);
+    },
+    TIMEOUT_MS,
+  );
+
+  describeWithEngine('radosgw', 'in S3', () => {
+    it(
+      'brings back what went there',
+      async () => {
+        const server = await startS3();
+        try {
+          const client = server.client();
+          const bucket = `archive-${crypto.randomUUID()}`;
+          await client.send(new CreateBucketCommand({ Bucket: bucket }));
+          await using cold = s3({ client, bucket, timeoutMs: 60_000 });
+          await proven(cold, 'both', REMOTE_KEYS, 13);
+        } finally {
+          await server.stop();
+        }
+      },
+      TIMEOUT_MS,
+    );
+  });
+});
+
+function* partsOf<T>(all: Iterable<T>): Generator<T[]> {
+  let part: T[] = [];
+  for (const one of all) {
+    part.push(one);
+    if (part.length === AT_ONCE) {
+      yield part;
+      part = [];
+    }
+  }
+  if (part.length > 0) yield part;
+}
