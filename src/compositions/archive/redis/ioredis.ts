@@ -18,7 +18,7 @@ interface Command {
 /** What is used of a client beside what makes connections. */
 interface Client extends IoRedisClient {
   readonly options: object;
-  readonly scriptsSet: Readonly<Record<string, unknown>>;
+  readonly scriptsSet: Readonly<Record<string, { readonly sha: string; readonly lua: string }>>;
   readonly addedBuiltinSet: ReadonlySet<string>;
   getBuiltinCommands(): readonly string[];
   sendCommand(command: Command, stream?: unknown): Promise<unknown>;
@@ -131,19 +131,33 @@ class Commands {
     else if (OWN_CONNECTION.has(name)) void native();
     else if (name === 'WATCH') settle(command, this.#session.watch(wordsOf(command)));
     else if (name === 'UNWATCH') settle(command, this.#session.unwatch());
-    else {
-      let isNative = false;
-      const reply = this.#session.command(wordsOf(command), undefined, () => {
-        isNative = true;
-        return native();
-      });
-      reply.then(
-        (value) => {
-          if (!isNative) command.resolve(value);
-        },
-        (error: unknown) => command.reject(error),
-      );
-    }
+    else this.#guarded(command, wordsOf(command), native);
+  }
+
+  #guarded(command: Command, words: Words, native: () => Promise<unknown>): void {
+    let isNative = false;
+    const reply = this.#session.command(words, undefined, () => {
+      isNative = true;
+      return native();
+    });
+    reply.then(
+      (value) => {
+        if (!isNative) command.resolve(value);
+      },
+      (error: unknown) => {
+        const whole = isNoScript(error) ? this.#withSource(words) : words;
+        if (whole === words) command.reject(error);
+        else this.#guarded(command, whole, native);
+      },
+    );
+  }
+
+  /** A call of a script that was defined on the client brings it along, once the server asked for it. */
+  #withSource(words: Words): Words {
+    if (nameOf(words[0]) !== 'EVALSHA') return words;
+    const scripts = Object.values(this.#client.scriptsSet);
+    const script = scripts.find(({ sha }) => sha === String(words[1]));
+    return script === undefined ? words : ['EVAL', script.lua, ...words.slice(2)];
   }
 
   #end(commands: readonly Command[]): void {
@@ -156,7 +170,10 @@ class Commands {
     const nested = inside.find(({ name }) => nameOf(name) === 'MULTI' || nameOf(name) === 'WATCH');
     const reply =
       nested === undefined
-        ? this.#session.transaction(inside.map(wordsOf), undefined)
+        ? this.#session.transaction(
+            inside.map((command) => this.#withSource(wordsOf(command))),
+            undefined,
+          )
         : Promise.reject(
             failure('unsupported', nested.name, `${nested.name} within a transaction`),
           );
@@ -184,6 +201,9 @@ function answer(
   if (exec instanceof Error) last.reject(exec);
   else last.resolve(exec);
 }
+
+const isNoScript = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('NOSCRIPT');
 
 function settle(command: Command, reply: Promise<unknown>): void {
   reply.then(
