@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
-import { expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ArchiveServer } from '../../../test/support/archive-world.ts';
 import { startDynamoDb } from '../../../test/support/dynamodb-server.ts';
 import { describeWithEngine } from '../../../test/support/engines.ts';
@@ -17,7 +17,7 @@ import {
   sampleKeys,
   writeSamples,
 } from '../../../test/support/redis-values.ts';
-import { startS3 } from '../../../test/support/s3-server.ts';
+import { type S3Server, startS3 } from '../../../test/support/s3-server.ts';
 import { dynamodb } from '../../drivers/dynamodb/index.ts';
 import { file } from '../../drivers/file/index.ts';
 import { s3 } from '../../drivers/s3/index.ts';
@@ -98,22 +98,50 @@ describeWithEngine('redis-server', 'archive, with keys of all types', () => {
   );
 
   describeWithEngine('radosgw', 'in S3', () => {
+    const bucket = `archive-${crypto.randomUUID()}`;
+    let server: S3Server;
+    beforeAll(async () => {
+      server = await startS3();
+      await server.client().send(new CreateBucketCommand({ Bucket: bucket }));
+    }, 180_000);
+    afterAll(() => server?.stop(), 60_000);
+
     it(
       'brings back what went there',
       async () => {
-        const server = await startS3();
-        try {
-          const client = server.client();
-          const bucket = `archive-${crypto.randomUUID()}`;
-          await client.send(new CreateBucketCommand({ Bucket: bucket }));
-          await using cold = s3({ client, bucket, timeoutMs: 60_000 });
-          await proven(cold, 'both', REMOTE_KEYS, 13);
-        } finally {
-          await server.stop();
-        }
+        await using cold = s3({ client: server.client(), bucket, timeoutMs: 60_000 });
+        await proven(cold, 'both', REMOTE_KEYS, 13);
       },
       TIMEOUT_MS,
     );
+
+    it('says denied for a wrong secret, unavailable for no bucket, and keeps all', async () => {
+      const credentials = { accessKeyId: 'AK', secretAccessKey: 'wrong' };
+      const prefix = crypto.randomUUID();
+      await using right = s3({ client: server.client(), bucket, prefix });
+      const { one, another } = on.world({ cold: right });
+      await on.evicted(one, 'evicted', 'v');
+      await on.client.set('hot', 'v');
+      await one.dirty('hot');
+      const wrongs: [string, Store<Uint8Array>][] = [
+        ['denied', s3({ client: server.client({ credentials }), bucket, prefix })],
+        ['unavailable', s3({ client: server.client(), bucket: `${bucket}-not`, prefix })],
+      ];
+      for (const [code, cold] of wrongs) {
+        const safe = another({ cold });
+        await expect(safe.ensure('evicted')).rejects.toMatchObject({ code, key: 'evicted' });
+        await on.makeDue();
+        expect((await safe.drain()).failed).toMatchObject([{ key: 'hot', error: { code } }]);
+        await expect(safe.rebuildIndex()).rejects.toMatchObject({ code });
+        await expect(safe.verify()).rejects.toMatchObject({ code });
+        await cold.close();
+      }
+      expect(await one.stats()).toMatchObject({ dirty: 1, evicted: 1 });
+      await on.makeDue();
+      expect(await one.drain()).toMatchObject({ frozen: 1 });
+      await one.ensure('evicted');
+      expect(await on.client.mGet(['hot', 'evicted'])).toEqual(['v', 'v']);
+    }, 120_000);
   });
 });
 
