@@ -1,5 +1,6 @@
 import type { Env } from '../../../store/env.ts';
 import type { ColdObject } from '../cold-objects.ts';
+import type { HotAudit } from '../hot-audit.ts';
 import { type KeyBounds, type Named, namedBytes } from '../hot-key.ts';
 import type {
   FailCause,
@@ -15,6 +16,7 @@ import type {
 } from '../hot-side.ts';
 import type { ValueForm } from '../logical/taken.ts';
 import { RedisSteps, scanned } from '../redis-side.ts';
+import { ClusterAudit } from './cluster-audit.ts';
 import type { ClusterConnection } from './cluster-connection.ts';
 import { SLOTS, slotOf } from './hash-slots.ts';
 import { SlotList } from './slot-list.ts';
@@ -34,6 +36,7 @@ export class ClusterSide implements HotSide {
   readonly #form: ValueForm;
   readonly #list: SlotList;
   readonly #rounds: SlotRounds;
+  readonly audit: HotAudit;
 
   constructor(connection: ClusterConnection, { namespace, prefix }: KeyBounds, form: ValueForm) {
     this.env = connection.env;
@@ -43,6 +46,10 @@ export class ClusterSide implements HotSide {
     this.#form = form;
     this.#list = new SlotList(connection, namespace);
     this.#rounds = new SlotRounds(this.env, this.#list, (slot) => this.#scripts(slot));
+    this.audit = new ClusterAudit(
+      (slot) => this.#scripts(slot),
+      (operation) => this.#scanned(operation),
+    );
   }
 
   async mark(operation: string, keys: readonly Named[]): Promise<readonly Named[]> {
@@ -147,19 +154,24 @@ export class ClusterSide implements HotSide {
   }
 
   async *idleKeys(operation: string, idleMs: number): AsyncGenerator<readonly Named[]> {
+    for await (const keys of this.#scanned(operation)) {
+      const idle = await this.#inSlots(keys.map(namedBytes), (steps, part) =>
+        steps.idle(
+          operation,
+          part.map(({ bytes }) => bytes),
+          idleMs,
+        ),
+      );
+      if (idle.length > 0) yield idle.flat();
+    }
+  }
+
+  /** The keys of all nodes, in parts. */
+  async *#scanned(operation: string): AsyncGenerator<readonly Buffer[]> {
     for (const address of await this.#connection.masters(operation)) {
       const read = (words: readonly (string | Buffer)[]): Promise<unknown> =>
         this.#connection.read(operation, address, words);
-      for await (const keys of scanned(this, read)) {
-        const idle = await this.#inSlots(keys.map(namedBytes), (steps, part) =>
-          steps.idle(
-            operation,
-            part.map(({ bytes }) => bytes),
-            idleMs,
-          ),
-        );
-        if (idle.length > 0) yield idle.flat();
-      }
+      yield* scanned(this, read);
     }
   }
 
