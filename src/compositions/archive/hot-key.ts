@@ -25,6 +25,8 @@ export function named(operation: string, keys: readonly HotKey[], bounds: KeyBou
 export interface KeyBounds {
   readonly prefix: string;
   readonly namespace: string;
+  /** Refuses what the hot side cannot hold; default what is the archive's own in Redis. */
+  checkKey?(operation: string, key: Named): void;
 }
 
 function toBytes(operation: string, key: HotKey): Buffer {
@@ -33,7 +35,8 @@ function toBytes(operation: string, key: HotKey): Buffer {
   throw invalidArgument(operation, 'the key', key, 'a string of well-formed Unicode, or bytes');
 }
 
-function checkPlace(operation: string, { bytes, shown }: Named, bounds: KeyBounds): void {
+function checkPlace(operation: string, key: Named, bounds: KeyBounds): void {
+  const { bytes, shown } = key;
   const own = Buffer.from(`${bounds.namespace}:`);
   const begins = (prefix: Buffer): boolean => bytes.subarray(0, prefix.length).equals(prefix);
   if (!begins(Buffer.from(bounds.prefix)))
@@ -43,7 +46,8 @@ function checkPlace(operation: string, { bytes, shown }: Named, bounds: KeyBound
       `the key ${JSON.stringify(shown)} does not begin with the prefix ${JSON.stringify(bounds.prefix)}`,
       { key: shown },
     );
-  if (begins(own))
+  if (bounds.checkKey !== undefined) bounds.checkKey(operation, key);
+  else if (begins(own))
     throw failure(
       'invalid-argument',
       operation,

@@ -2,6 +2,7 @@ import { type Seal, seal as sealOf } from '../../layers/sealed/seal.ts';
 import { failure, invalidArgument } from '../../store/errors.ts';
 import * as is from '../../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../../store/options.ts';
+import type { ReadonlyStore } from '../../store/readonly-store.ts';
 import type { Store } from '../../store/store.ts';
 import { ColdObjects } from './cold-objects.ts';
 import type { EvictResult } from './evictor.ts';
@@ -12,6 +13,7 @@ import { Rebuilder, type RebuildOptions, type RebuildResult } from './rebuild.ts
 import type { RedisKeys } from './redis-keys.ts';
 import type { RedisTransaction } from './redis-transaction.ts';
 import { Returner } from './returner.ts';
+import { type StoreKeys, storeKeys } from './store/store-keys.ts';
 import { Verifier, type VerifyOptions, type VerifyResult } from './verify.ts';
 import type { ArchiveWorker, WorkerOptions } from './worker.ts';
 import { type Done, type DrainResult, Workers } from './workers.ts';
@@ -34,6 +36,7 @@ export type {
   NodeRedisTransaction,
   RedisTransaction,
 } from './redis-transaction.ts';
+export { type StoreKeys, type StoreKeysOptions, storeKeys } from './store/store-keys.ts';
 export type {
   Difference,
   KeyDifference,
@@ -47,8 +50,8 @@ export type { DrainResult } from './workers.ts';
 
 /** Options of `archive`. */
 export interface ArchiveOptions {
-  /** `redisKeys(client)`. */
-  readonly hot: RedisKeys;
+  /** `redisKeys(client)`, or a store: `storeKeys(store)` with its defaults. */
+  readonly hot: RedisKeys | StoreKeys | ReadonlyStore<never> | ReadonlyStore<unknown>;
   /** Any store of bytes with conditional writes. Its durability is that of everything that is evicted. */
   readonly cold: Store<Uint8Array>;
   /** How objects are sealed; default a checksum only, values up to 64 MiB. Gets the cold key and the namespace as its context. */
@@ -129,9 +132,13 @@ export interface Archive {
   close(): Promise<void>;
 }
 
-const isHot = (v: unknown): boolean => (v as Partial<RedisKeys> | null)?.side !== undefined;
+const isSide = (v: unknown): v is RedisKeys | StoreKeys =>
+  (v as Partial<RedisKeys> | null)?.side !== undefined;
 const RULES: OptionRules = {
-  hot: { expected: 'redisKeys(client)', accepts: isHot },
+  hot: {
+    expected: 'redisKeys(client), or a store',
+    accepts: (v) => isSide(v) || is.store.accepts(v),
+  },
   cold: is.store,
   seal: {
     expected: 'a seal, such as seal({ compress: gzip() })',
@@ -179,7 +186,7 @@ class HotArchive implements Archive {
 
   constructor(options: ArchiveOptions) {
     const { hot, cold, seal = sealOf(), concurrency = 16, leaseMs = 60_000 } = options;
-    this.#hot = hot.side;
+    this.#hot = (isSide(hot) ? hot : storeKeys(hot)).side;
     const objects = new ColdObjects(
       cold,
       seal,

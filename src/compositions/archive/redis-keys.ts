@@ -22,6 +22,7 @@ import {
 import { ClusterSide } from './cluster/cluster-side.ts';
 import type { HotSide } from './hot-side.ts';
 import type { ValueForm } from './logical/taken.ts';
+import { DEFAULT_NAMESPACE, NAMESPACE_RULE } from './namespace.ts';
 import { HotConnection } from './redis-connection.ts';
 import { RedisSide } from './redis-side.ts';
 
@@ -54,10 +55,7 @@ export interface RedisKeys {
 
 const RULES: OptionRules = {
   prefix: is.string,
-  namespace: {
-    expected: '1 to 64 characters of A-Z, a-z, 0-9, ".", "_" and "-"',
-    accepts: (v) => typeof v === 'string' && /^[\w.-]{1,64}$/.test(v),
-  },
+  namespace: NAMESPACE_RULE,
   allowPolicy: is.text,
   form: is.oneOf('both', 'dump', 'logical'),
   timeoutMs: is.durationMs,
@@ -78,7 +76,7 @@ export type RedisKeysClient = IoRedisClient | NodeRedisClient | IoRedisCluster |
  */
 export function redisKeys(client: RedisKeysClient, options: RedisKeysOptions = {}): RedisKeys {
   checkOptions('redisKeys', options, RULES);
-  const { prefix = '', namespace = 'strata-archive', form = 'both' } = options;
+  const { prefix = '', namespace = DEFAULT_NAMESPACE, form = 'both' } = options;
   const bounds = { namespace, prefix };
   checkClient(client);
   const cluster = clusterPortsOf(client);

@@ -1,0 +1,203 @@
+/** The steps of the protocol in a hot store, each on what a ledger shows. */
+import { type ColdObject, DELETED } from '../cold-objects.ts';
+import type { Named } from '../hot-key.ts';
+import type { FailCause, KeptReason, Mark, Presence, Restored, Taken } from '../hot-side.ts';
+import type { StoredMark } from './layout.ts';
+import type { Ledger } from './ledger.ts';
+import { decodePayload, digestOf, encodePayload } from './payload.ts';
+
+export const textOf = ({ bytes }: Named): string => bytes.toString();
+
+/** Marks what exists; gives what does not. */
+export function markExisting(ledger: Ledger, keys: readonly Named[]): readonly Named[] {
+  return keys.filter((key) => {
+    const text = textOf(key);
+    if (ledger.entryOf(text) === undefined) return true;
+    ledger.mark(text);
+    ledger.dropRecord(text);
+    return false;
+  });
+}
+
+/** Takes marks, with what the hot store has; only those that are due where that is asked for. */
+export async function take(
+  ledger: Ledger,
+  keys: readonly Named[],
+  options: { readonly leaseMs: number; readonly mostBytes: number; readonly onlyDue: boolean },
+): Promise<readonly Taken[]> {
+  const taken: Taken[] = [];
+  let bytes = 0;
+  for (const key of keys) {
+    const text = textOf(key);
+    const standing = ledger.markOf(text);
+    if (standing === undefined || (options.onlyDue && standing.dueAt > ledger.nowMs)) continue;
+    if (bytes > options.mostBytes) break;
+    const mark = { ...ledger.mark(text) };
+    defer(ledger, text, ledger.nowMs + options.leaseMs);
+    const { generation, tries } = mark;
+    const object = await objectOf(ledger, text, generation);
+    bytes += object.payload.length;
+    const isValue = object.type !== DELETED;
+    const away = ledger.evictedAs(text) === undefined ? 'absent' : 'evicted';
+    if (isValue) ledger.dropRecord(text);
+    taken.push({ key, generation, tries, state: isValue ? 'value' : away, object });
+  }
+  return taken;
+}
+
+async function objectOf(ledger: Ledger, key: string, generation: number): Promise<ColdObject> {
+  const entry = ledger.entryOf(key);
+  if (entry === undefined)
+    return { type: DELETED, generation, expiresAt: 0, digest: '', payload: new Uint8Array(0) };
+  const payload = encodePayload(entry);
+  const digest = await digestOf(payload);
+  return { type: 'entry', generation, expiresAt: entry.expiresAt ?? 0, digest, payload };
+}
+
+/** Changes when a mark is due. */
+function defer(ledger: Ledger, key: string, dueAt: number): void {
+  const standing = ledger.markOf(key);
+  if (standing !== undefined) ledger.keep(key, { ...standing, dueAt }, standing);
+}
+
+/** The mark, if it is still the one that was taken or made. */
+function current(ledger: Ledger, { key, generation }: Mark): StoredMark | undefined {
+  const standing = ledger.markOf(textOf(key));
+  return standing?.generation === generation ? standing : undefined;
+}
+
+export function settle(ledger: Ledger, mark: Mark, delayMs: number, sinceMs: number): boolean {
+  const key = textOf(mark.key);
+  if (current(ledger, mark) !== undefined) {
+    ledger.unmark(key);
+    return true;
+  }
+  const standing = ledger.markOf(key);
+  if (standing === undefined) return false;
+  const markedAt = Math.max(standing.markedAt, ledger.nowMs - sinceMs);
+  const dueAt = Math.min(standing.dueAt, ledger.nowMs + delayMs);
+  ledger.keep(key, { ...standing, markedAt, dueAt, tries: 0, code: '', message: '' }, standing);
+  return false;
+}
+
+export function fail(ledger: Ledger, mark: Mark, delayMs: number, cause: FailCause): void {
+  const key = textOf(mark.key);
+  const standing = ledger.markOf(key);
+  if (standing === undefined) return;
+  const laterMs = ledger.nowMs + delayMs;
+  // Taken by another meanwhile, or marked again: no later than it would be.
+  const isCurrent = current(ledger, mark) !== undefined;
+  const dueAt = isCurrent ? laterMs : Math.min(laterMs, standing.dueAt);
+  const { code, message } = cause;
+  ledger.keep(key, { ...standing, dueAt, tries: standing.tries + 1, code, message }, standing);
+}
+
+export function raise(ledger: Ledger, mark: Mark, generation: number): void {
+  if (current(ledger, mark) === undefined) return;
+  ledger.raiseClock(generation);
+  defer(ledger, textOf(mark.key), ledger.nowMs);
+}
+
+/** Gives how many of the keys there were. */
+export function forget(ledger: Ledger, keys: readonly Named[]): number {
+  let known = 0;
+  for (const key of keys.map(textOf)) {
+    ledger.mark(key);
+    const isHot = ledger.entryOf(key) !== undefined;
+    if (isHot) ledger.removeUser(key);
+    const isEvicted = ledger.dropRecord(key);
+    ledger.forgetUse(key);
+    if (isHot || isEvicted) known++;
+  }
+  return known;
+}
+
+export function beginEvict(
+  ledger: Ledger,
+  key: Named,
+  idleMs: number,
+  leaseMs: number,
+): Mark | KeptReason | 'evicted' {
+  const text = textOf(key);
+  if (ledger.markOf(text) !== undefined) return 'dirty';
+  if (ledger.entryOf(text) === undefined)
+    return ledger.evictedAs(text) === undefined ? 'absent' : 'evicted';
+  if (ledger.idleMs(text) < idleMs) return 'in-use';
+  const { generation } = ledger.mark(text);
+  defer(ledger, text, ledger.nowMs + leaseMs);
+  return { key, generation };
+}
+
+export async function evict(
+  ledger: Ledger,
+  mark: Mark,
+  idleMs: number,
+  object: Pick<ColdObject, 'generation' | 'digest' | 'expiresAt'>,
+): Promise<'evicted' | KeptReason> {
+  const key = textOf(mark.key);
+  const standing = ledger.markOf(key);
+  if (current(ledger, mark) === undefined) {
+    if (standing !== undefined && standing.dueAt > ledger.nowMs) defer(ledger, key, ledger.nowMs);
+    return 'dirty';
+  }
+  const now = await objectOf(ledger, key, mark.generation);
+  if (now.digest === '' || now.digest !== object.digest || now.expiresAt !== object.expiresAt) {
+    defer(ledger, key, ledger.nowMs);
+    return now.type === DELETED ? 'absent' : 'dirty';
+  }
+  if (ledger.idleMs(key) < idleMs) {
+    ledger.unmark(key);
+    return 'in-use';
+  }
+  ledger.keepRecord(key, object.generation);
+  ledger.removeUser(key);
+  ledger.forgetUse(key);
+  ledger.unmark(key);
+  return 'evicted';
+}
+
+export function restore(
+  ledger: Ledger,
+  key: Named,
+  generation: number,
+  { expiresAt, payload }: Pick<ColdObject, 'expiresAt' | 'payload'>,
+  operation: string,
+): Restored {
+  const text = textOf(key);
+  const recorded = ledger.evictedAs(text);
+  if (ledger.entryOf(text) !== undefined) {
+    if (recorded !== undefined) ledger.mark(text);
+    ledger.dropRecord(text);
+    return 'present';
+  }
+  if (recorded === undefined) return 'deleted';
+  if (recorded !== generation) return 'moved';
+  if (expiresAt > 0 && expiresAt <= ledger.nowMs) {
+    ledger.mark(text);
+    ledger.dropRecord(text);
+    return 'deleted';
+  }
+  const entry = decodePayload(operation, text, payload);
+  ledger.restoreUser(text, expiresAt > 0 ? { ...entry, expiresAt } : entry);
+  ledger.use(text);
+  ledger.dropRecord(text);
+  return 'restored';
+}
+
+/** Where keys are; notes that they were used, where the last note is older than so many ms. */
+export function presence(
+  ledger: Ledger,
+  keys: readonly Named[],
+  noteEveryMs: number,
+): readonly Presence[] {
+  return keys.map(textOf).map((key) => {
+    const recorded = ledger.evictedAs(key);
+    if (ledger.entryOf(key) === undefined) return recorded ?? 'absent';
+    if (recorded !== undefined) {
+      ledger.mark(key);
+      ledger.dropRecord(key);
+    }
+    if (ledger.idleMs(key) >= noteEveryMs) ledger.use(key);
+    return 'hot';
+  });
+}
