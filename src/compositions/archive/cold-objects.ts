@@ -90,13 +90,27 @@ export class ColdObjects {
   /** Replaces what was found, or puts the first; `conflict` where something else stands by now. */
   async put(key: Named, object: ColdObject, found: Found | undefined): Promise<void> {
     const name = await coldName(this.#namespace, key.bytes);
-    const sealed = await this.#seal.freeze(encode(key.bytes, object), this.#place(name));
+    const sealed = await this.#sealed(key, object, name);
     const mayExpire = object.type === DELETED && this.#store.capabilities.ttl;
     await this.#store.set(name, sealed, {
       if: found === undefined ? 'absent' : { version: found.version },
       timeoutMs: this.#timeoutMs,
       ...(mayExpire && { ttlMs: TOMBSTONE_MS }),
     });
+  }
+
+  /** Without the logical form where there is no room for both. */
+  async #sealed(key: Named, object: ColdObject, name: string): Promise<Uint8Array> {
+    const { maxBytes = Number.POSITIVE_INFINITY } = this.#seal;
+    const { maxValueBytes = Number.POSITIVE_INFINITY } = this.#store.capabilities;
+    const { logical, ...rest } = object;
+    const hasBoth = logical !== undefined && object.payload.length > 0;
+    const whole = encode(key.bytes, object);
+    if (!hasBoth || whole.length <= maxBytes) {
+      const sealed = await this.#seal.freeze(whole, this.#place(name));
+      if (!hasBoth || sealed.length <= maxValueBytes) return sealed;
+    }
+    return this.#seal.freeze(encode(key.bytes, rest), this.#place(name));
   }
 
   async #open(key: Named, { key: name, value }: Entry<Uint8Array>): Promise<ColdObject> {

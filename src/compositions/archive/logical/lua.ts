@@ -14,7 +14,10 @@ local READERS = {
   string = {'GET'}, list = {'LRANGE', '0', '-1'}, set = {'SMEMBERS'}, hash = {'HGETALL'},
   zset = {'ZRANGE', '0', '-1', 'WITHSCORES'}
 }
+-- Redis since 7.4 and some of its kin know of fields that expire.
+local MAY_HAVE_TIMES = redis.REDIS_VERSION_NUM >= 0x70400 or redis.SERVER_NAME ~= nil
 local function fieldTimes(key, flat)
+  if not MAY_HAVE_TIMES then return {} end
   local times, any = {}, false
   for at = 1, #flat, 2000 do
     local fields = {}
