@@ -1,6 +1,15 @@
 import type { Capabilities } from '../src/store/capabilities.ts';
 
-type Driver = 'memory' | 'lmdb' | 'sqlite' | 'file' | 'redis' | 's3' | 'dynamodb' | 'indexeddb';
+type Driver =
+  | 'memory'
+  | 'lmdb'
+  | 'sqlite'
+  | 'file'
+  | 'redis'
+  | 'redis plain'
+  | 's3'
+  | 'dynamodb'
+  | 'indexeddb';
 
 /** What every store that others build on must do. */
 const FULL = { atomic: 'batch', conditional: 'all', feed: true, ttl: true } as const;
@@ -18,6 +27,7 @@ export const requiredCapabilities: Readonly<Record<Driver, Partial<Capabilities>
     durability: 'disk',
   },
   redis: FULL,
+  'redis plain': { atomic: 'batch', conditional: 'absent', ttl: true, bare: true, feed: false },
   s3: { atomic: 'key', conditional: 'all', ttl: true, durability: 'disk' },
   dynamodb: { atomic: 'key', conditional: 'all', ttl: true, durability: 'disk' },
   indexeddb: FULL,

@@ -20,6 +20,12 @@ export interface Capabilities {
   readonly blocking: boolean;
   /** Set where the store gives up entries of its own accord, as a cache does: a key that was written may be absent later. */
   readonly evicts?: true;
+  /**
+   * Set where an entry is its value and expiry and nothing else, as other programs may write it too.
+   * Metadata, immutability and origins are refused with `unsupported`; a version is made of value
+   * and expiry, so that it comes again with them; `modifiedAt` is 0, which is: not known.
+   */
+  readonly bare?: true;
   /** Longest key accepted, in bytes of UTF-8; at least 512. */
   readonly maxKeyBytes: number;
   /** Largest value accepted, in bytes, where there is a limit. */

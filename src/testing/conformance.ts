@@ -90,6 +90,10 @@ function has(capabilities: Capabilities, need: Need): boolean {
       return capabilities.atomic === 'batch';
     case 'conditional':
       return capabilities.conditional === 'all';
+    case 'absent':
+      return capabilities.conditional !== 'none';
+    case 'records':
+      return capabilities.bare !== true;
     default:
       return capabilities[need];
   }

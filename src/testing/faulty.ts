@@ -112,6 +112,7 @@ export class FaultPlan {
   ): Promise<T> {
     if (delayMs > 0) await new Promise<void>((resolve) => env.setTimer(resolve, delayMs));
     if (fault?.applied === true) {
+      call?.throwIfEnded();
       call?.markSent();
       const result = await work();
       if (fault.kind === 'fail') throw planned(operation, fault.code);

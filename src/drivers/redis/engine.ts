@@ -44,7 +44,11 @@ export class RedisEngine {
     this.ids = new WriteIds(options.env);
     this.layout = layoutOf(options.prefix);
     this.connection = new Connection(ports, async (port) => {
-      await prepareServer(port, options.durability);
+      await prepareServer(port, {
+        durability: options.durability,
+        scripts: Object.values(SCRIPTS),
+        refuses: (policy) => policy.startsWith('allkeys-'),
+      });
       await this.#open(port);
       this.#scheduleSweep();
     });

@@ -15,6 +15,7 @@ import { RedisFeed } from './feed.ts';
 import { type IoRedisClient, ioRedisPorts, isIoRedis } from './ioredis.ts';
 import { isNodeRedis, type NodeRedisClient, nodeRedisPorts } from './node-redis.ts';
 import { withPatience } from './patience.ts';
+import { checkValue, plainPrimitives } from './plain/store.ts';
 import type { RedisPorts } from './port.ts';
 import { Reader } from './reader.ts';
 import { portsOfUrl } from './url.ts';
@@ -53,6 +54,23 @@ export interface RedisOptions {
   readonly env?: Env;
 }
 
+/** Options of `redis` in plain mode, beside the codec. */
+export interface RedisPlainOptions
+  extends Pick<RedisOptions, 'client' | 'url' | 'durability' | 'timeoutMs' | 'env'> {
+  /**
+   * Each entry is an ordinary string of Redis, with the server's own expiry, which other programs
+   * may read and write too; see `capabilities.bare`.
+   */
+  readonly mode: 'plain';
+  /** Stands before every key in the name of its string; default nothing. */
+  readonly prefix?: string;
+  /**
+   * Takes a server whose `maxmemory-policy` removes entries when memory is short, told as
+   * `capabilities.evicts`. Default false: such a server is refused.
+   */
+  readonly allowEviction?: boolean;
+}
+
 const MiB = 1024 * 1024;
 const WEEK_MS = 7 * 86_400_000;
 /** Redis holds 512 MiB in a string; a value needs room for what is stored with it. */
@@ -60,6 +78,7 @@ const MAX_VALUE_BYTES = 256 * MiB;
 
 const RULES: OptionRules = {
   client: is.object,
+  mode: is.oneOf('plain'),
   url: {
     expected: 'an address such as redis://127.0.0.1:6379',
     accepts: (v) => typeof v === 'string' && /^rediss?:\/\//i.test(v) && URL.canParse(v),
@@ -78,6 +97,16 @@ const RULES: OptionRules = {
   env: is.object,
 };
 
+const { logBytes: _, commitsKept: __, tombstoneMs: ___, tombstoneBytes: ____, ...shared } = RULES;
+const PLAIN_RULES: OptionRules = {
+  ...shared,
+  prefix: {
+    expected: 'at most 128 characters of well-formed Unicode',
+    accepts: (v) => typeof v === 'string' && v.length <= 128 && v.isWellFormed(),
+  },
+  allowEviction: is.boolean,
+};
+
 /**
  * A store in Redis 6.2 or newer, shared by any number of processes: atomic batches, conditional
  * writes, expiry, and a feed. Every batch is one step of one script, and commits made at the same
@@ -91,17 +120,25 @@ const RULES: OptionRules = {
  * under a write; `denied`, `no-space`; `invalid-argument` where the prefix holds other data, the
  * server evicts keys, or keeps less than `durability` says.
  *
+ * With `mode: 'plain'`, in Redis 7.0 or newer, entries are ordinary strings: batches are atomic,
+ * `if: 'absent'` and expiry work; there are no other conditions and so no `update`, no feed, no
+ * metadata, and versions tell values only. A key that holds something else than a string fails with
+ * `corrupt` and is left as it is.
+ *
  * ```ts
  * const store = redis({ client: new Redis(), prefix: 'app', codec: json<User>() });
  * ```
  */
-export function redis<V>(options: RedisOptions & { readonly codec: Codec<V> }): Store<V>;
-export function redis(options: RedisOptions): Store<Uint8Array>;
 export function redis<V>(
-  options: RedisOptions & { readonly codec?: Codec<V> },
+  options: (RedisOptions | RedisPlainOptions) & { readonly codec: Codec<V> },
+): Store<V>;
+export function redis(options: RedisOptions | RedisPlainOptions): Store<Uint8Array>;
+export function redis<V>(
+  options: (RedisOptions | RedisPlainOptions) & { readonly codec?: Codec<V> },
 ): Store<V> | Store<Uint8Array> {
-  checkOptions('redis', options, RULES, []);
-  const bytes = redisPrimitives(options ?? {});
+  const plain = isPlain(options) ? options : undefined;
+  checkOptions('redis', options, plain === undefined ? RULES : PLAIN_RULES, []);
+  const bytes = plain === undefined ? redisPrimitives(options ?? {}) : inPlainMode(plain);
   return options.codec === undefined
     ? defineStore(bytes)
     : defineStore(withCodec(bytes, options.codec));
@@ -155,19 +192,20 @@ function redisPrimitives(options: RedisOptions): Primitives<Uint8Array> {
   };
 }
 
-function checkValue(operation: string, key: string, value: unknown): void {
-  if (!(value instanceof Uint8Array))
-    throw invalidArgument(
-      operation,
-      'the value',
-      value,
-      'bytes (a Uint8Array), or a codec for the store',
-      key,
-    );
+function isPlain(options: RedisOptions | RedisPlainOptions): options is RedisPlainOptions {
+  return (options as Partial<RedisPlainOptions> | undefined)?.mode === 'plain';
+}
+
+function inPlainMode(options: RedisPlainOptions): Primitives<Uint8Array> {
+  const { env = systemEnv, prefix = '', durability = 'memory', timeoutMs } = options;
+  const { allowEviction: evicts = false } = options;
+  const maxValueBytes = MAX_VALUE_BYTES;
+  const plain = { env, prefix, durability, timeoutMs, maxValueBytes, evicts };
+  return plainPrimitives(portsOf(options), plain);
 }
 
 /** Where connections come from; refuses what is neither client nor address. */
-function portsOf({ client, url }: RedisOptions): () => Promise<RedisPorts> {
+function portsOf({ client, url }: Pick<RedisOptions, 'client' | 'url'>): () => Promise<RedisPorts> {
   if ((client === undefined) === (url === undefined))
     throw new StrataError(
       'invalid-argument',

@@ -4,7 +4,7 @@ import { isReply, replyFailure } from './failures.ts';
 import type { Layout } from './layout.ts';
 import { REPLY } from './lua/prelude.ts';
 import type { RedisPort } from './port.ts';
-import { loadScripts, runScript, SCRIPTS } from './script.ts';
+import { loadScripts, runScript, SCRIPTS, type Script } from './script.ts';
 
 /** What a store says of itself when it is opened. */
 export interface Opened {
@@ -57,16 +57,27 @@ function alien(why: string, cause?: unknown): StrataError {
   );
 }
 
+/** What a store needs of its server. */
+export interface ServerNeeds {
+  readonly durability: Durability;
+  readonly scripts: readonly Script[];
+  /** Whether a server that evicts by this policy would remove what the store keeps. */
+  refuses(policy: string): boolean;
+}
+
 /** Brings the scripts, and refuses a server that does not keep what the store promises. */
-export async function prepareServer(port: RedisPort, durability: Durability): Promise<void> {
-  const [settings] = await Promise.all([readSettings(port), loadScripts(port)]);
+export async function prepareServer(port: RedisPort, needs: ServerNeeds): Promise<void> {
+  const { durability, scripts } = needs;
+  const [settings] = await Promise.all([readSettings(port), loadScripts(port, scripts)]);
   const policy = settings.get('maxmemory-policy') ?? '';
-  if (policy.startsWith('allkeys-') && settings.get('maxmemory') !== '0')
+  if (policy !== '' && needs.refuses(policy) && settings.get('maxmemory') !== '0')
     throw invalidArgument(
       'open',
       "the server's maxmemory-policy",
       policy,
-      'noeviction or a volatile policy: this one would remove parts of the store',
+      needs.refuses('volatile-ttl')
+        ? 'noeviction, or a store that allows eviction: this one would remove entries of the store'
+        : 'noeviction or a volatile policy: this one would remove parts of the store',
     );
   const fsync = settings.get('appendonly') === 'yes' ? settings.get('appendfsync') : 'no';
   // What the server does not tell is believed.

@@ -10,7 +10,8 @@ export interface Script {
   readonly sha: string;
 }
 
-function script(source: string): Script {
+/** A script by its source. */
+export function script(source: string): Script {
   // Only the first line matters to a reader of the server's log; blank lines cost nothing.
   return { source, sha: createHash('sha1').update(source).digest('hex') };
 }
@@ -34,11 +35,9 @@ export const SCRIPTS: Scripts = {
   scan: script(SCAN),
 };
 
-/** Brings the scripts to the server, so that none is missing while commits are under way. */
-export async function loadScripts(port: RedisPort): Promise<void> {
-  await Promise.all(
-    Object.values(SCRIPTS).map(({ source }) => port.send(['SCRIPT', 'LOAD', source])),
-  );
+/** Brings scripts to the server, so that none is missing while commits are under way. */
+export async function loadScripts(port: RedisPort, scripts: readonly Script[]): Promise<void> {
+  await Promise.all(scripts.map(({ source }) => port.send(['SCRIPT', 'LOAD', source])));
 }
 
 /** Runs a script by its name, or by its source where the server does not have it (any more). */

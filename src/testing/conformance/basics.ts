@@ -64,6 +64,7 @@ export const basics: readonly Case[] = [
   },
   {
     name: 'replaces a value, with a new version and a later revision',
+    needs: ['records'],
     run: async ({ store, value }) => {
       const first = await store.set('a', value(1));
       const second = await store.set('a', value(2));
@@ -89,6 +90,7 @@ export const basics: readonly Case[] = [
   },
   {
     name: 'never uses a version twice, also not after a delete',
+    needs: ['records'],
     run: async ({ store, value }) => {
       const versions: string[] = [];
       for (let i = 0; i < 20; i++) {

@@ -7,6 +7,7 @@ import { type Case, collect } from './case.ts';
 export const batch: readonly Case[] = [
   {
     name: 'applies writes in their order, and says what each did',
+    needs: ['records'],
     run: async ({ store, value }) => {
       await store.set('b', value(0));
       const { results } = await store.batch([

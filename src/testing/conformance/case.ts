@@ -26,8 +26,11 @@ export interface StoreFactory<V> {
   readonly sharesValues?: boolean;
 }
 
-/** What a case needs of the store; a case whose needs are not met is skipped, with the reason. */
-export type Need = 'feed' | 'batch' | 'conditional' | 'ttl' | 'blocking';
+/**
+ * What a case needs of the store; a case whose needs are not met is skipped, with the reason.
+ * `records`: that an entry is more than its value and expiry. `absent`: sets of what is absent.
+ */
+export type Need = 'feed' | 'batch' | 'conditional' | 'absent' | 'records' | 'ttl' | 'blocking';
 
 /** One promise of the contract. */
 export interface Case {

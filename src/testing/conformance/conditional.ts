@@ -23,7 +23,7 @@ export const conditional: readonly Case[] = [
   },
   {
     name: 'sets a key only when it is absent',
-    needs: ['conditional'],
+    needs: ['absent'],
     run: async ({ store, value }) => {
       await store.set('a', value(1), { if: 'absent' });
       await fails(() => store.set('a', value(2), { if: 'absent' }), 'conflict', 'a second set', {
@@ -76,7 +76,7 @@ export const conditional: readonly Case[] = [
   },
   {
     name: 'lets exactly one of many win that want a key absent',
-    needs: ['conditional'],
+    needs: ['absent'],
     run: async ({ store, value }) => {
       const tries = await Promise.allSettled(
         Array.from({ length: 30 }, (_, n) => store.set('a', value(n), { if: 'absent' })),

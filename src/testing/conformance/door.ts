@@ -94,6 +94,7 @@ export const door: readonly Case[] = [
   },
   {
     name: 'keeps the origin of a copy, and its time of writing',
+    needs: ['records'],
     run: async ({ store, value }) => {
       const write = { type: 'set', key: 'a', value: value(1), origin: ORIGIN } as const;
       const { outcomes } = await new Door(store).commit({ ...write, modifiedAt: 5_000 });
@@ -109,6 +110,7 @@ export const door: readonly Case[] = [
   },
   {
     name: 'lets a copy replace an immutable entry',
+    needs: ['records'],
     run: async ({ store, value }) => {
       await store.set('a', value(1), { immutable: true });
       const write = { type: 'set', key: 'a', value: value(2), immutable: true } as const;
@@ -136,6 +138,7 @@ export const door: readonly Case[] = [
   },
   {
     name: 'keeps origins and reserved keys across a reopening',
+    needs: ['records'],
     factory: 'reopen',
     run: async ({ store, value, reopen }) => {
       await new Door(store).commit(

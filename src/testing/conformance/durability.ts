@@ -15,6 +15,7 @@ async function idOf(store: Store<unknown>): Promise<string | undefined> {
 export const durability: readonly Case[] = [
   {
     name: 'holds every entry as it was, after it is closed and opened again',
+    needs: ['records'],
     factory: 'reopen',
     run: async ({ store, values, value, reopen }) => {
       const special = values.special();
@@ -34,6 +35,7 @@ export const durability: readonly Case[] = [
   },
   {
     name: 'goes on with versions and revisions where it stopped',
+    needs: ['records'],
     factory: 'reopen',
     run: async ({ store, value, reopen }) => {
       const versions: string[] = [];

@@ -83,6 +83,7 @@ export const handles: readonly Case[] = [
   },
   {
     name: 'gives every commit of both one revision and version of its own',
+    needs: ['records'],
     factory: 'second',
     run: async ({ store, value, second }) => {
       const other = await second(store);

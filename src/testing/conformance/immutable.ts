@@ -5,6 +5,7 @@ import { type Case, collect } from './case.ts';
 export const immutable: readonly Case[] = [
   {
     name: 'marks entries as immutable',
+    needs: ['records'],
     run: async ({ store, value }) => {
       equal((await store.set('a', value(1), { immutable: true })).immutable, true, 'of the set');
       equal((await store.getEntry('a'))?.immutable, true, 'of the entry');
@@ -14,6 +15,7 @@ export const immutable: readonly Case[] = [
   },
   {
     name: 'takes the same value again as no change',
+    needs: ['records'],
     run: async ({ store, value }) => {
       const first = await store.set('a', value(1), { immutable: true });
       const again = await store.set('a', value(1), { immutable: true });
@@ -34,6 +36,7 @@ export const immutable: readonly Case[] = [
   },
   {
     name: 'refuses any other value',
+    needs: ['records'],
     run: async ({ store, value }) => {
       await store.set('a', value(1), { immutable: true });
       const refused = { key: 'a' };
@@ -49,6 +52,7 @@ export const immutable: readonly Case[] = [
   },
   {
     name: 'can be deleted, and then written anew',
+    needs: ['records'],
     run: async ({ store, value }) => {
       const first = await store.set('a', value(1), { immutable: true });
       equal(await store.delete('a'), true, 'delete');
@@ -59,6 +63,7 @@ export const immutable: readonly Case[] = [
   },
   {
     name: 'may replace a mutable entry',
+    needs: ['records'],
     run: async ({ store, value }) => {
       await store.set('a', value(1));
       await store.set('a', value(2), { immutable: true });

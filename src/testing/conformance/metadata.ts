@@ -6,7 +6,37 @@ const META = { tag: 'x', n: 1.5, none: null, list: [1, 'two', { three: true }], 
 /** What is known of an entry beside its value. */
 export const metadata: readonly Case[] = [
   {
+    name: 'refuses as unsupported what it does not keep, before anything is changed',
+    run: async ({ store, value }) => {
+      if (store.capabilities.bare !== true) return;
+      const extras = [{ meta: META }, { meta: {} }, { immutable: true }];
+      for (const extra of extras) {
+        await fails(() => store.set('a', value(1), extra), 'unsupported', 'set', { key: 'a' });
+        const writes = [
+          { type: 'set', key: 'b', value: value(1) },
+          { type: 'set', key: 'a', value: value(1), ...extra },
+        ] as const;
+        await fails(() => store.batch(writes), 'unsupported', 'batch', { key: 'a' });
+      }
+      equal(await collect(store.keys()), [], 'keys');
+      equal((await store.set('a', value(1), { immutable: false })).modifiedAt, 0, 'the time');
+    },
+  },
+  {
+    name: 'gives a version that tells value and end',
+    needs: ['ttl'],
+    run: async ({ store, value }) => {
+      if (store.capabilities.bare !== true) return;
+      const versions = new Set<string>();
+      for (const n of [1, 2, 1]) versions.add((await store.set('a', value(n))).version);
+      const ends = { ttlMs: 3_600_000 };
+      versions.add((await store.set('a', value(1), ends)).version);
+      equal(versions.size, 3, 'distinct versions');
+    },
+  },
+  {
     name: 'keeps metadata with the entry, and drops it with the next set',
+    needs: ['records'],
     run: async ({ store, value }) => {
       equal((await store.set('a', value(1), { meta: META })).meta, META, 'of the set');
       equal((await store.getEntry('a'))?.meta, META, 'of getEntry');
@@ -20,6 +50,7 @@ export const metadata: readonly Case[] = [
   },
   {
     name: 'gives each write of a batch its own metadata, and one to all of setMany',
+    needs: ['records'],
     run: async ({ store, value }) => {
       await store.batch([
         { type: 'set', key: 'a', value: value(1), meta: { n: 1 } },
@@ -41,6 +72,7 @@ export const metadata: readonly Case[] = [
   },
   {
     name: 'copies metadata on the way in, and does not let it be changed on the way out',
+    needs: ['records'],
     run: async ({ store, value }) => {
       const meta = { list: [1], deep: { n: 1 } };
       const head = await store.set('a', value(1), { meta });
@@ -60,6 +92,7 @@ export const metadata: readonly Case[] = [
   },
   {
     name: 'refuses metadata that is no small object of JSON data, and changes nothing',
+    needs: ['records'],
     run: async ({ store, value }) => {
       const cyclic: Record<string, unknown> = {};
       cyclic.self = cyclic;
@@ -89,6 +122,7 @@ export const metadata: readonly Case[] = [
   },
   {
     name: 'tells when an entry was written, by the clock',
+    needs: ['records'],
     run: async ({ store, value, env, pass }) => {
       const first = await store.set('a', value(1));
       await pass(5);
@@ -101,6 +135,7 @@ export const metadata: readonly Case[] = [
   },
   {
     name: 'orders by revisions, and not by a clock that steps back',
+    needs: ['records'],
     run: async ({ store, value, env }) => {
       if (env === undefined) return;
       const first = await store.set('a', value(1));

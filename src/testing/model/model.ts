@@ -23,6 +23,12 @@ export class Model {
   /** Versions that keys once had. */
   readonly former: Map<string, string> = new Map();
   rev = 0;
+  /** Versions tell contents, and come again with them. */
+  readonly #bare: boolean;
+
+  constructor(bare: boolean) {
+    this.#bare = bare;
+  }
 
   state(nowMs: number): State {
     return living(this.#entries, nowMs);
@@ -118,7 +124,7 @@ export class Model {
     equal(head.expiresAt, expiresAt, 'its end');
     equal(head.immutable ?? false, immutable ?? false, 'whether it is immutable');
     equal(head.meta, meta, 'its metadata');
-    ok(!this.#versions.has(head.version), `the version ${head.version} is new`);
+    ok(this.#bare || !this.#versions.has(head.version), `the version ${head.version} is new`);
     this.#versions.add(head.version);
     if (head.rev !== undefined) ok(head.rev > this.rev, `the revision ${head.rev} is new`);
     this.#entries.set(key, { ...head, value });

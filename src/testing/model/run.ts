@@ -36,7 +36,7 @@ type SetWrite = BatchWrite<unknown> & { readonly type: 'set' };
 /** One store, its model, and copies that follow it; every command is done to both and compared. */
 export class ModelRun {
   readonly #t: CaseContext;
-  readonly #model = new Model();
+  readonly #model: Model;
   readonly #capabilities: Capabilities;
   readonly #traits: RunTraits;
   /** Handles on the same data. */
@@ -47,6 +47,7 @@ export class ModelRun {
     this.#t = t;
     this.#handles = [...handles];
     this.#capabilities = t.store.capabilities;
+    this.#model = new Model(this.#capabilities.bare === true);
     this.#traits = traits;
   }
 
@@ -139,7 +140,7 @@ export class ModelRun {
 
   /** The writes that a spec stands for now. */
   #real(specs: readonly WriteSpec[]): BatchWrite<unknown>[] {
-    const { conditional, ttl } = this.#capabilities;
+    const { conditional, ttl, bare } = this.#capabilities;
     return specs.map((spec) => {
       const version =
         spec.if === 'current'
@@ -158,8 +159,8 @@ export class ModelRun {
         value: this.#t.value(spec.n),
         ...condition,
         ...(expiresAt !== undefined && { expiresAt }),
-        ...(spec.immutable && { immutable: true }),
-        ...(spec.meta && { meta: { n: spec.n } }),
+        ...(spec.immutable && !bare && { immutable: true }),
+        ...(spec.meta && !bare && { meta: { n: spec.n } }),
       };
     });
   }
@@ -271,7 +272,7 @@ export class ModelRun {
     const heads = await settles(this.#t, Promise.all(writing), 'a burst of sets');
     for (const key of new Set(sets.map((set) => set.key))) {
       const entry = defined(await this.#handle(dice).getEntry(key), 'an entry');
-      const last = heads.findIndex(({ version }) => version === entry.version);
+      const last = heads.findIndex((head) => head.key === key && head.version === entry.version);
       const { value, ...head } = entry;
       equal(value, sets[last]?.value, 'the value that stays');
       equal(head, heads[last], 'its head');
