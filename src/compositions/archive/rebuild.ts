@@ -1,14 +1,14 @@
 import { sideBySide } from '../../kernel/side-by-side.ts';
-import { Call } from '../../store/call.ts';
-import type { Env } from '../../store/env.ts';
-import { failure, isStrataError } from '../../store/errors.ts';
+import type { Call } from '../../store/call.ts';
+import { isStrataError } from '../../store/errors.ts';
 import * as is from '../../store/option-rules.ts';
 import { checkOptions } from '../../store/options.ts';
 import { type ColdObjects, DELETED } from './cold-objects.ts';
 import { FailureList, type KeyFailure } from './failure-list.ts';
 import type { HotAudit } from './hot-audit.ts';
-import { isInside, type Named } from './hot-key.ts';
+import type { Named } from './hot-key.ts';
 import type { HotSide } from './hot-side.ts';
+import { auditOf, boundless, listed, parts } from './listing.ts';
 import type { Returner } from './returner.ts';
 
 /** How `rebuildIndex` goes about it. */
@@ -80,30 +80,15 @@ export class Rebuilder {
     for await (const names of parts(this.#cold.names(call), this.#concurrency)) {
       call.throwIfEnded();
       counts.objects += names.length;
-      const before = failed.count;
-      const keys = await this.#keysOf(names, failed);
-      counts.foreign += names.length - keys.length - (failed.count - before);
+      const { keys, damaged } = await listed(call.operation, this.#hot, this.#cold, names);
+      // Nobody knows of which key.
+      for (const { name, error } of damaged) failed.add(name, error);
+      counts.foreign += names.length - keys.length - damaged.length;
       const away = await this.#record(call, keys, counts, failed);
       if (options.restore === true) await this.#restore(call, away, counts, failed);
       options.onProgress?.(told());
     }
     return { ...told(), failed: failed.first };
-  }
-
-  /** The keys that are named so, of this archive. */
-  async #keysOf(names: readonly string[], failed: FailureList): Promise<Named[]> {
-    const keys: Named[] = [];
-    await sideBySide(names, async (name) => {
-      try {
-        const key = await this.#cold.keyNamed(name);
-        if (key !== undefined && isInside(key.bytes, this.#hot)) keys.push(key);
-      } catch (error) {
-        if (!isOfOneObject(error)) throw error;
-        // Nobody knows of which key.
-        failed.add(name, error);
-      }
-    });
-    return keys;
   }
 
   /** Records what is nowhere else; gives the keys that are recorded then. */
@@ -169,30 +154,3 @@ const emptyCounts = (): Counts => ({
   expired: 0,
   foreign: 0,
 });
-
-/** A call that ends only by its caller's signal. */
-export function boundless(env: Env, operation: string, signal: AbortSignal | undefined): Call {
-  const options = signal === undefined ? {} : { signal };
-  const call = new Call(env, operation, undefined, options, Number.POSITIVE_INFINITY);
-  call.throwIfEnded();
-  return call;
-}
-
-/** The steps of an audit, where the hot side has them. */
-export function auditOf(operation: string, { audit, title }: HotSide): HotAudit {
-  if (audit === undefined) throw failure('unsupported', operation, `${title} has no such steps`);
-  return audit;
-}
-
-/** So many at a time. */
-export async function* parts<T>(all: AsyncIterable<T>, most: number): AsyncGenerator<T[]> {
-  let part: T[] = [];
-  for await (const one of all) {
-    part.push(one);
-    if (part.length === most) {
-      yield part;
-      part = [];
-    }
-  }
-  if (part.length > 0) yield part;
-}

@@ -1,14 +1,12 @@
 import { sideBySide } from '../../kernel/side-by-side.ts';
 import type { Call } from '../../store/call.ts';
-import type { StrataErrorCode } from '../../store/errors.ts';
-import { isStrataError } from '../../store/errors.ts';
 import * as is from '../../store/option-rules.ts';
 import { checkOptions } from '../../store/options.ts';
 import { type ColdObject, type ColdObjects, DELETED, type Found } from './cold-objects.ts';
 import type { HotAudit, Inspected } from './hot-audit.ts';
-import { isInside, type Named } from './hot-key.ts';
+import type { Named } from './hot-key.ts';
 import type { HotSide } from './hot-side.ts';
-import { auditOf, boundless, parts } from './rebuild.ts';
+import { auditOf, boundless, listed, parts } from './listing.ts';
 
 /** How `verify` goes about it. */
 export interface VerifyOptions {
@@ -67,7 +65,6 @@ const RULES = {
   onProgress: is.fn,
 };
 const MOST_DIFFERENCES = 1_000;
-const DAMAGE: readonly StrataErrorCode[] = ['corrupt', 'unsupported', 'invalid-argument'];
 
 type Finding = 'equal' | 'dirty' | 'evicted' | 'gone' | KeyDifference;
 
@@ -96,7 +93,9 @@ export class Verifier {
     const isChosen = (): boolean => sample === 1 || this.#hot.env.random() < sample;
     for await (const names of parts(this.#cold.names(call), this.#concurrency)) {
       call.throwIfEnded();
-      const keys = await this.#keysOf(names.filter(isChosen), tally);
+      const chosen = names.filter(isChosen);
+      const { keys, damaged } = await listed(call.operation, this.#hot, this.#cold, chosen);
+      for (const { name, error } of damaged) tally.add({ key: name, code: 'corrupt', error });
       await this.#judge(call, keys, tally);
     }
     // Of those that are not in the cold store at all.
@@ -112,20 +111,6 @@ export class Verifier {
     if (sample !== 1) return found;
     const { evicted } = await this.#hot.stats(call.operation);
     return { ...found, missing: Math.max(0, evicted - tally.records) };
-  }
-
-  async #keysOf(names: readonly string[], tally: Tally): Promise<Named[]> {
-    const keys: Named[] = [];
-    await sideBySide(names, async (name) => {
-      try {
-        const key = await this.#cold.keyNamed(name);
-        if (key !== undefined && isInside(key.bytes, this.#hot)) keys.push(key);
-      } catch (error) {
-        if (!isStrataError(error, ...DAMAGE)) throw error;
-        tally.add({ key: name, code: 'corrupt', error });
-      }
-    });
-    return keys;
   }
 
   async #judge(call: Call, keys: readonly Named[], tally: Tally): Promise<void> {

@@ -17,11 +17,13 @@ import type {
   Taken,
   TakeOptions,
 } from '../hot-side.ts';
+import type { HotAudit } from '../hot-audit.ts';
 import { Commits } from './commits.ts';
 import { type Lane, Layout } from './layout.ts';
 import type { Ledger } from './ledger.ts';
 import * as steps from './steps.ts';
 import { textOf } from './steps.ts';
+import { StoreAudit } from './store-audit.ts';
 
 /** Marks that are looked at for the oldest. */
 const OLDEST_AMONG = 1_000;
@@ -48,6 +50,7 @@ export class StoreSide implements HotSide {
   readonly #layout: Layout;
   readonly #commits: Commits;
   readonly #noteEveryMs: number;
+  readonly audit: HotAudit;
 
   constructor(store: Primitives<Uint8Array>, bounds: KeyBounds, options: StoreSideOptions) {
     this.env = store.env;
@@ -57,6 +60,10 @@ export class StoreSide implements HotSide {
     this.#layout = new Layout(bounds.namespace);
     this.#commits = new Commits(store, this.#layout, options.timeoutMs);
     this.#noteEveryMs = options.noteEveryMs;
+    this.audit = new StoreAudit({
+      take: (operation, keys, act) => this.#take(operation, keys, act),
+      keys: (operation) => this.#keys(operation),
+    });
   }
 
   /** A key of a store is text. */
@@ -150,9 +157,7 @@ export class StoreSide implements HotSide {
   }
 
   async *idleKeys(operation: string, idleMs: number): AsyncGenerator<readonly Named[]> {
-    const call = Call.background(this.env, operation);
-    const range = toKeyRange({ prefix: this.prefix });
-    for await (const keys of parts(this.#store.scanKeys(range, call))) {
+    for await (const keys of this.#keys(operation)) {
       yield await this.#take(operation, keys, (ledger) =>
         keys.filter((key) => {
           const text = textOf(key);
@@ -160,6 +165,11 @@ export class StoreSide implements HotSide {
         }),
       );
     }
+  }
+
+  #keys(operation: string): AsyncGenerator<readonly Named[]> {
+    const call = Call.background(this.env, operation);
+    return parts(this.#store.scanKeys(toKeyRange({ prefix: this.prefix }), call));
   }
 
   async stats(operation: string): Promise<HotStats> {
