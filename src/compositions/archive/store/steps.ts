@@ -45,7 +45,11 @@ export async function take(
   return taken;
 }
 
-export async function objectOf(ledger: Ledger, key: string, generation: number): Promise<ColdObject> {
+export async function objectOf(
+  ledger: Ledger,
+  key: string,
+  generation: number,
+): Promise<ColdObject> {
   const entry = ledger.entryOf(key);
   if (entry === undefined)
     return { type: DELETED, generation, expiresAt: 0, digest: '', payload: new Uint8Array(0) };

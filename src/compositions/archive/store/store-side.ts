@@ -4,6 +4,7 @@ import { invalidArgument } from '../../../store/errors.ts';
 import { checkKey, toKeyRange } from '../../../store/keys.ts';
 import type { Primitives } from '../../../store/primitives.ts';
 import type { ColdObject } from '../cold-objects.ts';
+import type { HotAudit } from '../hot-audit.ts';
 import { type KeyBounds, type Named, namedBytes } from '../hot-key.ts';
 import type {
   FailCause,
@@ -17,7 +18,6 @@ import type {
   Taken,
   TakeOptions,
 } from '../hot-side.ts';
-import type { HotAudit } from '../hot-audit.ts';
 import { Commits } from './commits.ts';
 import { type Lane, Layout } from './layout.ts';
 import type { Ledger } from './ledger.ts';
