@@ -29,8 +29,9 @@ export type Outcome =
 /** One command on the wire, and what it is for. */
 export interface Sent {
   readonly words: readonly RedisWord[];
-  /** `exec` carries the replies of the commands, as the caller wants them. */
   readonly role: 'command' | 'guard' | 'exec' | 'other';
+  /** Whether its answer is a reply of the caller's, or has them in it; default that of `exec`. */
+  readonly carries?: boolean;
 }
 
 /**
@@ -46,7 +47,8 @@ export class Envelope {
   readonly #before: number;
   readonly #after: number;
 
-  constructor(commands: readonly Planned[], names: ScriptNames) {
+  /** `whole` brings the script of the guard along, which the server may have lost. */
+  constructor(commands: readonly Planned[], names: ScriptNames, whole: boolean) {
     this.#commands = commands;
     const { needs, writes, removes, deletes } = together(commands);
     this.#needs = needs;
@@ -54,8 +56,10 @@ export class Envelope {
     const guard = needs.length > 0;
     const inside: Sent[] = [];
     const marks = new MarksCalls(names);
-    if (guard && this.#guardInside)
-      inside.push(other(['EVALSHA', names.guard, ...keysOf(names, needs), '0']));
+    if (guard && this.#guardInside) {
+      const script = whole ? ['EVAL', GUARD] : ['EVALSHA', names.guard];
+      inside.push(other([...script, ...keysOf(names, needs), '0']));
+    }
     if (removes.length > 0) inside.push(other(marks.call(removes, 'before')));
     this.#before = inside.length;
     for (const { words, deletes: keys } of commands)
@@ -156,6 +160,7 @@ function watchAndGuard(names: ScriptNames, needs: readonly Buffer[]): Sent[] {
 
 const other = (words: readonly RedisWord[]): Sent => ({ words, role: 'other' });
 
-function keysOf({ namespace }: ScriptNames, keys: readonly Buffer[]): RedisWord[] {
+/** The words by which a script gets the keys that it is about. */
+export function keysOf({ namespace }: ScriptNames, keys: readonly Buffer[]): RedisWord[] {
   return [String(keys.length + 1), `${namespace}:`, ...keys];
 }

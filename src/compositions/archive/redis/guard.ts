@@ -1,34 +1,12 @@
-import { Connection } from '../../../drivers/redis/connection.ts';
 import { isReply } from '../../../drivers/redis/failures.ts';
-import { withPatience } from '../../../drivers/redis/patience.ts';
-import type { RedisPort, RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
-import type { Env } from '../../../store/env.ts';
+import type { RedisPort } from '../../../drivers/redis/port.ts';
 import { failure, isStrataError, type StrataError } from '../../../store/errors.ts';
-import type { KeyBounds } from '../hot-key.ts';
-import { CommandTable, nameOf, type Words } from './command-table.ts';
-import { Envelope, type Outcome, type ScriptNames, type Sent } from './envelope.ts';
+import { nameOf } from './command-table.ts';
+import { Envelope, type Outcome } from './envelope.ts';
 import { KeyOrder } from './key-order.ts';
-import type { Planned } from './plan.ts';
-import { together } from './plan.ts';
-import { GUARD, MARKS } from './scripts.ts';
-
-/** How replies are decoded, where the client has a say in that: what its library takes. */
-export type Decoding = object | undefined;
-
-/** Words with how their reply is decoded, for connections of libraries that want to know. */
-export interface DecodedWords extends Array<RedisWord> {
-  decoding?: Decoding;
-}
-
-/** What the guard needs of the archive. */
-export interface GuardedArchive {
-  readonly bounds: KeyBounds;
-  readonly env: Env;
-  /** Brings back what was evicted of these keys. */
-  ensure(keys: readonly Buffer[]): Promise<void>;
-  /** A command over the archive's own connection. */
-  ask(words: readonly RedisWord[]): Promise<unknown>;
-}
+import { type Decoding, type GuardedArchive, type Link, PATIENCE_MS, sendAll } from './link.ts';
+import { type Planned, together } from './plan.ts';
+import { isRoomless, Roomless } from './roomless.ts';
 
 /** What a transaction of the caller came to, as the server said it. */
 export interface TransactionReply {
@@ -52,6 +30,8 @@ interface Task {
   readonly fail: (error: unknown) => void;
   /** Goes apart from others, since it was refused together with them. */
   alone: boolean;
+  /** Goes without a transaction, of which a server that is out of memory wants none. */
+  roomless: boolean;
   tries: number;
 }
 
@@ -59,9 +39,8 @@ interface Task {
 const MOST_TOGETHER = 128;
 /** Times that a command is tried while its keys are evicted again and again. */
 const TRIES = 32;
-/** How long commands wait for a connection. */
-const PATIENCE_MS = 5_000;
-const PAUSE_MS = 100;
+/** What clients say of a command that they did not send. */
+const UNSENT = /isn't writeable|client is (offline|closed)/;
 
 /**
  * Runs commands on keys that are archived: none runs while one of its keys is evicted, and every
@@ -69,52 +48,19 @@ const PAUSE_MS = 100;
  */
 export class Guard {
   readonly #archive: GuardedArchive;
-  readonly #names: { namespace: string; guard: string; marks: string };
-  readonly #connection: Connection;
+  readonly #link: Link;
   readonly #mostWaiting: number;
   readonly #order = new KeyOrder<Task>();
-  #table: CommandTable | undefined;
   #calls = 0;
   #underWay = 0;
+  #whenIdle: (() => void)[] = [];
   #flushing = false;
   #closed = false;
 
-  constructor(ports: RedisPorts, archive: GuardedArchive, mostWaiting: number) {
+  constructor(link: Link, archive: GuardedArchive, mostWaiting: number) {
     this.#archive = archive;
+    this.#link = link;
     this.#mostWaiting = mostWaiting;
-    this.#names = { namespace: archive.bounds.namespace, guard: '', marks: '' };
-    this.#connection = new Connection(
-      () => Promise.resolve(ports),
-      (port) => this.#prepare(port),
-    );
-  }
-
-  /** The server's table of commands, once there was a connection. */
-  get table(): CommandTable | undefined {
-    return this.#table;
-  }
-
-  get names(): ScriptNames {
-    return this.#names;
-  }
-
-  /** The server's table of commands. */
-  async learn(operation: string): Promise<CommandTable> {
-    await this.#connected(operation);
-    return this.#table as CommandTable;
-  }
-
-  /** Reads the table again: a module may have come. */
-  async learnAgain(operation: string): Promise<CommandTable> {
-    const port = await this.#connected(operation);
-    this.#table = new CommandTable(await port.send(['COMMAND']));
-    return this.#table;
-  }
-
-  /** A command that changes nothing and has no keys, or a command sent as it is. */
-  async send(operation: string, words: Words): Promise<unknown> {
-    const port = await this.#connected(operation);
-    return port.send(words);
   }
 
   /** Runs one command. Rejects with what the server said, as the client's library puts it. */
@@ -137,7 +83,7 @@ export class Guard {
     commands: readonly Planned[],
     decoding: Decoding,
   ): Promise<{ readonly reply: TransactionReply; readonly away: readonly Buffer[] }> {
-    const envelope = new Envelope(commands, this.#names);
+    const envelope = new Envelope(commands, this.#link.names, true);
     const operation = nameOf(commands[0]?.words[0]);
     const answers = await sendAll(port, envelope.sent, decoding).catch((error: unknown) => {
       throw unknownOutcome(operation, error);
@@ -151,24 +97,10 @@ export class Guard {
   async idle(): Promise<void> {
     while (this.#underWay > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
-  #whenIdle: (() => void)[] = [];
 
+  /** Lets nothing wait any more for a connection. */
   close(): void {
     this.#closed = true;
-    this.#connection.close();
-  }
-
-  async #connected(operation: string): Promise<RedisPort> {
-    const startMs = this.#archive.env.monotonicMs();
-    for (;;) {
-      try {
-        return await this.#connection.connect(operation);
-      } catch (error) {
-        const elapsedMs = this.#archive.env.monotonicMs() - startMs;
-        if (!isStrataError(error) || !error.retryable || elapsedMs > PATIENCE_MS) throw error;
-        await this.#pause();
-      }
-    }
   }
 
   #queued(commands: readonly Planned[], decoding: Decoding, whole: boolean): Promise<Outcome> {
@@ -199,6 +131,7 @@ export class Guard {
           reject(error);
         },
         alone: false,
+        roomless: false,
         tries: 0,
       });
       this.#flushSoon();
@@ -211,7 +144,7 @@ export class Guard {
     this.#flushing = true;
     queueMicrotask(() => {
       this.#flushing = false;
-      const { port } = this.#connection;
+      const { port } = this.#link;
       if (port !== undefined) this.#flush(port);
       else void this.#flushConnected();
     });
@@ -219,7 +152,7 @@ export class Guard {
 
   async #flushConnected(): Promise<void> {
     try {
-      this.#flush(await this.#connection.connect('exec'));
+      this.#flush(await this.#link.connect('exec'));
     } catch (error) {
       const given = isStrataError(error) && error.retryable && !this.#closed;
       const nowMs = this.#archive.env.monotonicMs();
@@ -229,16 +162,9 @@ export class Guard {
         else task.fail(error);
       }
       if (this.#order.waiting === 0) return;
-      await this.#pause();
+      await this.#link.pause();
       this.#flushSoon();
     }
-  }
-
-  #pause(): Promise<void> {
-    const { env } = this.#archive;
-    return new Promise((resolve) => {
-      env.setTimer(resolve, PAUSE_MS * (0.5 + env.random()));
-    });
   }
 
   #flush(port: RedisPort): void {
@@ -253,7 +179,10 @@ export class Guard {
   async #run(port: RedisPort, tasks: readonly Task[]): Promise<void> {
     const commands = tasks.flatMap((task) => task.commands);
     try {
-      const envelope = new Envelope(commands, this.#names);
+      const isAgain = tasks.some(({ tries }) => tries > 0);
+      const envelope = tasks[0]?.roomless
+        ? new Roomless(commands, this.#link.names)
+        : new Envelope(commands, this.#link.names, isAgain);
       const answers = await sendAll(port, envelope.sent, tasks[0]?.decoding);
       this.#settle(tasks, envelope.read(answers));
     } catch (error) {
@@ -325,75 +254,51 @@ export class Guard {
         back.push(task);
         continue;
       }
+      if (!task.whole && !task.roomless && isRoomless(task.commands, own)) {
+        task.alone = true;
+        task.roomless = true;
+        back.push(task);
+        continue;
+      }
       this.#order.release(task);
       task.done({ kind: 'refused', errors: own, exec });
     }
     this.#order.putBack(back);
   }
 
-  /** The connection ended before the answers: what only reads is asked again. */
+  /** The connection ended before the answers: what only reads, or was not sent, is sent again. */
   #lost(tasks: readonly Task[], error: unknown): void {
+    const isUnsent = error instanceof Error && UNSENT.test(error.message);
+    const nowMs = this.#archive.env.monotonicMs();
     const back: Task[] = [];
     for (const task of tasks) {
-      const isRead = ![...task.uses.values()].includes(true);
-      if (
-        isRead &&
-        !task.whole &&
-        !isReply(error) &&
-        !isStrataError(error) &&
-        task.tries++ < TRIES
-      ) {
+      const isRead = !task.whole && ![...task.uses.values()].includes(true);
+      const isPatient = nowMs - task.sinceMs <= PATIENCE_MS && !this.#closed;
+      if (!isStrataError(error) && !isReply(error) && (isUnsent || isRead) && isPatient) {
         back.push(task);
         continue;
       }
       this.#order.release(task);
       task.fail(
-        isStrataError(error) || isReply(error) ? error : unknownOutcome(operationOf(task), error),
+        isStrataError(error) || isReply(error) ? error : endedFailure(task, error, isUnsent),
       );
     }
-    this.#order.putBack(back);
+    if (back.length === 0) return;
+    // Not at once: a client may take a moment to notice that its connection has ended.
+    void this.#link.pause().then(() => {
+      this.#order.putBack(back);
+      this.#flushSoon();
+    });
   }
+}
 
-  async #prepare(port: RedisPort): Promise<void> {
-    const { bounds, env } = this.#archive;
-    this.#names.guard = String(await port.send(['SCRIPT', 'LOAD', GUARD]));
-    this.#names.marks = String(await port.send(['SCRIPT', 'LOAD', MARKS]));
-    this.#table = new CommandTable(await port.send(['COMMAND']));
-    // A guard over another database would find nothing evicted.
-    const token = Buffer.from(env.randomBytes(16)).toString('hex');
-    const place = `${bounds.namespace}:met:${token}`;
-    await withPatience(this.#archive.ask(['SET', place, token, 'PX', '60000']));
-    const found = await port.send(['GETDEL', place]);
-    if (String(found) !== token)
-      throw failure(
-        'invalid-argument',
-        'archivedRedis',
-        'the client is of another server or database than the archive; expected the same',
-      );
-  }
+function endedFailure(task: Task, cause: unknown, isUnsent: boolean): StrataError {
+  const operation = operationOf(task);
+  if (!isUnsent) return unknownOutcome(operation, cause);
+  return failure('unavailable', operation, 'the connection to Redis ended', { cause });
 }
 
 const isAlone = ({ whole, alone }: Task): boolean => whole || alone;
-
-/** Sends at once, and waits for all answers; errors of the server are answers. */
-async function sendAll(
-  port: RedisPort,
-  sent: readonly Sent[],
-  decoding: Decoding,
-): Promise<unknown[]> {
-  const answers = sent.map(({ words, role }) => {
-    if (role !== 'exec' || decoding === undefined) return port.send(words);
-    const decoded: DecodedWords = [...words];
-    decoded.decoding = decoding;
-    return port.send(decoded);
-  });
-  const settled = await Promise.allSettled(answers);
-  return settled.map((one) => {
-    if (one.status === 'fulfilled') return one.value;
-    if (isReply(one.reason)) return one.reason;
-    throw one.reason;
-  });
-}
 
 function replyOf(commands: readonly Planned[], outcome: Outcome): TransactionReply {
   if (outcome.kind === 'done')

@@ -6,8 +6,8 @@ import * as is from '../../../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../../../store/options.ts';
 import { hotKeysOf } from '../hot-keys-of.ts';
 import type { Archive } from '../index.ts';
-import type { GuardedArchive } from './guard.ts';
 import { archivedIoRedis, portsLikeIoRedis } from './ioredis.ts';
+import type { GuardedArchive } from './link.ts';
 import { archivedNodeRedis, isKnownNodeRedis, portsLikeNodeRedis } from './node-redis.ts';
 import { Session, type SessionOptions } from './session.ts';
 

@@ -3,7 +3,7 @@ import type { NodeRedisClient } from '../../../drivers/redis/node-redis.ts';
 import type { RedisPort, RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
 import { failure } from '../../../store/errors.ts';
 import { nameOf, type Words } from './command-table.ts';
-import type { DecodedWords, Decoding } from './guard.ts';
+import type { DecodedWords, Decoding } from './link.ts';
 import type { Session } from './session.ts';
 
 interface CommandOptions {
@@ -143,6 +143,8 @@ const UNSUPPORTED: ReadonlySet<string> = new Set([
   '_executeMulti',
   '_executePipeline',
 ]);
+/** Those of them that give no promise. */
+const MAKERS: ReadonlySet<string> = new Set(['legacy', 'createPool']);
 /** Go through other methods, so that they are run on the archived client. */
 const COMPOSED = /^(scan|hScan|hScanValues|hScanNoValues|sScan|zScan)Iterator$/;
 
@@ -155,7 +157,9 @@ export function archivedNodeRedis(
   const client = original as Client;
   const sender = new Sender(client, session).asClient();
   const refused = (name: string) => () => {
-    throw failure('unsupported', name, `${name} of a client with an archive`);
+    const error = failure('unsupported', name, `${name} of a client with an archive`);
+    if (MAKERS.has(name)) throw error;
+    return Promise.reject(error);
   };
   const proxy: object = new Proxy(client, {
     get(target, name) {

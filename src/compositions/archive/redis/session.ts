@@ -10,7 +10,8 @@ import {
   placesFromReply,
   type Words,
 } from './command-table.ts';
-import { type Decoding, Guard, type GuardedArchive, type TransactionReply } from './guard.ts';
+import { Guard, type TransactionReply } from './guard.ts';
+import { type Decoding, type GuardedArchive, Link } from './link.ts';
 import { bare, type Planned, plan, together } from './plan.ts';
 import { isLetThrough, refusal } from './rules.ts';
 import { MARKS } from './scripts.ts';
@@ -33,6 +34,7 @@ export interface SessionOptions {
 /** Commands of one client, in the order of its calls. */
 export class Session {
   readonly #archive: GuardedArchive;
+  readonly #link: Link;
   readonly #guard: Guard;
   readonly #watching: Watching;
   readonly #allowed: ReadonlySet<string>;
@@ -41,7 +43,8 @@ export class Session {
 
   constructor(ports: RedisPorts, archive: GuardedArchive, options: SessionOptions) {
     this.#archive = archive;
-    this.#guard = new Guard(ports, archive, options.mostWaiting);
+    this.#link = new Link(ports, archive);
+    this.#guard = new Guard(this.#link, archive, options.mostWaiting);
     this.#watching = new Watching(ports);
     this.#allowed = options.allowed;
   }
@@ -98,6 +101,7 @@ export class Session {
 
   destroy(): void {
     this.#guard.close();
+    this.#link.close();
     this.#watching.close();
   }
 
@@ -138,7 +142,7 @@ export class Session {
     const { namespace } = this.#archive.bounds;
     if (planned.writes.length > 0) {
       const keys = [String(planned.writes.length + 1), `${namespace}:`, ...planned.writes];
-      await this.#guard.send('mark', ['EVAL', MARKS, ...keys, 'after']);
+      await this.#link.send('mark', ['EVAL', MARKS, ...keys, 'after']);
     }
     return reply;
   }
@@ -155,7 +159,7 @@ export class Session {
   }
 
   #intent(words: Words): Intent | Promise<Intent> {
-    const { table } = this.#guard;
+    const { table } = this.#link;
     const info = table?.find(words);
     if (info === undefined) return this.#learned(words);
     return this.#intentOf(info, words);
@@ -163,9 +167,9 @@ export class Session {
 
   async #learned(words: Words): Promise<Intent> {
     const operation = nameOf(words[0]);
-    const known = this.#guard.table;
-    let table: CommandTable = known ?? (await this.#guard.learn(operation));
-    if (known !== undefined) table = await this.#guard.learnAgain(operation);
+    const known = this.#link.table;
+    let table: CommandTable = known ?? (await this.#link.learn(operation));
+    if (known !== undefined) table = await this.#link.learn(operation, true);
     const info = table.find(words);
     // The server says what is wrong with it.
     if (info === undefined) return { planned: bare(words), native: false };
@@ -187,7 +191,7 @@ export class Session {
 
   async #asked(words: Words): Promise<readonly KeyPlace[]> {
     try {
-      const reply = await this.#guard.send(nameOf(words[0]), [
+      const reply = await this.#link.send(nameOf(words[0]), [
         'COMMAND',
         'GETKEYSANDFLAGS',
         ...words,
@@ -209,7 +213,7 @@ export class Session {
   }
 
   async #watched(words: Words): Promise<Omit<Planned, 'words'>> {
-    const info = (await this.#guard.learn('watch')).find(words);
+    const info = (await this.#link.learn('watch')).find(words);
     if (info === undefined) return together([]);
     const places = keyPlaces(info, words);
     return together([plan(info, words, places === 'ask' ? [] : places, this.#archive.bounds)]);

@@ -1,0 +1,58 @@
+/** Commands for a server that is out of memory, which takes no transactions then. Pure. */
+import { keysOf, type Outcome, type ScriptNames, type Sent } from './envelope.ts';
+import { type Planned, together } from './plan.ts';
+import { GUARD, MARKS } from './scripts.ts';
+
+/** Whether commands that were refused for want of memory can be run all the same. */
+export function isRoomless(
+  commands: readonly Planned[],
+  errors: readonly (Error | undefined)[],
+): boolean {
+  if (!errors.some((error) => error?.message.startsWith('OOM '))) return false;
+  const { writes, deletes } = together(commands);
+  return writes.length === 0 && (deletes.length === 0 || commands.length === 1);
+}
+
+/**
+ * A command that only reads, or one that only deletes. What reads runs by itself, behind the guard;
+ * an empty transaction then tells whether a key was evicted meanwhile.
+ */
+export class Roomless {
+  readonly sent: readonly Sent[];
+  readonly #needs: readonly Buffer[];
+
+  constructor(commands: readonly Planned[], names: ScriptNames) {
+    const { needs, deletes } = together(commands);
+    this.#needs = needs;
+    const carried = commands.map(
+      ({ words }): Sent => ({
+        words:
+          deletes.length > 0
+            ? ['EVAL', MARKS, ...keysOf(names, deletes), 'del', words[0] as string]
+            : words,
+        role: 'command',
+        carries: true,
+      }),
+    );
+    if (needs.length === 0) this.sent = carried;
+    else
+      this.sent = [
+        { words: ['WATCH', `${names.namespace}:evicted`], role: 'other' },
+        { words: ['EVAL', GUARD, ...keysOf(names, needs), '0'], role: 'guard' },
+        ...carried,
+        { words: ['MULTI'], role: 'other' },
+        { words: ['EXEC'], role: 'exec', carries: false },
+      ];
+  }
+
+  read(answers: readonly unknown[]): Outcome {
+    if (this.#needs.length === 0) return { kind: 'done', replies: answers };
+    const [, told] = answers;
+    if (!Array.isArray(told)) throw told;
+    const keys = told.map((place) => this.#needs[Number(place) - 1] as Buffer);
+    if (keys.length > 0) return { kind: 'away', keys };
+    // Evicted, or brought back, while it ran.
+    if (!Array.isArray(answers.at(-1))) return { kind: 'again' };
+    return { kind: 'done', replies: answers.slice(2, -2) };
+  }
+}
