@@ -1,5 +1,6 @@
 import type { Entry } from '../../store/entry.ts';
 import type { Position, Write } from '../../store/primitives.ts';
+import { isOfHistory } from './compare.ts';
 import type { FirstStore } from './first-store.ts';
 import { isAsNew, isGone, type KeptWrite } from './kept-writes.ts';
 import type { Mark } from './member.ts';
@@ -50,9 +51,11 @@ export class Better<V> {
 
   #ofHeld(right: Entry<V> | undefined, held: Entry<V> | undefined): Write<V> | undefined {
     if (held === undefined) return undefined;
-    if (right === undefined) return toAdopted(held);
     const stamp = stampOf(held);
     const { first, own } = this.#setup;
+    if (right === undefined)
+      // What it once had and has no more was deleted.
+      return stamp !== undefined && isOfHistory(stamp, first) ? undefined : toAdopted(held);
     const rev = right.rev ?? 0;
     // Only where it has been rewound can others have something newer of the same history.
     const isRewound = own?.storeId === first.storeId && stamp?.store.endsWith(first.storeId);

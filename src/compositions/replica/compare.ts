@@ -1,5 +1,5 @@
 import { Call } from '../../store/call.ts';
-import type { Entry } from '../../store/entry.ts';
+import type { Entry, Origin } from '../../store/entry.ts';
 import { isStrataError } from '../../store/errors.ts';
 import type { KeyRange } from '../../store/keys.ts';
 import type { Write } from '../../store/primitives.ts';
@@ -117,10 +117,17 @@ async function fixKeys<V>(
 function wasDeleted<V>(held: Entry<V>, first: FirstStore<V>, mark: Mark | undefined): boolean {
   const stamp = stampOf(held);
   if (stamp === undefined) return false;
-  if (isStampOf(stamp, first, first.epoch)) return true;
+  if (isOfHistory(stamp, first)) return true;
   // The member once had exactly what the first store had in its present epoch.
   const wasEqual = mark?.storeId === first.storeId && mark.at.epoch === first.epoch;
   return wasEqual && isStampOf(stamp, first, stamp.epoch);
+}
+
+/** Whether the commit that gave a stamp is one that the first store has not lost, whatever its epoch is now. */
+export function isOfHistory<V>(stamp: Origin, first: FirstStore<V>): boolean {
+  return (
+    isStampOf(stamp, first, first.epoch) || isStampOf(stamp, first, first.feed.epochOf(stamp.rev))
+  );
 }
 
 /** Takes entries of others into the first store, where nobody has written newer ones meanwhile. */

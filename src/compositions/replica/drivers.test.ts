@@ -1,24 +1,26 @@
-/** Replicas over real engines: the contract, and processes that are killed as they write. */
-import { spawn } from 'node:child_process';
+/** Replicas over real engines: the contract. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import fc from 'fast-check';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeWithEngine, redisUrl } from '../../../test/support/engines.ts';
+import { file } from '../../drivers/file/index.ts';
 import { lmdb } from '../../drivers/lmdb/index.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import { redis } from '../../drivers/redis/index.ts';
 import { layoutOf } from '../../drivers/redis/layout.ts';
 import { sqlite } from '../../drivers/sqlite/index.ts';
+import { watchable } from '../../layers/watchable/index.ts';
 import { describeStore, json, type Store } from '../../store/index.ts';
 import { conformance, jsonValues, modelTest, type StoreFactory } from '../../testing/index.ts';
+import { tiered } from '../tiered/index.ts';
 import { replica } from './index.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stratakv-replica-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+// Thousands of files.
+afterAll(() => rmSync(folder, { recursive: true }), 60_000);
 const test = { describe, it };
 const codec = json();
 
@@ -44,6 +46,33 @@ const factory: StoreFactory<unknown> = {
 };
 conformance({ name: 'lmdb and memory', test, factory });
 modelTest({ name: 'lmdb and memory', test, fc, factory, runs: 10 });
+
+const onDisk = { codec, durability: 'os' } as const;
+const disks = {
+  lmdb: () => lmdb({ path: newPath(), ...onDisk }),
+  sqlite: () => sqlite({ path: newPath(), ...onDisk }),
+  file: () => file({ path: newPath(), ...onDisk }),
+};
+const whole: Record<string, () => Store<unknown>> = {
+  'memory, sqlite and file': () => replica({ sync: [memory(), disks.sqlite(), disks.file()] }),
+  'tiered of memory over sqlite, and of memory over lmdb': () =>
+    replica({
+      sync: [
+        tiered({ front: memory(), back: disks.sqlite() }),
+        tiered({ front: memory(), back: disks.lmdb() }),
+      ],
+    }),
+};
+for (const [name, create] of Object.entries(whole))
+  conformance({ name, test, factory: { create, values: jsonValues } });
+const modelled: Record<string, () => Store<unknown>> = {
+  'watchable files and sqlite': () => replica({ sync: [watchable(disks.file()), disks.sqlite()] }),
+  'sqlite and lmdb, file behind': () =>
+    replica({ sync: [disks.sqlite(), disks.lmdb()], async: [disks.file()] }),
+};
+for (const [name, create] of Object.entries(modelled))
+  modelTest({ name, test, fc, factory: { create, values: jsonValues }, runs: 10 });
+
 modelTest({
   name: 'memory and sqlite, lmdb behind',
   test,
@@ -84,114 +113,3 @@ describeWithEngine('redis', 'over redis', () => {
   });
   conformance({ name: 'redis and memory', test, factory: open });
 });
-
-const module = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
-
-interface Paths {
-  readonly one: string;
-  readonly two: string;
-  readonly behind: string;
-}
-
-const opened = ({ one, two, behind }: Paths): ReturnType<typeof replica<number>> => {
-  const options = { codec: json<number>(), durability: 'os' } as const;
-  return replica<number>({
-    sync: [lmdb({ path: one, ...options }), lmdb({ path: two, ...options })],
-    async: [sqlite({ path: behind, ...options })],
-    queueLength: 10,
-  });
-};
-
-/** Writes for ever, and says what it begins and what is acknowledged. */
-function writer({ one, two, behind }: Paths, from: number): ReturnType<typeof spawn> {
-  const script = `
-    import { writeSync } from 'node:fs';
-    import { replica } from ${module('./index.ts')};
-    import { lmdb } from ${module('../../drivers/lmdb/index.ts')};
-    import { sqlite } from ${module('../../drivers/sqlite/index.ts')};
-    import { json } from ${module('../../store/index.ts')};
-    const say = (...words) => writeSync(1, JSON.stringify(words) + '\\n');
-    const options = { codec: json(), durability: 'os' };
-    const store = replica({
-      sync: [
-        lmdb({ path: ${JSON.stringify(one)}, ...options }),
-        lmdb({ path: ${JSON.stringify(two)}, ...options }),
-      ],
-      async: [sqlite({ path: ${JSON.stringify(behind)}, ...options })],
-      queueLength: 10,
-    });
-    let n = ${from};
-    const write = async (name) => {
-      for (let i = 0; ; i++) {
-        const key = name + (i % 5);
-        const value = i % 4 === 3 ? null : ++n;
-        say('try', key, value);
-        if (value === null) await store.delete(key);
-        else await store.set(key, value);
-        say('ack', key, value);
-      }
-    };
-    await Promise.all(['a', 'b', 'c'].map(write));
-  `;
-  return spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-}
-
-describe('processes that are killed', () => {
-  it('lose nothing that they acknowledged, in any member', { timeout: 120_000 }, async () => {
-    const paths = { one: newPath(), two: newPath(), behind: newPath() };
-    const certain = new Map<string, number | null>();
-    let last = 0;
-    for (let cycle = 0; cycle < 12; cycle++) {
-      const tried = new Map<string, number | null>();
-      const child = writer(paths, last);
-      const ended = new Promise((resolve) => child.on('close', resolve));
-      let acks = 0;
-      for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
-        const [word, key, value] = JSON.parse(line) as [string, string, number | null];
-        last = Math.max(last, value ?? 0);
-        if (word === 'try') tried.set(key, value);
-        else {
-          certain.set(key, value);
-          tried.delete(key);
-          if (++acks === 10 + cycle * 5) child.kill('SIGKILL');
-        }
-      }
-      await ended;
-      await compare(paths, certain, tried);
-    }
-    expect(certain.size).toBe(15);
-  });
-});
-
-/** What every member holds is what was acknowledged, or what was under way; and the same in all. */
-async function compare(
-  paths: Paths,
-  certain: Map<string, number | null>,
-  tried: ReadonlyMap<string, number | null>,
-): Promise<void> {
-  const store = opened(paths);
-  const held = Object.fromEntries(
-    (await Array.fromAsync(store.list())).map(({ key, value }) => [key, value]),
-  );
-  expect(await store.flush({ timeoutMs: 20_000 })).toMatchObject({ behind: [] });
-  await store.close();
-  for (const key of new Set([...certain.keys(), ...tried.keys()])) {
-    const value = held[key] ?? null;
-    const allowed: unknown[] = [certain.get(key) ?? null];
-    if (tried.has(key)) allowed.push(tried.get(key));
-    expect(allowed, `the value of ${key}`).toContain(value);
-    certain.set(key, value);
-  }
-  const options = { codec: json<number>(), durability: 'os' } as const;
-  for (const member of [
-    lmdb({ path: paths.one, ...options }),
-    lmdb({ path: paths.two, ...options }),
-    sqlite({ path: paths.behind, ...options }),
-  ]) {
-    const state = (await Array.fromAsync(member.list())).map(({ key, value }) => [key, value]);
-    expect(Object.fromEntries(state)).toEqual(held);
-    await member.close();
-  }
-}

@@ -13,6 +13,7 @@ import { ReplicaJournal } from './journal.ts';
 import { Lane } from './lane.ts';
 import type { Member } from './member.ts';
 import { Opening } from './opening.ts';
+import { ownValuesOf } from './own-values.ts';
 import { Reader } from './reader.ts';
 import {
   bytesOf,
@@ -220,6 +221,7 @@ export function replicaPrimitives<V>(replica: Replica<V>): Primitives<V> {
   const guard = all.find((member) => member.guard !== undefined);
   const main = parts.first.primitives;
   const checks = valueChecksOf(parts);
+  const ownValues = ownValuesOf(parts);
   const { timeoutMs } = options;
   const give = (member: Member<V>, entry: Entry<V> | undefined): Entry<V> | undefined =>
     entry === undefined || member === parts.first ? entry : fromCopy(entry);
@@ -251,7 +253,10 @@ export function replicaPrimitives<V>(replica: Replica<V>): Primitives<V> {
       ),
     scan: (range, call) => scanned(replica, entryItems<V>(), range, call),
     scanKeys: (range, call) => scanned(replica, keyItems<V>(), range, call),
-    commit: replica.commit,
+    commit:
+      ownValues === undefined
+        ? replica.commit
+        : (writes, call) => replica.commit(ownValues(writes), call),
     feed: replicaFeed(replica, first.feed),
     close: () => replica.close(),
   };
