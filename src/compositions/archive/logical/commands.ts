@@ -1,19 +1,11 @@
 import type { RedisWord } from '../../../drivers/redis/port.ts';
+import { type Command, word } from './command.ts';
 import type { Field, LogicalValue, Scored } from './format.ts';
 import { streamCommands } from './stream-commands.ts';
-
-/** A command about one key: its words before that key and after it. */
-export interface Command {
-  readonly before: readonly string[];
-  readonly after: readonly RedisWord[];
-}
 
 /** Words of one command. Lua can pass on less than 8,000. */
 export const MOST_WORDS = 4_000;
 const MOST_BYTES = 256 * 1024;
-
-export const word = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** The commands that make a value under a key that is not there. */
 export function* commandsOf(value: LogicalValue): Generator<Command> {
@@ -52,10 +44,7 @@ function* hashCommands(fields: readonly Field[]): Generator<Command> {
 }
 
 /** One command for as many elements as it takes. */
-export function* inParts(
-  name: string,
-  elements: readonly (readonly RedisWord[])[],
-): Generator<Command> {
+function* inParts(name: string, elements: readonly (readonly RedisWord[])[]): Generator<Command> {
   let after: RedisWord[] = [];
   let bytes = 0;
   for (const element of elements) {

@@ -4,7 +4,8 @@ import type { ColdObject } from '../cold-objects.ts';
 import type { Named } from '../hot-key.ts';
 import type { Restored } from '../hot-side.ts';
 import type { ScriptRunner } from '../redis-connection.ts';
-import { type Command, commandsOf } from './commands.ts';
+import type { Command } from './command.ts';
+import { commandsOf } from './commands.ts';
 import { decodeLogical, type LogicalValue } from './format.ts';
 
 /** Words of commands that one script runs, about: more are staged, so that Redis serves others in between. */

@@ -1,5 +1,5 @@
 import type { RedisWord } from '../../../drivers/redis/port.ts';
-import type { Command } from './commands.ts';
+import { type Command, word } from './command.ts';
 import {
   compareIds,
   type PendingEntry,
@@ -13,9 +13,6 @@ const NOTHING = Buffer.alloc(0);
 const PASSING_GROUP = 'g';
 /** Ids of one `XCLAIM`. */
 const CLAIMED = 1_000;
-
-const word = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /**
  * The commands that make a stream. What is pending of entries that were deleted or trimmed can be
