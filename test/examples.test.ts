@@ -7,7 +7,8 @@ import { join, resolve } from 'node:path';
 import ts from 'typescript';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ensureBuilt } from '../scripts/build.ts';
-import { freePort } from './support/redis-server.ts';
+import { describeWithEngine } from './support/engines.ts';
+import { freePort, startRedis } from './support/redis-server.ts';
 
 interface Program {
   readonly child: ChildProcess;
@@ -146,6 +147,15 @@ describe('examples', () => {
     }
     server.child.kill('SIGINT');
     expect(await server.ended).toBe(0);
+  });
+});
+
+describeWithEngine('redis-server', 'examples with a Redis', () => {
+  test('archived-redis: a key that is in files only is back for a command', async () => {
+    await using server = await startRedis();
+    const program = start('archived-redis.ts', { REDIS_URL: server.url });
+    expect(await program.ended).toBe(0);
+    expect(program.said()).toBe('1 key is in files only\nvisits: 42\n');
   });
 });
 

@@ -31,6 +31,7 @@ export function existingEntryPoints(): string[] {
     'src/index.ts',
     'src/blobs/index.ts',
     'src/compositions/archive/index.ts',
+    'src/compositions/archive/redis/index.ts',
     'src/config/index.ts',
     'src/sync/index.ts',
     'src/sync/node.ts',

@@ -33,6 +33,7 @@ describeWithEngine('redis-server', 'archivedRedis, a client of ioredis', () => {
     expect(called).toBe('1');
     await expect(kv.hgetall('a')).rejects.toThrow('WRONGTYPE Operation against a key');
     expect(kv.status).toBe('ready');
+    expect(kv.on('error', () => undefined)).toBe(kv);
     expect(await kv.ping()).toBe('PONG');
     await expect(kv.call('nosuch', 'a')).rejects.toThrow("ERR unknown command 'nosuch'");
   });

@@ -4,6 +4,7 @@ import type { RedisPorts } from '../../../drivers/redis/port.ts';
 import { failure } from '../../../store/errors.ts';
 import { nameOf, type Words } from './command-table.ts';
 import type { TransactionReply } from './guard.ts';
+import { asIts } from './itself.ts';
 import type { Session } from './session.ts';
 
 /** A command of ioredis: it makes the reply what the caller gets. */
@@ -82,7 +83,7 @@ export function archivedIoRedis(
     disconnect: () => session.destroy(),
     end: () => session.destroy(),
   };
-  return new Proxy(client, {
+  const proxy: object = new Proxy(client, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== 'function' || typeof name !== 'string') return value;
@@ -94,9 +95,10 @@ export function archivedIoRedis(
           ending[name]?.();
           return value.apply(target, args);
         };
-      return value.bind(target);
+      return asIts(value as (...args: never) => unknown, target, () => proxy);
     },
   });
+  return proxy;
 }
 
 /** Where the commands of a client go. */

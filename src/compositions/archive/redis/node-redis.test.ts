@@ -85,7 +85,9 @@ describeWithEngine('redis-server', 'archivedRedis, a client of node-redis', () =
     });
     const client = createClient({ url: on.url, scripts: { add } });
     const kv = archivedRedis(client, { archive: one });
-    await kv.connect();
+    // The bare client would know of nothing.
+    expect((await kv.connect()) === kv).toBe(true);
+    expect(kv.on('error', () => undefined) === kv).toBe(true);
     await kv.set('n', '1');
     await clients.evict(one, 'n');
     expect(await kv.add('n', 5)).toBe(6);

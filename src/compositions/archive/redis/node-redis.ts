@@ -1,8 +1,10 @@
 /** A client of node-redis whose commands go through a session. */
 import type { NodeRedisClient } from '../../../drivers/redis/node-redis.ts';
 import type { RedisPort, RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
+import { watchError } from '../../../drivers/redis/watch-error.ts';
 import { failure } from '../../../store/errors.ts';
 import { nameOf, type Words } from './command-table.ts';
+import { asIts } from './itself.ts';
 import type { DecodedWords, Decoding } from './link.ts';
 import type { Session } from './session.ts';
 
@@ -181,7 +183,11 @@ export function archivedNodeRedis(
           archivedNodeRedis(value.apply(target, args) as NodeRedisClient, session, again);
       if (name === 'duplicate')
         return (overrides?: object) => again(target.duplicate(overrides) as NodeRedisClient);
-      return ending(name, value.bind(target), session);
+      return ending(
+        name,
+        asIts(value as (...args: never) => unknown, target, () => proxy),
+        session,
+      );
     },
   });
   return proxy;
@@ -294,10 +300,4 @@ function transformed(
   transform: Transform | undefined,
 ): unknown {
   return transform === undefined ? reply : transform(reply, preserve, options?.typeMapping);
-}
-
-/** The error by which node-redis says that a watched key was changed. */
-async function watchError(): Promise<Error> {
-  const { WatchError } = await import('redis');
-  return new WatchError();
 }
