@@ -38,6 +38,8 @@ export class Better<V> {
     this.#kept.delete(key);
     if (kept === undefined || (held !== undefined && isAsNew(held, kept)))
       return this.#ofHeld(right, held);
+    if (kept.intent?.keepsImmutable === true && held?.immutable === true)
+      return this.#ofHeld(right, held);
     return this.#ofKept(right, kept);
   }
 
@@ -81,9 +83,15 @@ export class Better<V> {
   }
 
   /** The first store still has it, or has changed it since. */
-  #hasSurvived({ storeId, epoch, rev }: KeptWrite<V>): boolean {
+  #hasSurvived({ storeId, epoch, rev, intent }: KeptWrite<V>): boolean {
     const { first, head } = this.#setup;
-    return storeId === first.storeId && rev <= head.rev && first.feed.epochOf(rev) === epoch;
+    // The revision that an intent came to is not known.
+    return (
+      intent === undefined &&
+      storeId === first.storeId &&
+      rev <= head.rev &&
+      first.feed.epochOf(rev) === epoch
+    );
   }
 }
 

@@ -7,6 +7,8 @@ import type { FeedPage, Position, Write } from '../../store/primitives.ts';
 import { compareMember, type WasDeleted } from './compare.ts';
 import type { RefusedWrite, RepairCounts } from './events.ts';
 import type { FirstStore } from './first-store.ts';
+import { applyIntendedDeletes, sweepIntents } from './intent-cleanup.ts';
+import type { Intents } from './intents.ts';
 import { asStrataError, type Mark, type Member } from './member.ts';
 import { copyOf, toCopy } from './stamps.ts';
 
@@ -25,6 +27,8 @@ export interface CatchUpMember<V> {
   readonly life: Call;
   alone<T>(step: () => Promise<T>): Promise<T>;
   apply(writes: readonly Write<V>[]): Awaitable<unknown>;
+  /** Where it has intents. */
+  readonly intents?: Intents<V>;
   /** For what was not known before it. */
   moment(): number;
   marked(mark: Mark): void;
@@ -56,9 +60,13 @@ export async function catchUp<V>(target: CatchUpMember<V>): Promise<void> {
     const moment = target.moment();
     const end: Position | undefined = await follow(target, stand);
     if (stand.epoch !== first.epoch) throw lostData();
-    if (end !== undefined) stand = end;
-    else if (target.atHead(stand, moment)) return;
-    else await headBeyond(target, stand);
+    if (end !== undefined) {
+      stand = end;
+      continue;
+    }
+    await sweepIntents(target, stand);
+    if (target.atHead(stand, moment)) return;
+    await headBeyond(target, stand);
   }
 }
 
@@ -94,6 +102,7 @@ async function compareAll<V>(target: CatchUpMember<V>, mark: Mark | undefined): 
     target.onRewound();
     throw lostData();
   }
+  await applyIntendedDeletes(target, mark);
   const counts = await compareMember({
     first,
     member,
@@ -108,6 +117,7 @@ async function compareAll<V>(target: CatchUpMember<V>, mark: Mark | undefined): 
 }
 
 async function moveMark<V>(target: CatchUpMember<V>, at: Position): Promise<void> {
+  await sweepIntents(target, at);
   target.marked(await target.member.writeMark({ storeId: target.first.storeId, at }));
 }
 

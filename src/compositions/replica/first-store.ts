@@ -3,22 +3,19 @@ import type { Awaitable } from '../../store/awaitable.ts';
 import type { Call } from '../../store/call.ts';
 import { isStrataError } from '../../store/errors.ts';
 import type { CommitOutcome, Feed, FeedState, Write } from '../../store/primitives.ts';
+import type { Intent } from './intents.ts';
 import type { Mark, Member } from './member.ts';
+import { isNotApplied } from './not-applied.ts';
 import type { StampedCommit } from './queues.ts';
 import { changesOf, type Sequence } from './stamps.ts';
 
-const NOT_APPLIED = [
-  'invalid-argument',
-  'unsupported',
-  'closed',
-  'conflict',
-  'timeout',
-  'aborted',
-  'unavailable',
-  'overloaded',
-  'no-space',
-  'denied',
-] as const;
+/** A write that other members hold as an intent while it is on its way here. */
+export interface Ahead {
+  /** Of the other synchronous members, in turn. */
+  readonly intents: readonly (Intent | undefined)[];
+  /** Another write of its keys was under way beside it. */
+  isCrowded: boolean;
+}
 
 /** Who hears of what the first store did. */
 export interface CommitListener<V, T> {
@@ -52,8 +49,12 @@ export class FirstStore<V, T = unknown> implements Sequence {
   /** Of keys under way: the newest revision that was told. An older one may answer later. */
   readonly #told = new Map<string, number>();
   #commitsUnderWay = 0;
+  /** Keys under way of which there was more than one write at once. */
+  readonly #crowded = new Set<string>();
   /** No later commit has a revision up to this one, unless the store has lost data. */
   #newest = 0;
+  #beganAt = 0;
+  #isSteady = false;
 
   constructor(
     member: Member<V>,
@@ -72,12 +73,30 @@ export class FirstStore<V, T = unknown> implements Sequence {
     this.storeId = storeId;
     this.epoch = head.epoch;
     this.#newest = head.rev;
+    this.#beganAt = head.rev;
+    this.#isSteady = false;
+  }
+
+  /** No later commit has a revision up to this one. */
+  get newest(): number {
+    return this.#newest;
+  }
+
+  /** The newest revision when it was opened. */
+  get beganAt(): number {
+    return this.#beganAt;
+  }
+
+  /** Whether it has made a commit since it was opened, and none has failed since. */
+  get isSteady(): boolean {
+    return this.#isSteady;
   }
 
   /** The store has lost data: nothing is known of its history until `begin`. */
   rewound(): void {
     this.epoch = '';
     this.#newest = 0;
+    this.#isSteady = false;
   }
 
   /** Whether nothing of the key is being written. */
@@ -114,23 +133,27 @@ export class FirstStore<V, T = unknown> implements Sequence {
   }
 
   /** Commits here, and tells what came of it before it gives the outcome. */
-  commit(writes: readonly Write<V>[], call: Call): Awaitable<Committed<T>> {
+  commit(writes: readonly Write<V>[], call: Call, ahead?: Ahead): Awaitable<Committed<T>> {
     const keys = new Set<string>();
     for (const { key } of writes) keys.add(key);
     this.#enter(keys);
     const newest = this.#newest;
     const noted = this.isNoted ? writes : this.#withNote(writes);
     return attempt(
-      () => this.member.primitives.commit(noted, call),
+      () => {
+        const result = this.member.primitives.commit(noted, call);
+        return ahead !== undefined && result instanceof Promise ? call.untilEnd(result) : result;
+      },
       (outcome) => {
         if (noted !== writes) this.isNoted = true;
         // It was begun after that revision was known.
         if ((outcome.rev ?? newest + 1) <= newest) this.#listener.onRewound();
-        return this.#succeeded(writes, keys, outcome);
+        return this.#succeeded(writes, keys, outcome, ahead);
       },
       (error) => {
         this.#end(keys);
-        if (!isStrataError(error, ...NOT_APPLIED)) this.#listener.onUnknown(keys);
+        if (!isStrataError(error, 'conflict')) this.#isSteady = false;
+        if (!isNotApplied(error)) this.#listener.onUnknown(keys);
         throw error;
       },
     );
@@ -143,7 +166,11 @@ export class FirstStore<V, T = unknown> implements Sequence {
 
   #enter(keys: Iterable<string>): void {
     this.#commitsUnderWay++;
-    for (const key of keys) this.#underWay.set(key, (this.#underWay.get(key) ?? 0) + 1);
+    for (const key of keys) {
+      const others = this.#underWay.get(key) ?? 0;
+      this.#underWay.set(key, others + 1);
+      if (others > 0) this.#crowded.add(key);
+    }
   }
 
   #end(keys: Iterable<string>): void {
@@ -154,6 +181,7 @@ export class FirstStore<V, T = unknown> implements Sequence {
       else {
         this.#underWay.delete(key);
         this.#told.delete(key);
+        this.#crowded.delete(key);
       }
     }
   }
@@ -162,13 +190,17 @@ export class FirstStore<V, T = unknown> implements Sequence {
     writes: readonly Write<V>[],
     keys: Iterable<string>,
     outcome: CommitOutcome,
+    ahead: Ahead | undefined,
   ): Committed<T> {
     const { rev } = outcome;
+    if (ahead !== undefined && this.#crowded.size > 0)
+      for (const key of keys) ahead.isCrowded ||= this.#crowded.has(key);
     if (rev === undefined) {
       this.#end(keys);
       return { outcome };
     }
     this.#newest = Math.max(this.#newest, rev);
+    this.#isSteady = this.epoch !== '';
     const changes = changesOf(writes, outcome.outcomes, rev);
     for (const key of changes.keys()) {
       if ((this.#told.get(key) ?? 0) > rev) changes.delete(key);
@@ -177,7 +209,8 @@ export class FirstStore<V, T = unknown> implements Sequence {
     let bytes = 0;
     for (const write of writes) bytes += this.#bytesOf(write);
     // Fenced for the others before it ceases to be under way.
-    const told = this.#listener.onCommit({ rev, changes, bytes });
+    const intents = ahead?.intents;
+    const told = this.#listener.onCommit({ rev, changes, bytes, ...(intents && { intents }) });
     this.#end(keys);
     if (outcome.outcomes.length === writes.length) return { outcome, told };
     return { outcome: { rev, outcomes: outcome.outcomes.slice(0, writes.length) }, told };

@@ -12,6 +12,11 @@ export interface KeptWrite<V> {
   readonly rev: number;
   /** The member's copy; absent for a delete. */
   readonly copy?: Entry<V>;
+  /**
+   * For what a member held as an intent: `rev` is the least that the write can have. A set that
+   * `keepsImmutable` does nothing where an immutable entry stands.
+   */
+  readonly intent?: { readonly seq: number; readonly keepsImmutable: boolean };
 }
 
 /** A change of the first store as a record of the journal has it: the members' copy, with its stamp. */

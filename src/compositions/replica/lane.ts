@@ -1,16 +1,16 @@
 import { attempt } from '../../kernel/awaitable.ts';
-import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
-import type { Timer } from '../../store/env.ts';
-import { failure, isStrataError, type StrataError } from '../../store/errors.ts';
-import type { CommitOutcome, Position, Write } from '../../store/primitives.ts';
+import { failure, type StrataError } from '../../store/errors.ts';
+import type { Position } from '../../store/primitives.ts';
 import { type CatchUpMember, catchUp, SourceAway } from './catch-up.ts';
 import { Contiguity, MAX_BEYOND } from './contiguity.ts';
 import type { MemberStatus, RepairCounts } from './events.ts';
 import { Fences } from './fences.ts';
+import { type Intent, Intents } from './intents.ts';
 import type { LaneSetup } from './lane-setup.ts';
 import { Marker } from './marker.ts';
-import { asStrataError, type Mark, type Member, settled } from './member.ts';
+import { asStrataError, type Mark, type Member } from './member.ts';
+import { MemberWrites } from './member-writes.ts';
 import {
   type ChangeQueue,
   CommitQueue,
@@ -19,6 +19,7 @@ import {
   type Window,
 } from './queues.ts';
 import { Refusals } from './refusals.ts';
+import { Retry } from './retry.ts';
 import { Room } from './room.ts';
 import { toCopy } from './stamps.ts';
 import { type Waiter, WaiterList, waiterFor } from './waiters.ts';
@@ -34,6 +35,9 @@ export class Lane<V> {
   readonly room: Room;
   /** Ends with the lane. */
   readonly life: Call;
+  /** What the member holds beside its entries, of writes whose copies follow. */
+  readonly intents: Intents<V>;
+  readonly writes: MemberWrites<V>;
   readonly #setup: LaneSetup<V>;
   readonly #queue: ChangeQueue<V>;
   readonly #seen = new Contiguity();
@@ -55,14 +59,7 @@ export class Lane<V> {
   #mark: Mark | undefined;
   #away: StrataError | undefined;
   #sourceAway = false;
-  #pauses = 0;
-  /** It is not tried until a pause is over, or never again. */
-  #isPausing = false;
-  #retryTimer: Timer | undefined;
-  /** A write that was given up and may still be applied. */
-  #straggler: Promise<void> | undefined;
-  /** The last write that was begun. */
-  #underWay: Promise<void> | undefined;
+  readonly #retry: Retry;
   #recovering: Promise<void> | undefined;
 
   constructor(setup: LaneSetup<V>) {
@@ -78,6 +75,13 @@ export class Lane<V> {
         : { entries: 0, bytes: 0 };
     this.room = new Room({ entries: queueLength, bytes: queueBytes }, queued);
     this.life = Call.background(member.env, 'replicate');
+    this.writes = new MemberWrites(member, this.life);
+    this.#retry = new Retry(member.env, setup.retry, () => this.#recover());
+    this.intents = new Intents(member, {
+      mayPut: () => this.isLive && this.#queue.size < queueLength && this.#queue.bytes < queueBytes,
+      mark: () => this.#mark,
+      onSettled: () => this.#pump(),
+    });
     this.#marker = new Marker({
       member,
       first: setup.first,
@@ -143,8 +147,10 @@ export class Lane<V> {
   }
 
   /** A commit of the first store. Gives what settles when the member has it, for those who wait. */
-  offer(commit: StampedCommit<V>): Waiter | undefined {
+  offer(commit: StampedCommit<V>, intent?: Intent): Waiter | undefined {
     const { rev, changes } = commit;
+    const fate = { rev, turn: Number.POSITIVE_INFINITY };
+    if (intent !== undefined) this.intents.decide(intent, fate);
     this.#seen.note(rev);
     this.#offered = Math.max(this.#offered, rev);
     if (rev <= this.#caughtUp || this.#phase === 'closed') return undefined;
@@ -153,11 +159,16 @@ export class Lane<V> {
     const waiter = waiterFor(rev);
     if (this.#phase !== 'live') {
       if (this.#sourceAway) this.kick();
-      if (this.#away !== undefined && this.#isPausing) waiter.state = { error: this.#away };
-    } else if (changes.size === 0) waiter.state = 'here';
-    else waiter.turn = this.#putTurn = this.#queue.put(commit);
+      if (this.#away !== undefined && this.#retry.isPausing) waiter.state = { error: this.#away };
+    } else if (changes.size > 0) this.#putTurn = this.#queue.put(commit);
+    if (this.#phase === 'live') {
+      // What another write has replaced is there when that is.
+      fate.turn = waiter.turn = this.#putTurn;
+      if (this.#putTurn <= this.#doneTurn) waiter.state = 'here';
+    }
     if (this.#setup.awaited && waiter.state === 'waiting') this.#waiters.add(waiter);
-    this.#pump();
+    // The same window takes the intent away.
+    if (intent?.isPutting !== true) this.#pump();
     return waiter;
   }
 
@@ -178,20 +189,14 @@ export class Lane<V> {
     this.#seen.reset();
     this.#offered = 0;
     this.#caughtUp = 0;
+    this.#waiters.rejectAll(failure('unavailable', 'replicate', 'the first store has lost data'));
     this.distrust();
   }
 
   /** Tries a member that is away now, instead of after its pause. */
   kick(): void {
-    if (this.#retryTimer === undefined || this.#recovering !== undefined) return;
-    this.#retryTimer.cancel();
-    this.#retry();
+    if (this.#recovering === undefined) this.#retry.kick();
   }
-
-  readonly #retry = (): void => {
-    this.#retryTimer = undefined;
-    this.#recover();
-  };
 
   /** Runs a step while nothing else is written to the member. */
   async alone<T>(step: () => Promise<T>): Promise<T> {
@@ -201,7 +206,7 @@ export class Lane<V> {
     this.#busy = true;
     try {
       const result = step();
-      this.#underWay = settled(result);
+      this.writes.begun(result);
       return await result;
     } finally {
       this.#rest();
@@ -215,7 +220,7 @@ export class Lane<V> {
     for (;;) {
       if (this.isEven || this.#phase === 'closed') return;
       if (this.#phase === 'live' && this.#doneTurn >= turn) return;
-      if (this.#away !== undefined && this.#isPausing) throw this.#away;
+      if (this.#away !== undefined && this.#retry.isPausing) throw this.#away;
       await call.untilEnd(
         this.life.untilEnd(new Promise<void>((resolve) => this.#idle.push(resolve))),
       );
@@ -227,46 +232,37 @@ export class Lane<V> {
     if (this.#phase === 'closed') return;
     await this.#marker.finish();
     this.#phase = 'closed';
-    this.#retryTimer?.cancel();
+    this.#retry.stop();
     this.#marker.rest();
     this.life.end('closed');
     this.#waiters.rejectAll(failure('closed', 'replicate', 'the store was closed'));
     // What is applied after the next opening would undo what that has written.
     const bound = this.member.call('close');
-    await bound.guard(Promise.all([this.#underWay, this.#recovering])).catch(() => {});
+    const { underWay } = this.writes;
+    this.intents.giveUp(this.life.ended);
+    const all = Promise.all([underWay, this.#recovering, this.intents.allSettled()]);
+    await bound.guard(all).catch(() => {});
   }
 
   #pump(): void {
     while (this.#phase === 'live' && !this.#busy) {
       const window = this.#queue.take();
-      if (window === undefined) return;
+      const turn = window?.turn ?? this.#doneTurn;
+      const over = this.intents.removable(
+        (fate) => fate.turn <= turn || fate.rev <= this.#caughtUp,
+      );
+      if (window === undefined && over.length === 0) return;
       this.#busy = true;
-      const { changes } = window;
+      const copies = window?.changes.map((change) => toCopy(change, this.#setup.first)) ?? [];
       void attempt(
-        () => this.apply(changes.map((change) => toCopy(change, this.#setup.first))),
-        () => this.#applied(window),
+        () => this.writes.apply([...copies, ...this.intents.removal(over)]),
+        () => {
+          this.intents.removed(over);
+          if (window === undefined) this.#rest();
+          else this.#applied(window);
+        },
         (error) => this.#failed(asStrataError(error, 'replicate')),
       );
-    }
-  }
-
-  /** Writes to the member, bounded. */
-  apply(writes: readonly Write<V>[]): Awaitable<CommitOutcome> {
-    const call = this.member.call('replicate');
-    const result = this.member.primitives.commit(writes, call);
-    return result instanceof Promise ? this.#bounded(result, call) : result;
-  }
-
-  async #bounded(result: Promise<CommitOutcome>, call: Call): Promise<CommitOutcome> {
-    this.#underWay = settled(result);
-    const forget = this.life.onEnd(() => call.end('closed'));
-    try {
-      return await call.guard(result);
-    } catch (error) {
-      if (isStrataError(error, 'unknown-outcome')) this.#straggler = settled(result);
-      throw error;
-    } finally {
-      forget();
     }
   }
 
@@ -312,15 +308,16 @@ export class Lane<V> {
     this.#waiters.forgetTurns();
     this.#marker.rest();
     this.room.admit();
+    this.#setup.onAdvance();
     if (cause === undefined) this.#recover();
     else this.#pause(cause);
   }
 
   #pause(cause: StrataError): void {
-    const { retry, onEvent, onFailure } = this.#setup;
-    const { env } = this.member;
+    const { onEvent, onFailure } = this.#setup;
     if (this.#phase === 'closed') return;
-    this.#isPausing = true;
+    this.#retry.isPausing = true;
+    this.intents.giveUp(cause);
     this.#sourceAway = cause instanceof SourceAway;
     if (!this.#sourceAway) {
       if (this.#away === undefined)
@@ -328,24 +325,23 @@ export class Lane<V> {
       this.#away = cause;
       if (onFailure(cause)) return;
     }
-    const longestMs = Math.min(retry.maxMs, retry.minMs * 2 ** Math.min(20, this.#pauses++));
-    const pauseMs = longestMs * (0.5 + env.random() / 2);
-    this.#retryTimer = env.setTimer(this.#retry, pauseMs, { background: true });
+    this.#retry.pause();
   }
 
   #recover(): void {
     if (this.#phase !== 'behind' || this.#recovering !== undefined) return;
-    this.#isPausing = false;
+    this.#retry.isPausing = false;
     this.#recovering = this.#tryToRecover().finally(() => {
       this.#recovering = undefined;
-      if (!this.#isPausing) this.#recover();
+      if (!this.#retry.isPausing) this.#recover();
     });
   }
 
   async #tryToRecover(): Promise<void> {
     try {
-      if (this.#straggler !== undefined) await this.life.untilEnd(this.#straggler);
-      this.#straggler = undefined;
+      await this.writes.strayed();
+      await this.life.untilEnd(this.intents.allSettled());
+      if (this.#setup.awaited) await this.intents.findLeft();
       await catchUp(this.#asMember());
     } catch (error) {
       if (this.#phase !== 'behind') return;
@@ -363,7 +359,8 @@ export class Lane<V> {
       member: this.member,
       life: this.life,
       alone: (step) => this.alone(step),
-      apply: (writes) => this.apply(writes),
+      apply: (writes) => this.writes.apply(writes),
+      ...(awaited && { intents: this.intents }),
       moment: () => this.fences.moment,
       marked: (mark) => {
         this.#mark = mark;
@@ -371,7 +368,8 @@ export class Lane<V> {
         if (isOfNow) this.#waiters.settle(({ rev }) => rev <= mark.at.rev);
       },
       atHead: (at, moment) => this.#atHead(at, moment),
-      ...(!awaited && this.#pauses >= 2 && { refuse: (refused) => this.#refusals.add(refused) }),
+      ...(!awaited &&
+        this.#retry.pauses >= 2 && { refuse: (refused) => this.#refusals.add(refused) }),
       ...(wasDeleted && { wasDeleted }),
       onCompared: (counts: RepairCounts) =>
         onEvent({ type: 'compared', member: this.member.name, counts }),
@@ -392,8 +390,9 @@ export class Lane<V> {
     this.#away = undefined;
     this.#sourceAway = false;
     this.#marker.rest();
-    if (this.#pauses > 0) this.#setup.onEvent({ type: 'member-live', member: this.member.name });
-    this.#pauses = 0;
+    if (this.#retry.pauses > 0)
+      this.#setup.onEvent({ type: 'member-live', member: this.member.name });
+    this.#retry.succeeded();
     this.#wake();
     return true;
   }

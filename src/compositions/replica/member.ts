@@ -56,6 +56,11 @@ export class Member<V> {
     this.#nothing = nothing as V;
   }
 
+  /** A value for what is no entry. */
+  get nothing(): V {
+    return this.#nothing;
+  }
+
   /** A call in the background: nobody's deadline but its own. */
   call(operation: string): Call {
     return new Call(this.env, operation, undefined, { timeoutMs: this.timeoutMs });

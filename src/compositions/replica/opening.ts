@@ -6,6 +6,7 @@ import { Better } from './better.ts';
 import { ALL_KEYS, adopt } from './compare.ts';
 import type { ReplicaEvent } from './events.ts';
 import type { FirstStore } from './first-store.ts';
+import { newerOf, replayIntents } from './intent-replay.ts';
 import { joinEntries } from './join-entries.ts';
 import type { ReplicaJournal } from './journal.ts';
 import type { KeptWrite } from './kept-writes.ts';
@@ -159,15 +160,22 @@ export class Opening<V> {
     onEvent({ type: 'first-rebuilt', adopted });
   }
 
-  /** What the journal holds, unless all these members were brought further without it. */
+  /** What the journal holds, unless all these members were brought further without it; and what these hold as intents. */
   #kept(sources: readonly Source<V>[]): Map<string, KeptWrite<V>> {
     const { journal, onEvent } = this.#setup;
     const kept = journal?.newest() ?? new Map<string, KeptWrite<V>>();
     const marks = sources.flatMap(({ mark }) => mark ?? []);
     const isCurrent = marks.length === 0 || marks.some((mark) => mark.journal === journal?.id);
-    if (isCurrent || kept.size === 0) return kept;
-    onEvent({ type: 'journal-outdated' });
-    return new Map();
+    if (!isCurrent && kept.size > 0) {
+      onEvent({ type: 'journal-outdated' });
+      kept.clear();
+    }
+    for (const { intended } of sources)
+      for (const [key, write] of intended) {
+        const other = kept.get(key);
+        kept.set(key, other === undefined ? write : newerOf(other, write));
+      }
+    return kept;
   }
 
   /** The members to rebuild from. Errors: `unavailable` when too few answer. */
@@ -197,11 +205,12 @@ export class Opening<V> {
 
   async #look(member: Member<V>): Promise<Source<V>> {
     const mark = await member.readMark();
+    const intended = await replayIntents(member, mark, this.#life);
     const pages = member.pages(this.#life, (call) => member.primitives.scanKeys(ALL_KEYS, call));
     for await (const page of pages)
       if (page.some((key) => !key.startsWith(member.notePrefix)))
-        return { member, mark, empty: false };
-    return { member, mark, empty: true };
+        return { member, mark, intended, empty: false };
+    return { member, mark, intended, empty: true };
   }
 }
 
@@ -209,6 +218,8 @@ export class Opening<V> {
 interface Source<V> {
   readonly member: Member<V>;
   readonly mark: Mark | undefined;
+  /** Of keys whose newest write it has beside its entries. */
+  readonly intended: ReadonlyMap<string, KeptWrite<V>>;
   readonly empty: boolean;
 }
 

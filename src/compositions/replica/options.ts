@@ -18,6 +18,12 @@ export interface ReplicaOptions<V> {
   readonly async?: readonly Store<V>[];
   /** How many synchronous stores, the first included, have a write before it is acknowledged; default `all`. */
   readonly write?: 'all' | number;
+  /**
+   * Whether a write without conditions goes to all synchronous stores at the same time: to those that
+   * answer late as a record beside their entries, which the entry follows. Default true, where `write`
+   * is all. `false`: it goes to the first, and then to the others, to each of them once.
+   */
+  readonly intents?: boolean;
   /** `first` (default): all synchronous stores are asked and the first success counts. `hedged`: the next is asked when the one before takes longer than it mostly does. */
   readonly read?: 'first' | 'hedged';
   /** Most changes that wait for one store; a writer then waits. Default 1,000. */
@@ -61,6 +67,7 @@ const RULES = {
   sync: stores,
   async: stores,
   write: is.either(is.oneOf('all'), is.positive),
+  intents: is.boolean,
   read: is.oneOf('first', 'hedged'),
   queueLength: is.positive,
   queueBytes: is.positive,

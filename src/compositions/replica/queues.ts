@@ -1,5 +1,6 @@
 import { DedupeBuffer } from '../../kernel/dedupe-buffer/dedupe-buffer.ts';
 import type { Change } from '../../store/entry.ts';
+import type { Intent } from './intents.ts';
 
 /** A commit of the first store, on its way to the other members. */
 export interface StampedCommit<V> {
@@ -8,6 +9,8 @@ export interface StampedCommit<V> {
   readonly changes: ReadonlyMap<string, Change<V>>;
   /** About how many bytes the values have. */
   readonly bytes: number;
+  /** What the other synchronous members hold of it already, in turn. */
+  readonly intents?: readonly (Intent | undefined)[];
 }
 
 /** What is applied to a member at once. */

@@ -6,6 +6,7 @@ import type { Entry } from '../../store/entry.ts';
 import { StrataError } from '../../store/errors.ts';
 import { FIRST_USER_KEY, type KeyRange } from '../../store/keys.ts';
 import type { Feed, FeedPage, Primitives } from '../../store/primitives.ts';
+import { AtOnce } from './at-once.ts';
 import type { WasDeleted } from './compare.ts';
 import type { ReplicaEvent, ReplicaStatus } from './events.ts';
 import { FirstStore } from './first-store.ts';
@@ -40,6 +41,7 @@ export class Replica<V> {
   readonly traffic: Traffic;
   readonly #reader: Reader<V>;
   readonly #writer: Writer<V>;
+  readonly #atOnce: AtOnce<V> | undefined;
   #failed: StrataError | undefined;
   #closed = false;
 
@@ -51,7 +53,7 @@ export class Replica<V> {
       onCommit: (commit) => ({
         ...commit,
         async: this.async.map((lane) => lane.offer(commit)),
-        sync: this.sync.map((lane) => lane.offer(commit)),
+        sync: this.sync.map((lane, at) => lane.offer(commit, commit.intents?.[at])),
       }),
       onUnknown: (keys) => {
         for (const lane of this.lanes) lane.doubt(keys);
@@ -75,7 +77,20 @@ export class Replica<V> {
     const { first: one, sync: lanes } = this;
     this.#reader = new Reader({ first: one, lanes, hedged: options.read === 'hedged' });
     const { async: behind, journal } = this;
-    this.#writer = new Writer({ first: one, sync: lanes, async: behind, needed, journal, bytesOf });
+    const isAll = needed === lanes.length && lanes.length > 0;
+    this.#atOnce =
+      isAll && options.intents !== false
+        ? new AtOnce({ first: one, sync: lanes, bytesOf })
+        : undefined;
+    this.#writer = new Writer({
+      first: one,
+      sync: lanes,
+      async: behind,
+      needed,
+      journal,
+      bytesOf,
+      atOnce: this.#atOnce,
+    });
     this.opening.begin();
   }
 
@@ -166,7 +181,10 @@ export class Replica<V> {
       onFailure: (cause) => !awaited && this.#failWith(cause),
       onRewound: () => this.#rewound(),
       wasDeleted: this.wasDeleted,
-      onAdvance: () => this.journal?.sweep(),
+      onAdvance: () => {
+        this.journal?.sweep();
+        this.#atOnce?.wake();
+      },
     });
   }
 

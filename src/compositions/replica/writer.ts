@@ -3,7 +3,9 @@ import type { Awaitable } from '../../store/awaitable.ts';
 import type { Call } from '../../store/call.ts';
 import { failure, type StrataError } from '../../store/errors.ts';
 import type { CommitOutcome, Write } from '../../store/primitives.ts';
+import type { AheadWrite, AtOnce } from './at-once.ts';
 import type { Committed, FirstStore } from './first-store.ts';
+import type { Intent } from './intents.ts';
 import type { ReplicaJournal } from './journal.ts';
 import type { Lane } from './lane.ts';
 import type { MemberCause } from './reader.ts';
@@ -21,6 +23,8 @@ export interface WriterSetup<V> {
   /** Where a write is kept until the asynchronous members have it. */
   readonly journal: ReplicaJournal<V> | undefined;
   readonly bytesOf: (write: Write<V>) => number;
+  /** Writes to all synchronous members at the same time; absent: to the first before the others. */
+  readonly atOnce: AtOnce<V> | undefined;
 }
 
 /** Writes to the first store, and waits until as many members have it as must. */
@@ -43,13 +47,13 @@ export class Writer<V> {
   commit(writes: readonly Write<V>[], call: Call): Awaitable<CommitOutcome> {
     const refusal = this.#refusal(call);
     if (refusal !== undefined) throw refusal;
-    if (this.#bounded.length === 0) return this.#write(writes, call);
+    if (this.#bounded.length === 0) return this.#write(writes, call, () => {});
     let bytes = 0;
     for (const write of writes) bytes += this.#setup.bytesOf(write);
     const load = { entries: writes.length, bytes };
     const taken: Room[] = [];
     const giveBack = (): void => {
-      for (const room of taken) {
+      for (const room of taken.splice(0)) {
         room.give(load);
         room.admit();
       }
@@ -60,13 +64,10 @@ export class Writer<V> {
         attempt(
           () => {
             call.throwIfEnded();
-            return this.#setup.first.commit(writes, call);
+            // Once it is in the queues it takes its room there itself.
+            return this.#write(writes, call, giveBack);
           },
-          (done) => {
-            // It is in the queues now, where it takes its room itself.
-            giveBack();
-            return this.#acknowledge(done, call);
-          },
+          (outcome) => outcome,
           (error) => {
             giveBack();
             throw error;
@@ -79,8 +80,20 @@ export class Writer<V> {
     );
   }
 
-  #write(writes: readonly Write<V>[], call: Call): Awaitable<CommitOutcome> {
-    return chain(this.#setup.first.commit(writes, call), (done) => this.#acknowledge(done, call));
+  /** Calls `told` when the other members were told of it. */
+  #write(writes: readonly Write<V>[], call: Call, told: () => void): Awaitable<CommitOutcome> {
+    const { first, atOnce } = this.#setup;
+    if (atOnce?.takes(writes) === true)
+      return atOnce.write(writes, call, (done, ahead) => {
+        told();
+        return this.#acknowledge(done, call, ahead);
+      });
+    return chain(atOnce?.clear(writes, call), () =>
+      chain(first.commit(writes, call), (done) => {
+        told();
+        return this.#acknowledge(done, call);
+      }),
+    );
   }
 
   #takeRoom(at: number, load: Load, call: Call, taken: Room[]): Awaitable<void> {
@@ -108,11 +121,11 @@ export class Writer<V> {
     );
   }
 
-  #acknowledge(done: Committed<Told<V>>, call: Call): Awaitable<CommitOutcome> {
+  #acknowledge(done: Committed<Told<V>>, call: Call, ahead?: AheadWrite): Awaitable<CommitOutcome> {
     const { journal } = this.#setup;
     const { outcome, told } = done;
     if (told === undefined) return outcome;
-    if (journal === undefined) return this.#reach(told.sync, outcome, call);
+    if (journal === undefined) return this.#reach(told.sync, outcome, call, ahead);
     const kept = attempt(
       () => journal.keep(told, call.operation),
       () => {},
@@ -120,7 +133,7 @@ export class Writer<V> {
         throw unkept(cause, call);
       },
     );
-    const reached = this.#reach(told.sync, outcome, call);
+    const reached = this.#reach(told.sync, outcome, call, ahead);
     if (!(kept instanceof Promise)) return reached;
     call.markSent();
     return Promise.all([reached, kept]).then(() => outcome);
@@ -130,8 +143,11 @@ export class Writer<V> {
     told: readonly (Waiter | undefined)[],
     outcome: CommitOutcome,
     call: Call,
+    ahead: AheadWrite | undefined,
   ): Awaitable<CommitOutcome> {
-    const { sync, needed } = this.#setup;
+    const { first, sync, needed } = this.#setup;
+    // In another epoch intents say nothing, nor where another write of a key may be the newer one.
+    const counts = (): boolean => ahead?.isCrowded === false && ahead.epoch === first.epoch;
     const isHere = (waiter: Waiter | undefined): boolean =>
       waiter === undefined || waiter.state === 'here';
     let here = 0;
@@ -144,7 +160,7 @@ export class Writer<V> {
       here = 0;
       for (const [at, lane] of sync.entries())
         attempt(
-          () => reached(told[at]),
+          () => arrived(told[at], ahead?.intents[at], counts),
           () => {
             if (++here === needed) resolve(outcome);
           },
@@ -155,6 +171,29 @@ export class Writer<V> {
         );
     });
   }
+}
+
+/** Settles when the member has the write, under its keys or beside them. Errors: why it has it nowhere. */
+function arrived(
+  waiter: Waiter | undefined,
+  intent: Intent | undefined,
+  counts: () => boolean,
+): Awaitable<void> {
+  const copied = (): Awaitable<void> => reached(waiter);
+  if (intent === undefined || waiter === undefined || waiter.state === 'here') return copied();
+  return new Promise((resolve, reject) => {
+    let failed: { readonly cause: unknown } | undefined;
+    let isLeft = false;
+    void attempt(copied, resolve, (cause) => {
+      failed = { cause };
+      if (isLeft) reject(cause);
+    });
+    void intent.kept.then((isKept) => {
+      if (isKept && counts()) return resolve();
+      isLeft = true;
+      if (failed !== undefined) reject(failed.cause);
+    });
+  });
 }
 
 function unkept(cause: unknown, { operation, key }: Call): StrataError {
