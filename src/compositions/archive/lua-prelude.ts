@@ -3,16 +3,19 @@
  * with marks and records. `keys` are the user's keys that a step is about.
  */
 
-const COMMON = `
+const TIMES = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local function int(n) return string.format('%.0f', n) end
 -- Due at once, also when the clock is set back a little.
 local atOnce = int(now - 1000)
+`;
+
+const IDS = `
 local function idOf(key)
   local hex = redis.sha1hex(key)
-  local id = string.gsub(string.sub(hex, 1, 32), '..', function(h) return string.char(tonumber(h, 16)) end)
-  return id, hex
+  local function part(at) return tonumber(string.sub(hex, at, at + 7), 16) end
+  return struct.pack('>I4I4I4I4', part(1), part(9), part(17), part(25)), hex
 end
 `;
 
@@ -59,7 +62,7 @@ local function recordCount()
 end
 `;
 
-const MARKING = `
+const RECORDS = `
 local function evictedAs(key)
   local bucket, id = recordOf(key)
   return redis.call('HGET', bucket, id)
@@ -74,6 +77,9 @@ local function dropRecord(key)
   countRecord(-1)
   return true
 end
+`;
+
+const MARKING = `
 local function markOf(key)
   local raw = redis.call('HGET', MARKS, key)
   if not raw then return nil end
@@ -92,6 +98,9 @@ local function mark(key)
   redis.call('ZADD', laneOf(m), 'NX', atOnce, key)
   return m
 end
+`;
+
+const STANDING = `
 local function unmark(key)
   redis.call('HDEL', MARKS, key)
   redis.call('ZREM', DUE, key)
@@ -122,6 +131,10 @@ end
 `;
 
 /** For the keys of one server. */
-export const SERVER_PRELUDE: string = COMMON + SERVER + MARKING;
+export const SERVER_PRELUDE: string = TIMES + IDS + SERVER + RECORDS + MARKING + STANDING;
 /** For the keys of one slot of a cluster. */
-export const SLOT_PRELUDE: string = COMMON + SLOT + MARKING;
+export const SLOT_PRELUDE: string = TIMES + IDS + SLOT + RECORDS + MARKING + STANDING;
+/** What marking keys of one server takes. */
+export const SERVER_MARKING: string = TIMES + IDS + SERVER + RECORDS + MARKING;
+/** What looking for records of one server takes. */
+export const SERVER_RECORDS: string = IDS + SERVER + RECORDS;

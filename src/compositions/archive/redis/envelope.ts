@@ -50,7 +50,7 @@ export class Envelope {
   /** `whole` brings the script of the guard along, which the server may have lost. */
   constructor(commands: readonly Planned[], names: ScriptNames, whole: boolean) {
     this.#commands = commands;
-    const { needs, writes, removes, deletes } = together(commands);
+    const { needs, writes, replaces, removes, deletes } = together(commands);
     this.#needs = needs;
     this.#guardInside = writes.length + deletes.length === 0;
     const guard = needs.length > 0;
@@ -67,7 +67,12 @@ export class Envelope {
         words: keys.length > 0 ? marks.call(keys, 'del', words[0]) : words,
         role: 'command',
       });
-    if (writes.length > 0) inside.push(other(marks.call(writes, 'after')));
+    if (writes.length > 0) {
+      const whole = new Set(replaces);
+      const others = writes.filter((key) => !whole.has(key));
+      const all = [...replaces, ...others];
+      inside.push(other(marks.call(all, 'after', String(replaces.length))));
+    }
     this.#after = inside.length - this.#before - commands.length;
     const exec: Sent = { words: ['EXEC'], role: 'exec' };
     this.sent = [

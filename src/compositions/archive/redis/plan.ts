@@ -13,6 +13,8 @@ export interface Planned {
   readonly needs: readonly Buffer[];
   /** Keys that are marked after it, where they are there. */
   readonly writes: readonly Buffer[];
+  /** Those of them that it gives new values whatever they had, so that they may be evicted. */
+  readonly replaces: readonly Buffer[];
   /** Keys that are marked before it, where they are there: after it they may be gone. */
   readonly removes: readonly Buffer[];
   /** DEL and UNLINK of archived keys, which the archive does itself. */
@@ -25,6 +27,7 @@ export const bare = (words: Words): Planned => ({
   uses: new Map(),
   needs: [],
   writes: [],
+  replaces: [],
   removes: [],
   deletes: [],
 });
@@ -52,11 +55,13 @@ export function plan(
   if (writes.length === 0) return { ...bare(words), uses, needs };
   if (deletesAll(info) && needs.length === places.length)
     return { ...bare(words), uses, deletes: needs };
+  const isWhole = replacesAll(info, words);
   return {
     ...bare(words),
     uses,
-    needs: replacesAll(info, words) ? [] : needs,
+    needs: isWhole ? [] : needs,
     writes,
+    replaces: isWhole ? writes : [],
     removes: mayRemove(info, words) ? writes : [],
   };
 }
@@ -76,6 +81,7 @@ export function together(commands: readonly Planned[]): Omit<Planned, 'words'> {
     uses,
     needs: once(({ needs }) => needs),
     writes: once(({ writes }) => writes),
+    replaces: once(({ replaces }) => replaces),
     removes: once(({ removes }) => removes),
     deletes: once(({ deletes }) => deletes),
   };

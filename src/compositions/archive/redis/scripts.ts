@@ -2,20 +2,20 @@
  * The scripts around a command (docs/decisions/0033-archived-redis.md). KEYS are what begins the
  * archive's own keys, and then the keys of the command.
  */
-import { SERVER_PRELUDE } from '../lua-prelude.ts';
+import { SERVER_MARKING, SERVER_RECORDS } from '../lua-prelude.ts';
 
 /**
  * A script that Redis runs also when it is out of memory: what was written must not go without a
  * mark. Without what is there for people, since it is sent with every write.
  */
 const script = (source: string): string =>
-  `#!lua flags=allow-oom\n${(SERVER_PRELUDE + source).replace(/^[ \t]*(--.*)?\n?/gm, '').trim()}`;
+  `#!lua flags=allow-oom\n${source.replace(/^[ \t]*(--.*)?\n?/gm, '').trim()}`;
 
 /**
  * Gives the places, from 1, of keys that are recorded as evicted. ARGV: 1 to make a transaction
  * fail then that watches the number of evicted keys, which is touched, and stays as it was.
  */
-export const GUARD: string = script(`
+export const GUARD: string = script(`${SERVER_RECORDS}
 local away = {}
 for i, key in ipairs(keys) do
   if evictedAs(key) then away[#away + 1] = i end
@@ -27,11 +27,11 @@ end
 return away`);
 
 /**
- * ARGV: what to do. \`before\`: marks keys that are there. \`after\`: marks those too, and removes
- * records of what was overwritten. \`del\`, with the name of the command: deletes keys, evicted ones
- * too, and gives their number.
+ * ARGV: what to do. `before`: marks keys that are there. `after`, with a number: marks those too, and
+ * drops the records of the first so many, which were overwritten. `del`, with the name of the command:
+ * deletes keys, evicted ones too, and gives their number.
  */
-export const MARKS: string = script(`
+export const MARKS: string = script(`${SERVER_MARKING}
 local function there(key) return redis.call('EXISTS', key) == 1 end
 if ARGV[1] == 'before' then
   for _, key in ipairs(keys) do
@@ -40,10 +40,11 @@ if ARGV[1] == 'before' then
   return 0
 end
 if ARGV[1] == 'after' then
-  for _, key in ipairs(keys) do
+  local overwritten = tonumber(ARGV[2])
+  for i, key in ipairs(keys) do
     if there(key) then
       mark(key)
-      dropRecord(key)
+      if i <= overwritten then dropRecord(key) end
     end
   end
   return 0

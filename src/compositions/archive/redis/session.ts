@@ -142,7 +142,7 @@ export class Session {
     const { namespace } = this.#archive.bounds;
     if (planned.writes.length > 0) {
       const keys = [String(planned.writes.length + 1), `${namespace}:`, ...planned.writes];
-      await this.#link.send('mark', ['EVAL', MARKS, ...keys, 'after']);
+      await this.#link.send('mark', ['EVAL', MARKS, ...keys, 'after', '0']);
     }
     return reply;
   }
