@@ -73,10 +73,26 @@ export interface RedisDefinition extends Data<RedisOptions, 'client' | 'url'>, W
   readonly type: 'redis';
   /** Address, such as `redis://127.0.0.1:6379/0`; needs the npm package ioredis or redis. */
   readonly url: string | FromEnvironment;
+  /** Each entry is an ordinary string of Redis, without a feed. */
+  readonly mode?: 'plain';
+  /** In plain mode: takes a server that removes entries when memory is short; default false. */
+  readonly allowEviction?: boolean;
 }
 
-/** `s3` as data, with what its client needs. Written out, so that these types need no package. */
-export interface S3Definition extends WithCodec {
+/** What makes the client of `s3` or `dynamodb`, as data. */
+export interface AwsClientDefinition {
+  /** The region; default that of the client's own settings. */
+  readonly region?: string | FromEnvironment;
+  /** Address of the endpoint; default that of the region. */
+  readonly endpoint?: string | FromEnvironment;
+  /** With `secretAccessKey`: the credentials; default those of the client's own settings. */
+  readonly accessKeyId?: string | FromEnvironment;
+  /** The secret of `accessKeyId`, from the environment. */
+  readonly secretAccessKey?: FromEnvironment;
+}
+
+/** `s3` as data. Written out, so that these types need no package. */
+export interface S3Definition extends AwsClientDefinition, WithCodec {
   readonly type: 's3';
   /** The bucket's name. */
   readonly bucket: string | FromEnvironment;
@@ -90,16 +106,25 @@ export interface S3Definition extends WithCodec {
   readonly durability?: Durability;
   /** Bound of calls that name none, in ms; default 5,000. */
   readonly timeoutMs?: number;
-  /** The region; default that of the client's own settings. */
-  readonly region?: string | FromEnvironment;
-  /** Address of the endpoint; default that of the region. */
-  readonly endpoint?: string | FromEnvironment;
   /** Whether the bucket stands in the path of addresses; default false. */
   readonly pathStyle?: boolean;
-  /** With `secretAccessKey`: the credentials; default those of the client's own settings. */
-  readonly accessKeyId?: string | FromEnvironment;
-  /** The secret of `accessKeyId`, from the environment. */
-  readonly secretAccessKey?: FromEnvironment;
+}
+
+/** `dynamodb` as data. Written out, so that these types need no package. */
+export interface DynamoDbDefinition extends AwsClientDefinition, WithCodec {
+  readonly type: 'dynamodb';
+  /** The table's name. */
+  readonly table: string | FromEnvironment;
+  /** Names the store within the table; default `strata`. */
+  readonly prefix?: string | FromEnvironment;
+  /** Over so many shards the keys of a new store are spread, 1 to 64; default 1. */
+  readonly shards?: number;
+  /** Makes the table where it is missing; default false. */
+  readonly create?: boolean;
+  /** What a write survives that the endpoint has acknowledged; default `disk`. */
+  readonly durability?: Durability;
+  /** Bound of calls that name none, in ms; default 5,000. */
+  readonly timeoutMs?: number;
 }
 
 /** `indexeddb` as data; it opens in browsers only. */
@@ -209,6 +234,7 @@ export interface Definitions {
   readonly file: FileDefinition;
   readonly redis: RedisDefinition;
   readonly s3: S3Definition;
+  readonly dynamodb: DynamoDbDefinition;
   readonly indexeddb: IndexedDbDefinition;
   readonly readonly: ReadonlyDefinition;
   readonly encoded: EncodedDefinition;

@@ -12,7 +12,7 @@ const mem = { type: 'memory' };
 const lmdb = { type: 'lmdb', path: `${dir}/a` };
 const file = { type: 'file', path: `${dir}/f` };
 const known =
-  'memory, lmdb, sqlite, file, redis, s3, indexeddb, readonly, encoded, prefixed, observed, bounded, watchable, sealed, tiered, replica';
+  'memory, lmdb, sqlite, file, redis, s3, dynamodb, indexeddb, readonly, encoded, prefixed, observed, bounded, watchable, sealed, tiered, replica';
 
 const selfHolding: { type: string; store?: unknown } = { type: 'readonly' };
 selfHolding.store = selfHolding;
@@ -129,6 +129,24 @@ const cases: readonly (readonly [string, unknown, Readonly<Record<string, string
     { durability: 'is "os"; expected none with :memory:' },
   ],
   [
+    'options that the mode does not have',
+    {
+      stores: {
+        a: { type: 'redis', url: 'redis://h', mode: 'plain', logBytes: 1 },
+        b: { type: 'redis', url: 'redis://h', allowEviction: false },
+      },
+    },
+    {
+      'stores.a.logBytes': 'expected none in plain mode, which has no feed',
+      'stores.b.allowEviction': 'expected none without the mode plain',
+    },
+  ],
+  [
+    'a table for a bucket, and half of the credentials',
+    { type: 'dynamodb', table: 't', shards: 65, secretAccessKey: { env: 'PATH' } },
+    { shards: 'is 65; expected a whole number of 1 to 64' },
+  ],
+  [
     'half of the credentials, and a secret that stands there',
     {
       stores: {
@@ -150,6 +168,15 @@ const cases: readonly (readonly [string, unknown, Readonly<Record<string, string
     'a first store without a feed',
     { stores: { m: { type: 'replica', sync: [{ type: 'readonly', store: file }] } } },
     { 'stores.m.sync[0]': 'is "readonly"; expected a store with a feed' },
+  ],
+  [
+    'a member that keeps no origins',
+    {
+      type: 'replica',
+      sync: [lmdb],
+      async: [{ type: 'redis', url: 'redis://h', mode: 'plain' }],
+    },
+    { 'async[0]': 'is "redis"; expected a store that keeps metadata and origins' },
   ],
   [
     'a member that evicts',

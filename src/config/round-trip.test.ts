@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { describeWithEngine, redisUrl } from '../../test/support/engines.ts';
 import { accepts } from '../../test/support/json-schema.ts';
-import { SAMPLE_ENVIRONMENT, sampleDefinitions } from '../../test/support/sample-definitions.ts';
+import {
+  SAMPLE_ENVIRONMENT,
+  sampleDefinitions,
+  samplePlainRedis,
+} from '../../test/support/sample-definitions.ts';
 import { describeStore } from '../store/index.ts';
 import {
   checkConfig,
@@ -46,7 +50,12 @@ async function use(definition: StoreDefinition, value: unknown): Promise<void> {
 describe('every type as data', () => {
   test.each(names)('%s has a sample with every option', (name) => {
     const { type: _, ...options } = samples[name];
-    expect(Object.keys(options).sort()).toEqual(Object.keys(TYPES[name].fields).sort());
+    const names = new Set(Object.keys(options));
+    // Options that exclude each other have a sample each.
+    if (name === 'redis')
+      for (const other of Object.keys(samplePlainRedis('redis://h'))) names.add(other);
+    names.delete('type');
+    expect([...names].sort()).toEqual(Object.keys(TYPES[name].fields).sort());
   });
 
   test.each(names)('%s passes the check and the schema, alone and by name', async (name) => {
@@ -58,7 +67,7 @@ describe('every type as data', () => {
     }
   });
 
-  test.each(names.filter((name) => !['redis', 's3', 'indexeddb'].includes(name)))(
+  test.each(names.filter((name) => !['redis', 's3', 'dynamodb', 'indexeddb'].includes(name)))(
     '%s opens and holds a value',
     async (name) => {
       await use(samples[name], VALUES[name] ?? Uint8Array.of(1, 2));
@@ -69,9 +78,13 @@ describe('every type as data', () => {
     test('redis opens and holds a value', async () => {
       await use(sampleDefinitions(dir, redisUrl()).redis, VALUES.redis);
     });
+
+    test('redis in plain mode opens and holds a value', async () => {
+      await use(samplePlainRedis(redisUrl()), VALUES.redis);
+    });
   });
 
-  test.each(['indexeddb', 's3'] as const)(
+  test.each(['indexeddb', 's3', 'dynamodb'] as const)(
     '%s opens, and its calls fail where there is none',
     async (name) => {
       await using store = await openStore(samples[name], 'main', {

@@ -5,6 +5,7 @@ import { accepts } from '../../test/support/json-schema.ts';
 import { loadedModules } from '../../test/support/loaded-modules.ts';
 import { checkReplicaOptions } from '../compositions/replica/options.ts';
 import { checkTieredOptions } from '../compositions/tiered/options.ts';
+import { type DynamoDbOptions, dynamodb } from '../drivers/dynamodb/index.ts';
 import { file } from '../drivers/file/index.ts';
 import { indexeddb } from '../drivers/indexeddb/index.ts';
 import { lmdb } from '../drivers/lmdb/index.ts';
@@ -34,7 +35,11 @@ const MAKERS: Partial<Record<keyof Definitions, (options: never) => unknown>> = 
   lmdb,
   sqlite,
   file,
-  redis,
+  // What only one mode has is asked of that mode.
+  redis: (options: object) =>
+    redis('allowEviction' in options ? ({ mode: 'plain', ...options } as never) : options),
+  dynamodb: (options: object) =>
+    dynamodb({ client: { send: () => {} }, table: 't', ...options } as never),
   s3: (options: object) => s3({ client: { send: () => {} }, ...options } as never),
   indexeddb,
   observed: (options) => observed(memory(), options),
@@ -100,6 +105,12 @@ describe('the table of options', () => {
         ]);
       }
     }
+  });
+
+  test('has every option of dynamodb, whose definition is written out', () => {
+    const fields: Readonly<Record<Exclude<keyof DynamoDbOptions, 'client' | 'env'>, unknown>> =
+      TYPES.dynamodb.fields;
+    expect(fields.table).toBeDefined();
   });
 
   test('has every option of s3, whose definition is written out', () => {

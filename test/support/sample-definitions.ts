@@ -71,7 +71,7 @@ function inProcess(dir: string): Some<'memory' | 'lmdb' | 'sqlite' | 'file'> {
   };
 }
 
-function elsewhere(redisUrl: string): Some<'redis' | 's3' | 'indexeddb'> {
+function elsewhere(redisUrl: string): Some<'redis' | 's3' | 'dynamodb' | 'indexeddb'> {
   return {
     redis: {
       type: 'redis',
@@ -94,6 +94,20 @@ function elsewhere(redisUrl: string): Some<'redis' | 's3' | 'indexeddb'> {
       region: 'us-east-1',
       endpoint: 'http://127.0.0.1:1',
       pathStyle: true,
+      accessKeyId: 'SAMPLE',
+      secretAccessKey: { env: 'SAMPLE_KEY_OLD' },
+      timeoutMs: 500,
+    },
+    dynamodb: {
+      type: 'dynamodb',
+      table: 'data',
+      prefix: 'config',
+      shards: 2,
+      create: true,
+      codec: 'json',
+      durability: 'quorum',
+      region: 'us-east-1',
+      endpoint: 'http://127.0.0.1:1',
       accessKeyId: 'SAMPLE',
       secretAccessKey: { env: 'SAMPLE_KEY_OLD' },
       timeoutMs: 500,
@@ -194,5 +208,19 @@ function replicaSample(dir: string): Some<'replica'> {
       maxFenced: 1_000,
       timeoutMs: 3_000,
     },
+  };
+}
+
+/** `redis` in plain mode, with every option that it has there. */
+export function samplePlainRedis(url: string): Definitions['redis'] {
+  return {
+    type: 'redis',
+    mode: 'plain',
+    url,
+    prefix: 'config:',
+    codec: 'json',
+    durability: 'memory',
+    allowEviction: true,
+    timeoutMs: 3_000,
   };
 }

@@ -32,6 +32,10 @@ describe('refuses', () => {
       { sync: [mem()], retry: { minMs: 10, maxMs: 5 } },
       'invalid-argument',
     ],
+    'a store that keeps no origins': [
+      { sync: [mem()], async: [able({ bare: true })] },
+      'unsupported',
+    ],
     'a store that evicts': [
       { sync: [mem(), memory({ evict: lru({ maxEntries: 5 }) })] },
       'unsupported',

@@ -40,6 +40,9 @@ export function replicaParts<V>(options: ReplicaOptions<V>): ReplicaParts<V> {
       const name = `${role}[${at}]`;
       if (primitives.capabilities.evicts === true)
         throw unfit(name, primitives, 'a store that keeps what it is given');
+      // Without an origin nobody could tell which write a copy is of.
+      if (primitives.capabilities.bare === true)
+        throw unfit(name, primitives, 'a store that keeps metadata and origins beside values');
       return new Member(name, primitives, shared);
     });
   const [one, ...others] = members('sync', sync) as [Member<V>, ...Member<V>[]];

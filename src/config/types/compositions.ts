@@ -4,14 +4,11 @@ import { primitivesOf } from '../../store/internals.ts';
 import type { Store } from '../../store/store.ts';
 import type { Definitions } from '../definitions.ts';
 import * as is from '../fields.ts';
+import { timeoutMs } from './common-fields.ts';
 import { first, type Options, opened, type StandIn, type TypeSpec } from './type-spec.ts';
 
 const { value } = is;
 
-const timeoutMs: is.ValueField = value(
-  is.durationMs,
-  'Bound of calls that name none, in ms; default 5,000.',
-);
 const retry = (doc: string): is.GroupField =>
   is.group(
     {
@@ -245,11 +242,13 @@ function checkMembers({ sync, async = [] }: Options): void {
     );
   for (const [role, members] of Object.entries({ sync, async }))
     for (const [at, { type, capabilities }] of (members as readonly StandIn[]).entries())
-      if (capabilities.evicts)
+      if (capabilities.evicts || capabilities.bare === true)
         throw invalidArgument(
           'replica',
           `the option ${role}[${at}]`,
           type,
-          'a store that keeps what it is given',
+          capabilities.evicts
+            ? 'a store that keeps what it is given'
+            : 'a store that keeps metadata and origins beside values',
         );
 }

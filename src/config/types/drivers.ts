@@ -2,17 +2,19 @@ import type { Durability } from '../../store/capabilities.ts';
 import { invalidArgument } from '../../store/errors.ts';
 import type { Definitions } from '../definitions.ts';
 import * as is from '../fields.ts';
-import { codecField } from './codecs.ts';
+import {
+  codec,
+  commitsKept,
+  logBytes,
+  structuredCodec,
+  timeoutMs,
+  tombstoneBytes,
+  tombstoneMs,
+} from './common-fields.ts';
 import { type Options, opened, type Traits, type TypeSpec } from './type-spec.ts';
 
 const { named, value } = is;
 
-const codec: is.ValueField = codecField(
-  'How values become bytes. Default: none; the store then holds bytes.',
-);
-const structuredCodec: is.ValueField = codecField(
-  'How values become bytes when they leave the process: for the command, and for replication.',
-);
 const durability: is.ValueField = value(
   is.oneOf('os', 'disk'),
   '`disk`: a write is acknowledged once it is flushed, and survives power loss. `os`: it survives a crash of the process. Default `disk`.',
@@ -21,28 +23,10 @@ const readonly: is.ValueField = value(
   is.boolean,
   'Opens an existing store for reading; writes fail with `denied`. Default false.',
 );
-const timeoutMs: is.ValueField = value(
-  is.durationMs,
-  'Bound of calls that name none, in ms; default 5,000.',
-);
-const tombstoneMs: is.ValueField = value(
-  is.durationMs,
-  'How long deletes are remembered for readers that resume, in ms; default 7 days.',
-);
-const commitsKept: is.ValueField = value(
-  is.positive,
-  'From how many of the last commits a reader can resume; default 1,000,000.',
-);
 const pollMs: is.ValueField = value(
   is.durationMs,
   'How often commits of other processes are looked for while a watch waits, in ms; default 20.',
 );
-const logBytes: is.ValueField = value(
-  is.count,
-  'Bound of the log of whole commits, in bytes; default 4 MiB.',
-);
-const tombstoneBytes = (standard: string): is.ValueField =>
-  value(is.count, `Bound of what is remembered of deletes, in bytes; default ${standard}.`);
 const path = (doc: string): is.ValueField =>
   named(is.text, `${doc} Meant from the folder of the configuration.`, {
     isPath: true,
@@ -174,50 +158,6 @@ export const file: TypeSpec<Definitions['file']> = {
   },
   traits: ({ durability = 'disk' }) => traits(durability, { feed: false, atomic: 'key' }),
   place: pathOf,
-};
-
-export const redis: TypeSpec<Definitions['redis']> = {
-  kind: 'driver',
-  doc: 'In Redis 6.2 or newer, shared by any number of processes; needs the npm package ioredis or redis.',
-  fields: {
-    url: named(
-      is.textLike(
-        {
-          expected: 'an address such as redis://127.0.0.1:6379',
-          accepts: (v) => typeof v === 'string' && /^rediss?:\/\//i.test(v) && URL.canParse(v),
-        },
-        '^[Rr][Ee][Dd][Ii][Ss][Ss]?://',
-      ),
-      'Address, such as `redis://127.0.0.1:6379/0`. One with a password belongs into the environment.',
-      { required: true, secret: true },
-    ),
-    prefix: named(
-      is.textLike(
-        {
-          expected: 'one to 128 characters of well-formed Unicode without braces',
-          accepts: (v) => typeof v === 'string' && /^[^{}]{1,128}$/u.test(v) && v.isWellFormed(),
-        },
-        '^[^{}]{1,128}$',
-      ),
-      'Names the store within the database: all its keys begin with it, in braces. Default `strata`.',
-    ),
-    codec,
-    durability: value(
-      is.oneOf('memory', 'os', 'disk'),
-      'What the server makes of an acknowledged write. With `os` and `disk` a server that keeps less is refused. Default `memory`.',
-    ),
-    logBytes,
-    commitsKept,
-    tombstoneMs,
-    tombstoneBytes: tombstoneBytes('64 MiB'),
-    timeoutMs,
-  },
-  load: async () => {
-    const { redis } = await import('../../drivers/redis/index.ts');
-    return (options) => opened(redis(options as never));
-  },
-  traits: ({ durability = 'memory' }) => traits(durability),
-  place: ({ url, prefix = 'strata' }) => `${String(url)} ${String(prefix)}`,
 };
 
 export const indexeddb: TypeSpec<Definitions['indexeddb']> = {

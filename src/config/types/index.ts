@@ -1,7 +1,9 @@
 import type { Definitions } from '../definitions.ts';
 import { replica, tiered } from './compositions.ts';
-import { file, indexeddb, lmdb, memory, redis, sqlite } from './drivers.ts';
+import { file, indexeddb, lmdb, memory, sqlite } from './drivers.ts';
+import { dynamodb } from './dynamodb.ts';
 import { bounded, encoded, observed, prefixed, readonly, watchable } from './layers.ts';
+import { redis } from './redis.ts';
 import { s3 } from './s3.ts';
 import { sealed } from './sealed.ts';
 import type { TypeSpec } from './type-spec.ts';
@@ -14,6 +16,7 @@ export const TYPES: { readonly [Name in keyof Definitions]: TypeSpec<Definitions
   file,
   redis,
   s3,
+  dynamodb,
   indexeddb,
   readonly,
   encoded,

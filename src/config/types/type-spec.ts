@@ -8,6 +8,8 @@ export type Options = Readonly<Record<string, unknown>>;
 /** What can be told of a store before it is open; as of its capabilities. */
 export interface Traits extends Pick<Capabilities, 'feed' | 'durability' | 'atomic'> {
   readonly evicts: boolean;
+  /** Whether an entry is its value and expiry alone. */
+  readonly bare?: boolean;
 }
 
 /** What stands in place of a part when options are checked. */
