@@ -1,7 +1,7 @@
 import { Call } from '../store/call.ts';
 import type { Env } from '../store/env.ts';
 import { isStrataError, StrataError } from '../store/errors.ts';
-import type { Position, Write } from '../store/primitives.ts';
+import type { Position } from '../store/primitives.ts';
 import { randomId } from '../store/version.ts';
 import {
   type Applied,
@@ -16,6 +16,7 @@ import { commitStaged, keysOfOther } from './apply-staged.ts';
 import { backoffMs } from './backoff.ts';
 import { checkRecords, readRecord, type StoredRecord } from './cursor-record.ts';
 import { canStage, GroupStage, removeKeys, type StagedPart, stagedKeys } from './group-stage.ts';
+import { countOf, type Operation } from './operations.ts';
 import { Pause } from './pause.ts';
 import type { AnySide } from './sides.ts';
 
@@ -36,7 +37,7 @@ export interface ApplierInit {
   /** Whether anybody wants to hear of changes. */
   listens(): boolean;
   /** Tells of changes that are durable: after `moved`, in as many calls as needed. */
-  changed(changes: readonly Write<unknown>[]): void;
+  changed(changes: readonly Operation<unknown>[]): void;
   /** All of them are told. */
   settled(): void;
   /** The local store fails with this; it is tried again until it works. */
@@ -266,7 +267,7 @@ export class Applier {
       return undefined;
     }
     const intended: Intended = {};
-    const done = await this.#insist(stage?.keys ?? writes.length, async (call, tries) => {
+    const done = await this.#insist(stage?.keys ?? countOf(writes), async (call, tries) => {
       // After a failure nobody knows what is there.
       if (tries > 0) this.#record = await readRecord(local, prefix, call);
       const commit: CommitGroup | undefined =

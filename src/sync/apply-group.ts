@@ -1,9 +1,11 @@
+import type { Awaitable } from '../store/awaitable.ts';
 import type { Call } from '../store/call.ts';
 import type { Entry } from '../store/entry.ts';
 import { isStrataError, StrataError } from '../store/errors.ts';
 import type { KeyRange } from '../store/keys.ts';
 import { FIRST_USER_KEY, intersect, prefixBounds } from '../store/keys.ts';
-import type { DeleteWrite, Position, Write } from '../store/primitives.ts';
+import { packedCommits } from '../store/packed-sets.ts';
+import type { CommitOutcome, DeleteWrite, Position, SetWrite, Write } from '../store/primitives.ts';
 import {
   type CursorRecord,
   otherSource,
@@ -12,6 +14,7 @@ import {
   recordWrite,
   type StoredRecord,
 } from './cursor-record.ts';
+import { isPacked, type Operation, type SetOperation, toWrites } from './operations.ts';
 import type { AnySide } from './sides.ts';
 
 /** A whole group as it came: brings any state from `from` on to exactly the state at `to`. */
@@ -22,7 +25,7 @@ export interface Group {
   readonly compared?: true;
   readonly from: number;
   readonly to: Position;
-  readonly writes: Write<unknown>[];
+  readonly writes: readonly Operation<unknown>[];
   readonly deletes: boolean;
   /** The writes were too many to be held: they wait in the local store, and `writes` is empty. */
   readonly staged?: true;
@@ -42,14 +45,14 @@ export interface GroupOrigin {
 export interface Applied {
   readonly record: StoredRecord;
   /** What changed, each key once, in order; deletes only of what was there. */
-  readonly changes: readonly Write<unknown>[];
+  readonly changes: readonly Operation<unknown>[];
   /** Of a staged group: the keys that changed, in order. */
   readonly changedKeys?: ReadonlySet<string>;
 }
 
 /** What a commit of unknown outcome was to change: it may turn out to have done so. */
 export interface Intended {
-  changes?: readonly Write<unknown>[] | undefined;
+  changes?: readonly Operation<unknown>[] | undefined;
   changedKeys?: ReadonlySet<string> | undefined;
 }
 
@@ -88,7 +91,7 @@ export async function applyGroup(
     if (over !== undefined && over.record.sourceId !== origin.sourceId) throw otherSource();
     if (over !== undefined && isBehind(group, origin, over)) {
       if (tries === 1) await doubtCopies(local, prefix, group, over, call);
-      return { record: over, changes: lastWrites(group.writes), ...told(intended) };
+      return { record: over, changes: lastWrites(toWrites(group.writes)), ...told(intended) };
     }
     if (!group.fresh && !follows(group, origin, over)) return undefined;
     if (group.fresh && isOtherEpoch(group, over) && over?.version !== own) return undefined;
@@ -123,10 +126,23 @@ async function commitWhole(
     : await planStep(local, group, origin, over, call);
   const record = recordWrite(local, prefix, plan.record, over);
   intended.changes = plan.writes;
-  const done = local.primitives.commit([...plan.writes, record], call);
+  const done = commitPlan(local, plan.writes, record, call);
   const { outcomes } = done instanceof Promise ? await call.guard(done) : done;
   const version = outcomes[outcomes.length - 1]?.entry?.version ?? '';
   return { record: { record: plan.record, version }, changes: plan.writes };
+}
+
+/** A store that is given sets packed takes them so, and nothing but sets with them. */
+function commitPlan(
+  { primitives }: AnySide,
+  operations: readonly Operation<unknown>[],
+  record: SetWrite<unknown>,
+  call: Call,
+): Awaitable<CommitOutcome> {
+  const packed = packedCommits(primitives);
+  if (packed === undefined || !operations.some(isPacked))
+    return primitives.commit([...toWrites(operations), record], call);
+  return packed.commit(operations as readonly SetOperation<unknown>[], record, call);
 }
 
 /**
@@ -164,7 +180,7 @@ async function doubtCopies(
   if (shape.parts === undefined || capabilities.conditional !== 'all') return;
   const lost = recordWrite(local, prefix, over.record, { ...over, version: 'never' });
   try {
-    await local.primitives.commit([lost, ...lastWrites(group.writes)], call);
+    await local.primitives.commit([lost, ...lastWrites(toWrites(group.writes))], call);
   } catch (error) {
     if (!isStrataError(error, 'conflict')) throw error;
   }
@@ -183,7 +199,8 @@ function follows(
 }
 
 interface Plan {
-  readonly writes: Write<unknown>[];
+  /** Packed only where they are sets, all of them. */
+  readonly writes: readonly Operation<unknown>[];
   readonly record: CursorRecord;
 }
 
@@ -196,7 +213,7 @@ async function planStep(
 ): Promise<Plan> {
   const record = nextRecord(local, group, origin, over);
   if (!group.deletes) return { writes: group.writes, record };
-  const writes = lastWrites(group.writes);
+  const writes = lastWrites(toWrites(group.writes));
   const doomed = writes.filter((write) => write.type === 'delete').map((write) => write.key);
   const copies = new Map<string, DeleteWrite>();
   for (let start = 0; start < doomed.length; start += READ_KEYS) {
@@ -219,14 +236,14 @@ async function planFresh(
 ): Promise<Plan> {
   const record = nextRecord(local, group, origin, over);
   const sets = group.deletes
-    ? lastWrites(group.writes).filter((write) => write.type === 'set')
+    ? lastWrites(toWrites(group.writes)).filter((write) => write.type === 'set')
     : group.writes;
   let wanted: Map<string, Write<unknown>> | undefined;
   const gone: Write<unknown>[] = [];
   for await (const page of local.primitives.scan(copiedRange(prefix), call)) {
     for (const entry of page) {
       if (!isCopy(entry, record)) continue;
-      wanted ??= new Map(sets.map((write) => [write.key, write]));
+      wanted ??= new Map(toWrites(sets).map((write) => [write.key, write]));
       const write = wanted.get(entry.key);
       if (write === undefined) gone.push(deleteOf(local, entry));
       else if (isSame(write, entry)) wanted.delete(entry.key);
@@ -257,7 +274,7 @@ function nextRecord(
 /** Adds the stores in which entries were first written. Errors: as above. */
 export function noteOrigins(
   local: AnySide,
-  writes: readonly Write<unknown>[],
+  writes: readonly Operation<unknown>[],
   origins: Set<string>,
   ownId: string | undefined,
 ): void {
@@ -265,12 +282,13 @@ export function noteOrigins(
   let last = '';
   for (const write of writes) {
     if (write.type === 'delete') continue;
-    if (write.origin !== undefined && write.origin.store !== last) {
-      last = write.origin.store;
+    const store = write.type === 'sets' ? write.store : write.origin?.store;
+    if (store !== undefined && store !== last) {
+      last = store;
       if (last === ownId) throw loop();
       origins.add(last);
     }
-    if (write.expiresAt !== undefined && !ttl)
+    if (write.type === 'set' && write.expiresAt !== undefined && !ttl)
       throw new StrataError(
         'unsupported',
         `subscribe: ${JSON.stringify(write.key)} has an expiry, which ${local.primitives.shape.type} stores cannot keep`,

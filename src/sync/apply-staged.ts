@@ -109,7 +109,7 @@ class Flip {
     // First, so that whoever has lost the cursor to another tab hears of it at once.
     yield [recordWrite(this.#local, this.#prefix, this.record, this.#over)];
     const isNew = this.#group.fresh && (await this.#isEmpty(view));
-    const read = (block: number): Promise<Write<unknown>[]> =>
+    const read = (block: number): Promise<readonly Write<unknown>[]> =>
       this.#stage.read(block, (keys) => view.readMany(keys));
     let next = read(0);
     for (let block = 0; block < this.#stage.count; block++) {

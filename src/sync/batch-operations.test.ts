@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Change, SetChange } from '../store/entry.ts';
 import type { Write } from '../store/primitives.ts';
-import { OperationsWriter, readOperations } from './batch-operations.ts';
+import { OperationsWriter } from './batch-operations.ts';
+import { type Operation, toWrites } from './operations.ts';
+import { readOperations } from './operations-reader.ts';
 import { ProtocolError } from './wire.ts';
 
 const copies = { take: (frame: Uint8Array, start: number, end: number) => frame.slice(start, end) };
@@ -123,6 +125,60 @@ describe('operations of a batch', () => {
     expect(decode(block, value)).toMatchObject([{ key: 'big', value }]);
     expect(() => decode(block)).toThrow(ProtocolError);
     expect(readOperations(encode([]), value, copies, [])).toBe(false);
+  });
+
+  it('come out the same where they are packed, damaged ones too', () => {
+    const packs = { ...copies, packs: true };
+    const read = (block: Uint8Array, values: typeof copies): unknown => {
+      const found: Operation<Uint8Array>[] = [];
+      try {
+        readOperations(block, undefined, values, found);
+        return toWrites(found);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ProtocolError);
+        return 'refused';
+      }
+    };
+    const plain = fc.record({
+      type: fc.constant('set' as const),
+      key,
+      value: fc.uint8Array({ maxLength: 1_500 }),
+      version,
+      rev,
+      modifiedAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+    }) as fc.Arbitrary<SetChange<Uint8Array>>;
+    const some = fc.array(plain, { maxLength: 150 });
+    fc.assert(
+      fc.property(
+        fc.tuple(some, fc.array(change, { maxLength: 3 }), some).map((parts) => parts.flat()),
+        fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 2 }),
+        (changes, damages) => {
+          const block = encode(changes);
+          expect(read(block, packs)).toEqual(changes.map(expected));
+          for (const [at, byte] of damages) block[at % block.length] = byte;
+          expect(read(block, packs)).toEqual(read(block, copies));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('keep little in memory of their frame for each that stays', () => {
+    const changes = Array.from({ length: 64 }, (_, i) => ({
+      type: 'set' as const,
+      key: `key:${i}`,
+      value: new Uint8Array(i === 40 ? 50_000 : 1_000),
+      version: `v.${i}`,
+      rev: i * 3,
+      modifiedAt: 1,
+    }));
+    const found: Operation<Uint8Array>[] = [];
+    readOperations(encode(changes), undefined, { ...copies, packs: true }, found);
+    const sizes = found.map((pack) => {
+      expect(pack.type).toBe('sets');
+      return pack.type === 'sets' ? pack.valueAt(0).buffer.byteLength : 0;
+    });
+    expect(sizes.filter((size) => size > 5_096)).toEqual([50_000]);
   });
 
   it('refuse every damaged block with a ProtocolError, or read something well-formed', () => {

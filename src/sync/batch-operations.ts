@@ -1,9 +1,5 @@
-import { MAX_KEY_BYTES } from '../store/capabilities.ts';
-import type { Change, Meta } from '../store/entry.ts';
-import { utf8Length } from '../store/keys.ts';
-import type { SetWrite, Write } from '../store/primitives.ts';
-import { readMeta } from './meta.ts';
-import { ByteReader, ByteWriter, decodeText, MAX_UINT_BYTES, malformed } from './wire.ts';
+import type { Change } from '../store/entry.ts';
+import { ByteWriter, MAX_UINT_BYTES } from './wire.ts';
 
 /*
  * The operations of a batch, column by column, so that a subscriber decodes text once for many
@@ -35,13 +31,12 @@ export const META = 16;
 export const IMMUTABLE = 32;
 /** The value came in the pieces before this frame; its length here is 0. */
 export const PIECED = 64;
-const KNOWN_FLAGS = 127;
+export const KNOWN_FLAGS = 127;
 
-const BLOCK_OPERATIONS = 64;
+export const BLOCK_OPERATIONS = 64;
 /** The last that a store keeps. */
-const MAX_TIME_MS = 2 ** 48 - 1;
-const MAX_VERSION_UNITS = 512;
-const MAX_STAMPS = 256;
+export const MAX_TIME_MS: number = 2 ** 48 - 1;
+export const MAX_STAMPS = 256;
 
 /** Operations being gathered for one frame. */
 export class OperationsWriter {
@@ -214,172 +209,4 @@ function zigzag(difference: number): number {
 
 function wholeTime(timeMs: number): number {
   return Math.min(Math.max(0, Math.round(timeMs)), MAX_TIME_MS);
-}
-
-/** How a subscriber takes the values of a frame: `pieced` is a value's own bytes, the others are views of the frame. */
-export interface ValueTaker<V> {
-  /** The value at [start, end) of the frame. */
-  take(frame: Uint8Array, start: number, end: number): V;
-}
-
-/** Reads the operations of a batch into writes that carry their origin; false when none of them wanted the pieces. */
-export function readOperations<V>(
-  block: Uint8Array,
-  pieced: Uint8Array | undefined,
-  values: ValueTaker<V>,
-  into: Write<V>[],
-): boolean {
-  return new OperationsReader(block, pieced, values).readAll(into);
-}
-
-class OperationsReader<V> {
-  readonly #block: Uint8Array;
-  readonly #values: ValueTaker<V>;
-  readonly #count: number;
-  readonly #stamps: { readonly store: string; readonly epoch: string }[] = [];
-  readonly #flagsAt: number;
-  readonly #blocks: ByteReader;
-  readonly #numbers: ByteReader;
-  readonly #texts: ByteReader;
-  readonly #extras: ByteReader;
-  #pieced: Uint8Array | undefined;
-  #valueAt: number;
-  #text = '';
-  #textAt = 0;
-  #isAscii = true;
-  #rev = 0;
-  #modifiedAt = 0;
-  #stamp = 0;
-  #prefix = '';
-
-  constructor(block: Uint8Array, pieced: Uint8Array | undefined, values: ValueTaker<V>) {
-    this.#block = block;
-    this.#pieced = pieced;
-    this.#values = values;
-    const head = new ByteReader(block);
-    this.#count = head.uint();
-    if (this.#count > head.left) throw malformed(`${this.#count} operations are too many`);
-    const stamps = head.uint();
-    if (stamps > MAX_STAMPS) throw malformed(`${stamps} stamps are too many`);
-    for (let i = 0; i < stamps; i++)
-      this.#stamps.push({ store: head.text(64), epoch: head.text(64) });
-    const lengths = [head.uint(), head.uint(), head.uint(), head.uint()] as const;
-    this.#flagsAt = head.at;
-    head.take(this.#count);
-    const column = (length: number): ByteReader => {
-      const start = head.at;
-      head.take(length);
-      return new ByteReader(block, start, head.at);
-    };
-    this.#blocks = column(lengths[0]);
-    this.#numbers = column(lengths[1]);
-    this.#texts = column(lengths[2]);
-    this.#extras = column(lengths[3]);
-    this.#valueAt = head.at;
-  }
-
-  readAll(into: Write<V>[]): boolean {
-    for (let i = 0; i < this.#count; i++) {
-      if (i % BLOCK_OPERATIONS === 0) this.#nextBlock();
-      const flags = this.#block[this.#flagsAt + i] as number;
-      if (flags > KNOWN_FLAGS) throw malformed(`unknown flags ${flags}`);
-      into.push(flags & DELETE ? this.#readDelete(flags) : this.#readSet(flags));
-    }
-    this.#endBlock();
-    for (const column of [this.#blocks, this.#numbers, this.#texts, this.#extras]) column.finish();
-    if (this.#valueAt !== this.#block.length) throw malformed('values left over');
-    return this.#pieced === undefined;
-  }
-
-  #readDelete(flags: number): Write<V> {
-    if (flags !== DELETE) throw malformed(`unknown flags ${flags}`);
-    const key = this.#key(this.#numbers.uint());
-    this.#readRev();
-    return { type: 'delete', key };
-  }
-
-  #readSet(flags: number): Write<V> {
-    const numbers = this.#numbers;
-    const key = this.#key(numbers.uint());
-    const rev = this.#readRev();
-    const length = numbers.uint();
-    const modifiedAt = this.#modifiedAt + unzigzag(numbers.uint());
-    if (modifiedAt < 0 || modifiedAt > MAX_TIME_MS) throw malformed('a time out of range');
-    this.#modifiedAt = modifiedAt;
-    const suffix = this.#slice(numbers.uint());
-    if (flags & STAMP) this.#stamp = this.#extras.uint();
-    if (flags & PREFIX) this.#prefix = this.#extras.text(MAX_VERSION_UNITS);
-    const stamp = this.#stamps[this.#stamp];
-    if (stamp === undefined) throw malformed('a stamp that is not in the table');
-    const version = this.#prefix + suffix;
-    if (version.length > MAX_VERSION_UNITS) throw malformed('a version is too long');
-    const write: { -readonly [K in keyof SetWrite<V>]: SetWrite<V>[K] } = {
-      type: 'set',
-      key,
-      value: this.#value(flags, length),
-      origin: { store: stamp.store, epoch: stamp.epoch, rev, version },
-      modifiedAt,
-    };
-    if (flags & EXPIRY) write.expiresAt = Math.min(this.#extras.uint(), MAX_TIME_MS);
-    if (flags & META) write.meta = this.#meta();
-    if (flags & IMMUTABLE) write.immutable = true;
-    return write;
-  }
-
-  #meta(): Meta {
-    return readMeta(this.#extras.text());
-  }
-
-  #readRev(): number {
-    const rev = this.#rev + unzigzag(this.#numbers.uint());
-    if (rev < 0 || rev > Number.MAX_SAFE_INTEGER) throw malformed('a revision out of range');
-    this.#rev = rev;
-    return rev;
-  }
-
-  #value(flags: number, length: number): V {
-    if (flags & PIECED) {
-      const pieced = this.#pieced;
-      if (pieced === undefined || length !== 0) throw malformed('a value in pieces is not there');
-      this.#pieced = undefined;
-      return this.#values.take(pieced, 0, pieced.length);
-    }
-    const start = this.#valueAt;
-    this.#valueAt += length;
-    if (this.#valueAt > this.#block.length) throw malformed('a value ends too late');
-    return this.#values.take(this.#block, start, this.#valueAt);
-  }
-
-  #nextBlock(): void {
-    this.#endBlock();
-    const bytes = this.#texts.take(this.#blocks.uint());
-    this.#text = decodeText(bytes);
-    this.#textAt = 0;
-    this.#isAscii = bytes.length === this.#text.length;
-  }
-
-  #endBlock(): void {
-    if (this.#textAt !== this.#text.length) throw malformed('texts left over');
-  }
-
-  #slice(units: number): string {
-    const start = this.#textAt;
-    this.#textAt += units;
-    if (this.#textAt > this.#text.length) throw malformed('a text ends too late');
-    return this.#text.slice(start, this.#textAt);
-  }
-
-  #key(units: number): string {
-    const key = this.#slice(units);
-    if (units === 0 || key.charCodeAt(0) === 0) throw malformed('a key that may not be');
-    if (this.#isAscii) {
-      if (units > MAX_KEY_BYTES) throw malformed('a key is too long');
-    } else if (!key.isWellFormed() || utf8Length(key) > MAX_KEY_BYTES)
-      throw malformed('a key that may not be');
-    return key;
-  }
-}
-
-function unzigzag(coded: number): number {
-  return coded % 2 === 0 ? coded / 2 : -(coded + 1) / 2;
 }

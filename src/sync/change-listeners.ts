@@ -1,4 +1,4 @@
-import type { Write } from '../store/primitives.ts';
+import { type Operation, toWrites } from './operations.ts';
 
 /** One key that has changed in the local copy. */
 export interface RemoteChange<V> {
@@ -40,9 +40,9 @@ export class ChangeListeners<V> {
   }
 
   /** Tells of what became durable; `toPublic` gives each listener a value of its own. */
-  emit(changes: readonly Write<unknown>[], toPublic: (stored: unknown) => V): void {
+  emit(changes: readonly Operation<unknown>[], toPublic: (stored: unknown) => V): void {
     if (this.#listeners.size === 0) return;
-    for (const change of changes) {
+    for (const change of toWrites(changes)) {
       for (const { matches, fn } of this.#listeners) {
         if (!matches(change.key)) continue;
         const { key } = change;

@@ -1,9 +1,10 @@
 import { StrataError, type StrataErrorCode } from '../store/errors.ts';
-import type { Position, Write } from '../store/primitives.ts';
+import type { Position } from '../store/primitives.ts';
 import type { Group } from './apply-group.ts';
-import { readOperations, type ValueTaker } from './batch-operations.ts';
 import { closedBy, errorOf, goneAway, otherCodec, tooLarge, unavailable } from './client-errors.ts';
 import type { Block, StagedPart } from './group-stage.ts';
+import type { Operation } from './operations.ts';
+import { readOperations, type ValueTaker } from './operations-reader.ts';
 import { Pieces } from './pieces.ts';
 import {
   decodeMessage,
@@ -85,7 +86,9 @@ interface Staged {
   parts: number;
   bytes: number;
   /** What is held of it. */
-  writes: Write<unknown>[];
+  writes: Operation<unknown>[];
+  /** How many keys those are. */
+  keys: number;
   blocks: Block[];
   deletes: boolean;
   /** Too large to be held: its parts are handed on as they come. */
@@ -246,8 +249,11 @@ export class ClientSession {
     const isUsed = readOperations(batch.operations, pieced, values, staged.writes);
     // A group that was given up in the middle of a value leaves its pieces to the next one.
     if (!isUsed && batch.part > 0) throw malformed('a value in pieces that nobody asked for');
-    for (let i = before; i < staged.writes.length; i++)
-      staged.deletes ||= staged.writes[i]?.type === 'delete';
+    for (let i = before; i < staged.writes.length; i++) {
+      const operation = staged.writes[i] as Operation<unknown>;
+      staged.keys += operation.type === 'sets' ? operation.count : 1;
+      staged.deletes ||= operation.type === 'delete';
+    }
     staged.parts++;
     staged.bytes += bytes;
     if (staged.bytes > groupBytes) return this.#end(CLOSE.normal, tooLarge(groupBytes));
@@ -278,15 +284,15 @@ export class ClientSession {
   /** Keeps a part in memory, or hands on what there is of a group that is too large for that. */
   #hold(staged: Staged, block: Block, bytes: number): readonly ClientEffect[] {
     const { stageBytes, stageKeys } = this.#init;
-    const { writes } = staged;
     if (stageBytes === Number.POSITIVE_INFINITY) return [];
     staged.blocks.push(block);
     const first = !staged.isLarge;
-    if (first && staged.bytes <= stageBytes && writes.length <= stageKeys) return [];
-    const part = { first, blocks: staged.blocks, keys: writes.length, bytes };
+    if (first && staged.bytes <= stageBytes && staged.keys <= stageKeys) return [];
+    const part = { first, blocks: staged.blocks, keys: staged.keys, bytes };
     staged.isLarge = true;
     staged.blocks = [];
     staged.writes = [];
+    staged.keys = 0;
     return [{ do: 'stage', part }];
   }
 
@@ -298,7 +304,7 @@ export class ClientSession {
         throw new ProtocolError(CLOSE.protocol, 'no snapshot came');
       if (!fresh && !compared && (this.#reached === undefined || from > this.#reached.rev))
         throw new ProtocolError(CLOSE.protocol, 'a gap between groups');
-      const held = { writes: [], blocks: [], deletes: false, isLarge: false };
+      const held = { writes: [], keys: 0, blocks: [], deletes: false, isLarge: false };
       this.#staged = { fresh, compared, from, parts: 0, bytes: 0, ...held };
     }
     const staged = this.#staged;

@@ -2,7 +2,7 @@ import type { Call } from '../store/call.ts';
 import { COPY_RECORDS, copyRecordsRange, tellsOf } from '../store/copy-records.ts';
 import { isStrataError, StrataError } from '../store/errors.ts';
 import { fromCursor, toCursor } from '../store/feed/cursor.ts';
-import type { Position, Write } from '../store/primitives.ts';
+import type { Position, SetWrite } from '../store/primitives.ts';
 import type { AnySide } from './sides.ts';
 
 const FORMAT = 1;
@@ -100,7 +100,7 @@ export function recordWrite(
   prefix: string,
   { sourceId, scope, at, origins }: CursorRecord,
   over: StoredRecord | undefined,
-): Write<unknown> {
+): SetWrite<unknown> {
   const { conditional } = local.primitives.capabilities;
   const condition = over === undefined ? ('absent' as const) : { version: over.version };
   const honoured =

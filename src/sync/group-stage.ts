@@ -3,7 +3,8 @@ import type { Entry } from '../store/entry.ts';
 import { StrataError } from '../store/errors.ts';
 import { prefixBounds, RESERVED_PREFIX } from '../store/keys.ts';
 import type { Write } from '../store/primitives.ts';
-import { readOperations } from './batch-operations.ts';
+import { type Operation, toWrites } from './operations.ts';
+import { readOperations } from './operations-reader.ts';
 import type { AnySide } from './sides.ts';
 
 /*
@@ -81,10 +82,10 @@ export class GroupStage {
   }
 
   /** The writes of one block. Errors: `data-missing` when somebody has removed it. */
-  async read(block: number, look: Look): Promise<Write<unknown>[]> {
+  async read(block: number, look: Look): Promise<readonly Write<unknown>[]> {
     const key = this.#key(block);
-    const found = await look(this.#pieced[block] ? [key, `${key}p`] : [key]);
-    const [operations, pieced] = found.map((entry) => entry?.value);
+    const entries = await look(this.#pieced[block] ? [key, `${key}p`] : [key]);
+    const [operations, pieced] = entries.map((entry) => entry?.value);
     if (
       !(operations instanceof Uint8Array) ||
       (this.#pieced[block] && !(pieced instanceof Uint8Array))
@@ -93,9 +94,9 @@ export class GroupStage {
         operation: 'subscribe',
         key,
       });
-    const writes: Write<unknown>[] = [];
-    readOperations(operations, pieced as Uint8Array | undefined, this.#local.values, writes);
-    return writes;
+    const found: Operation<unknown>[] = [];
+    readOperations(operations, pieced as Uint8Array | undefined, this.#local.values, found);
+    return toWrites(found);
   }
 
   async remove(call: Call): Promise<void> {

@@ -201,6 +201,17 @@ const BUGS: Readonly<Record<string, Planted & { readonly shows: RegExp }>> = {
       return { ...message, body: fewer ?? message.body };
     }),
   },
+  'forgets the last of the sets that came packed': {
+    shows: /holds/,
+    local: ({ packed, commit }) => ({
+      ...(packed !== undefined && {
+        packed: {
+          of: commit,
+          commit: (sets, last, call) => packed.commit(sets.slice(0, -1), last, call),
+        },
+      }),
+    }),
+  },
   'forgets the last operation of every second batch': {
     shows: /holds/,
     local: (good) => {

@@ -5,11 +5,12 @@ import { defineStore } from '../store/define-store.ts';
 import { invalidArgument, isStrataError, StrataError } from '../store/errors.ts';
 import { primitivesOf } from '../store/internals.ts';
 import type { BatchResult, BatchWrite } from '../store/operations.ts';
+import { packedCommits } from '../store/packed-sets.ts';
 import type { Feed, Primitives, Write } from '../store/primitives.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
 import { toBatchResult } from '../store/results.ts';
 import type { Store } from '../store/store.ts';
-import type { ValueTaker } from './batch-operations.ts';
+import type { ValueTaker } from './operations-reader.ts';
 import type { WireWrite } from './writes.ts';
 
 /*
@@ -154,7 +155,12 @@ export function localSide<V>(store: Store<V>, codec: Codec<V> | undefined): Loca
   return {
     primitives,
     codecName: known?.name,
-    values: coded !== undefined ? decodedValues(coded) : guard ? pooledValues() : ownValues,
+    values:
+      coded !== undefined
+        ? decodedValues(coded)
+        : guard
+          ? pooledValues(packedCommits(primitives) !== undefined)
+          : ownValues,
     toPublic: (stored) => {
       if (undecoded !== undefined && known !== undefined) return known.decode(stored as Uint8Array);
       return (guard === undefined ? stored : guard(stored)) as V;
@@ -178,11 +184,12 @@ const POOL_BYTES = 4_096;
  * Small values that follow each other share one copy: much cheaper than one each, and one that
  * stays keeps only a few of its neighbours in memory. For stores that copy what they hand out.
  */
-function pooledValues(): ValueTaker<Uint8Array> {
+function pooledValues(packs: boolean): ValueTaker<Uint8Array> {
   let source: Uint8Array | undefined;
   let pool = new ArrayBuffer(0);
   let poolStart = 0;
   return {
+    packs,
     take(frame, start, end) {
       if (end - start > POOLED_BYTES) return frame.slice(start, end);
       if (source !== frame || start < poolStart || end > poolStart + pool.byteLength) {

@@ -4,6 +4,7 @@ import { defineStore } from '../store/define-store.ts';
 import type { Env } from '../store/env.ts';
 import { StrataError, type StrataErrorCode } from '../store/errors.ts';
 import { primitivesOf } from '../store/internals.ts';
+import { packedCommits } from '../store/packed-sets.ts';
 import type { BlockingPrimitives, Feed, Primitives } from '../store/primitives.ts';
 import type { Store, StoreWithBlocking } from '../store/store.ts';
 
@@ -180,6 +181,9 @@ export function faulty<V>(store: Store<V>, plan: FaultPlan): Store<V> {
 function withFaults<V>(inner: Primitives<V>, plan: FaultPlan): Primitives<V> {
   const { env, capabilities, timeoutMs, codec, readValue, feed, blocking, bytes } = inner;
   const { checkValue, guard } = inner;
+  const packed = packedCommits(inner);
+  const commit: Primitives<V>['commit'] = (writes, call) =>
+    plan.run('commit', env, call, () => inner.commit(writes, call));
   return {
     shape: { type: 'faulty', parts: { inner: inner.shape } },
     capabilities,
@@ -196,7 +200,14 @@ function withFaults<V>(inner: Primitives<V>, plan: FaultPlan): Primitives<V> {
     readMany: (keys, call) => plan.run('read', env, call, () => inner.readMany(keys, call)),
     scan: (range, call) => stepwise('scan', env, plan, call, inner.scan(range, call)),
     scanKeys: (range, call) => stepwise('scan', env, plan, call, inner.scanKeys(range, call)),
-    commit: (writes, call) => plan.run('commit', env, call, () => inner.commit(writes, call)),
+    commit,
+    ...(packed !== undefined && {
+      packed: {
+        of: commit,
+        commit: (sets, last, call) =>
+          plan.run('commit', env, call, () => packed.commit(sets, last, call)),
+      },
+    }),
     ...(feed !== undefined && { feed: faultyFeed(feed, env, plan) }),
     ...(blocking !== undefined && { blocking: faultyBlocking(blocking, plan) }),
     ...(bytes !== undefined && { bytes: withFaults(bytes, plan) }),

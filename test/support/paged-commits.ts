@@ -1,6 +1,7 @@
 /** What only some engines do, over a store in memory: commits in pages, and processes that die. */
 import type { Entry } from '../../src/store/entry.ts';
 import { compareKeys, inRange } from '../../src/store/keys.ts';
+import { packedCommits } from '../../src/store/packed-sets.ts';
 import type { PagedWrites, PageView, Primitives, Write } from '../../src/store/primitives.ts';
 
 type CommitPages<V> = NonNullable<Primitives<V>['commitPages']>;
@@ -52,12 +53,21 @@ export class Life {
     const alive = <T>(work: () => T): T | Promise<never> =>
       this.isOver ? new Promise<never>(() => undefined) : work();
     const { blocking: _, peek: __, readValue: ___, ...rest } = inner;
+    const packed = packedCommits(inner);
+    const commit: Primitives<V>['commit'] = (writes, call) =>
+      alive(() => inner.commit(writes, call));
     return {
       ...rest,
       capabilities: Object.freeze({ ...inner.capabilities, blocking: false }),
       readOne: (key, call) => alive(() => inner.readOne(key, call)),
       readMany: (keys, call) => alive(() => inner.readMany(keys, call)),
-      commit: (writes, call) => alive(() => inner.commit(writes, call)),
+      commit,
+      ...(packed !== undefined && {
+        packed: {
+          of: commit,
+          commit: (sets, last, call) => alive(() => packed.commit(sets, last, call)),
+        },
+      }),
     };
   }
 }

@@ -1,11 +1,14 @@
 /** One subscriber of the simulation: its local store, its connection, and what it has been told. */
 import { memory } from '../../src/drivers/memory/index.ts';
+import type { Awaitable } from '../../src/store/awaitable.ts';
 import { defineStore } from '../../src/store/define-store.ts';
 import { primitivesOf } from '../../src/store/internals.ts';
-import type { Primitives } from '../../src/store/primitives.ts';
+import { packedCommits } from '../../src/store/packed-sets.ts';
+import type { CommitOutcome, Primitives, Write } from '../../src/store/primitives.ts';
 import type { Store, StoreWithBlocking } from '../../src/store/store.ts';
 import { recordKey } from '../../src/sync/cursor-record.ts';
 import { type Subscription, subscribe, type Transport } from '../../src/sync/index.ts';
+import { toWrites } from '../../src/sync/operations.ts';
 import type { Message } from '../../src/sync/protocol.ts';
 import { FaultPlan, faulty, type SimulatedEnv } from '../../src/testing/index.ts';
 import { words } from './bytes.ts';
@@ -56,19 +59,32 @@ export function looked(
   look: (rev: number | undefined, values: readonly string[]) => void,
 ): Primitives<Uint8Array> {
   const inside = primitivesOf(plain);
+  const packed = packedCommits(inside);
+  const lookAfter = (
+    done: Awaitable<CommitOutcome>,
+    writes: readonly Write<Uint8Array>[],
+  ): CommitOutcome => {
+    // A moment later it may be another state.
+    if (done instanceof Promise) throw new Error('memory commits at once');
+    const values = writes.flatMap((write) => (write.type === 'set' ? [write.value] : []));
+    look(
+      done.rev,
+      values.map((value) => words(value) ?? ''),
+    );
+    return done;
+  };
+  const commit: Primitives<Uint8Array>['commit'] = (writes, call) =>
+    lookAfter(inside.commit(writes, call), writes);
   return {
     ...inside,
-    commit: (writes, call) => {
-      const done = inside.commit(writes, call);
-      // A moment later it may be another state.
-      if (done instanceof Promise) throw new Error('memory commits at once');
-      const values = writes.flatMap((write) => (write.type === 'set' ? [write.value] : []));
-      look(
-        done.rev,
-        values.map((value) => words(value) ?? ''),
-      );
-      return done;
-    },
+    commit,
+    ...(packed !== undefined && {
+      packed: {
+        of: commit,
+        commit: (sets, last, call) =>
+          lookAfter(packed.commit(sets, last, call), [...toWrites(sets), last]),
+      },
+    }),
   };
 }
 

@@ -1,90 +1,7 @@
-import { sameValue } from '../../store/clone.ts';
-import type { Entry, EntryHead } from '../../store/entry.ts';
-import type { Standing } from '../../store/feed/plan.ts';
-import type { SetWrite } from '../../store/primitives.ts';
-import type { SetHeads } from './set-heads.ts';
+import { type Grave, type Node, Tombstone } from './nodes.ts';
 
 /** Counted for each remembered delete beside its key. */
 const TOMBSTONE_OVERHEAD_BYTES = 96;
-
-/**
- * What is known of a key; its content never changes once linked, so that a reader may hold it.
- * Value and expiry stand on the node itself: a hit touches nothing else.
- */
-export class Node<V> implements Standing<V> {
-  readonly key: string;
-  readonly rev: number;
-  readonly pos: number;
-  readonly value: V | undefined;
-  readonly expiresAt: number | undefined;
-  previous: Node<V> | undefined = undefined;
-  next: Node<V> | undefined = undefined;
-  linked = false;
-  /** Set while this is a tombstone that may be forgotten. */
-  grave: Grave<V> | undefined = undefined;
-  /** The head, or what it is to be made of; absent for a tombstone. */
-  #head: EntryHead | SetWrite<V> | undefined;
-  /** Makes the head, until it has. */
-  #heads: SetHeads | undefined;
-
-  constructor(
-    key: string,
-    rev: number,
-    pos: number,
-    head: EntryHead | SetWrite<V> | undefined,
-    value: V | undefined,
-    heads: SetHeads | undefined,
-  ) {
-    this.key = key;
-    this.rev = rev;
-    this.pos = pos;
-    this.value = value;
-    this.expiresAt = head?.expiresAt;
-    this.#head = head;
-    this.#heads = heads;
-  }
-
-  /** Absent for a tombstone. */
-  get live(): EntryHead | undefined {
-    if (this.#heads !== undefined) {
-      this.#head = this.#heads.make(this.#head as SetWrite<V>, this.pos);
-      this.#heads = undefined;
-    }
-    return this.#head as EntryHead | undefined;
-  }
-
-  /** Whether there is a head, without making it. */
-  get isLive(): boolean {
-    return this.#head !== undefined;
-  }
-
-  get isImmutable(): boolean {
-    return this.#head?.immutable === true;
-  }
-
-  sameValue(value: V): boolean {
-    return sameValue(this.value, value);
-  }
-
-  /** The entry of a live node. */
-  toEntry(): Entry<V> {
-    return { ...(this.live as EntryHead), value: this.value as V };
-  }
-
-  isExpired(nowMs: number): boolean {
-    return this.expiresAt !== undefined && this.expiresAt <= nowMs;
-  }
-}
-
-/**
- * A tombstone in the order of being forgotten. It lets go of a node that was replaced, whose
- * `previous` would keep a chain of old values alive.
- */
-interface Grave<V> {
-  node: Node<V> | undefined;
-  readonly bytes: number;
-  readonly madeMs: number;
-}
 
 /**
  * The compacted change index: one node a key, tombstones included, found by key and linked in the
@@ -129,21 +46,39 @@ export class ChangeIndex<V> {
     return at === undefined ? this.#oldest : at.next;
   }
 
+  /** Whether nothing is known of any key. */
+  get isEmpty(): boolean {
+    return this.#newest === undefined;
+  }
+
   /** Links a node at the end, in place of the key's former one. */
   put(node: Node<V>, former: Node<V> | undefined, nowMs: number): void {
     if (former !== undefined) this.#unlink(former);
-    node.previous = this.#newest;
-    node.linked = true;
-    if (this.#newest === undefined) this.#oldest = node;
-    else this.#newest.next = node;
-    this.#newest = node;
+    this.#link(node);
     this.#nodes.set(node.key, node);
-    if (!node.isLive) this.#remember(node, nowMs);
+    if (node instanceof Tombstone) this.#remember(node, nowMs);
+  }
+
+  /**
+   * Links a live node at the end, without a look at what stands under its key, where that will be
+   * nothing; if it is not, gives the former one, which takes long to find.
+   */
+  putNew(node: Node<V>): Node<V> | undefined {
+    const { size } = this.#nodes;
+    this.#nodes.set(node.key, node);
+    let former: Node<V> | undefined;
+    if (this.#nodes.size === size) {
+      former = this.#newest;
+      while (former !== undefined && former.key !== node.key) former = former.previous;
+      if (former !== undefined) this.#unlink(former);
+    }
+    this.#link(node);
+    return former;
   }
 
   /** Puts a tombstone where an expired node stands. */
   bury(node: Node<V>, nowMs: number): void {
-    const tombstone = new Node<V>(node.key, node.rev, node.pos, undefined, undefined, undefined);
+    const tombstone = new Tombstone<V>(node.key, node.rev, node.pos);
     tombstone.linked = true;
     tombstone.previous = node.previous;
     tombstone.next = node.next;
@@ -182,7 +117,7 @@ export class ChangeIndex<V> {
     this.#newest = undefined;
   }
 
-  #remember(tombstone: Node<V>, nowMs: number): void {
+  #remember(tombstone: Tombstone<V>, nowMs: number): void {
     const bytes = TOMBSTONE_OVERHEAD_BYTES + tombstone.key.length;
     tombstone.grave = { node: tombstone, bytes, madeMs: nowMs };
     this.#graves.push(tombstone.grave);
@@ -192,10 +127,18 @@ export class ChangeIndex<V> {
       this.forget(nowMs);
   }
 
+  #link(node: Node<V>): void {
+    node.previous = this.#newest;
+    node.linked = true;
+    if (this.#newest === undefined) this.#oldest = node;
+    else this.#newest.next = node;
+    this.#newest = node;
+  }
+
   /** Takes a node out; it keeps its `previous`, by which a reader that holds it finds its way back. */
   #unlink(node: Node<V>): void {
     node.linked = false;
-    if (node.grave !== undefined) node.grave.node = undefined;
+    if (node instanceof Tombstone && node.grave !== undefined) node.grave.node = undefined;
     if (node.previous === undefined) this.#oldest = node.next;
     else node.previous.next = node.next;
     if (node.next === undefined) this.#newest = node.previous;

@@ -1,9 +1,8 @@
-import { SortedKeys } from '../../kernel/sorted-keys.ts';
 import type { Call } from '../../store/call.ts';
 import type { Change, Entry } from '../../store/entry.ts';
 import type { Env, Timer } from '../../store/env.ts';
 import { StrataError } from '../../store/errors.ts';
-import { CommitLog } from '../../store/feed/commit-log.ts';
+import { CommitLog, type LoggedCommit } from '../../store/feed/commit-log.ts';
 import { checkPosition, cursorExpired } from '../../store/feed/cursor.ts';
 import { Doorbell } from '../../store/feed/doorbell.ts';
 import {
@@ -14,6 +13,7 @@ import {
   type Standing,
 } from '../../store/feed/plan.ts';
 import type { KeyRange } from '../../store/keys.ts';
+import type { PackedSets } from '../../store/packed-sets.ts';
 import type {
   CommitOutcome,
   Feed,
@@ -25,16 +25,16 @@ import type {
   WriteOutcome,
 } from '../../store/primitives.ts';
 import { randomId, WriteIds } from '../../store/version.ts';
-import { ChangeIndex, Node } from './change-index.ts';
-import { MemoryCommit, SetsCommit } from './memory-commit.ts';
+import { EntryTable, type TombstoneBounds } from './entry-table.ts';
+import { MemoryCommit, PackedCommit, SetsCommit } from './memory-commit.ts';
+import { EntryNode, Node, PackedNode, type Placed, Tombstone } from './nodes.ts';
 import { SetHeads, SetOutcome } from './set-heads.ts';
 
-const PAGE = 256;
 /** A page of changes ends at so many, or with so many bytes: a reader that pauses keeps one. */
 const FEED_PAGE = 256;
 const FEED_PAGE_BYTES = 64 * 1024;
 const SWEEP_EVERY_MS = 30_000;
-const DAY_MS = 86_400_000;
+
 /** The engine behind `memory`: a map of nodes, a linked change index, and keys sorted on demand. */
 export class MemoryEngine<V> implements Feed<V> {
   readonly #env: Env;
@@ -42,16 +42,9 @@ export class MemoryEngine<V> implements Feed<V> {
   readonly #storeId: string;
   readonly #epoch: string;
   readonly #seed: number;
-  readonly #index: ChangeIndex<V>;
-  /**
-   * Values that live for ever and have been asked for, once more by themselves: another hit takes
-   * one look into one map, and not the cache miss of going by the node.
-   */
-  readonly #lasting = new Map<string, V>();
-  readonly #keys = new SortedKeys();
+  readonly #table: EntryTable<V>;
   readonly #log: CommitLog<V>;
   readonly #bell = new Doorbell();
-  readonly #expiring = new Set<string>();
   readonly #positionOf = (rev: number): Position => this.#position(rev);
   #rev = 0;
   #sweeper: Timer | undefined;
@@ -59,56 +52,41 @@ export class MemoryEngine<V> implements Feed<V> {
   /** Hears of the keys whose expired entries are removed. */
   onSwept: ((key: string) => void) | undefined = undefined;
 
-  constructor(
-    env: Env,
-    options: {
-      readonly logBytes?: number;
-      readonly tombstoneMs?: number;
-      readonly tombstoneBytes?: number;
-    },
-  ) {
+  constructor(env: Env, options: TombstoneBounds & { readonly logBytes?: number }) {
     this.#env = env;
     this.#ids = new WriteIds(env);
     this.#storeId = randomId(env);
     this.#epoch = randomId(env);
     this.#seed = Math.floor(env.random() * 2 ** 32);
     this.#log = new CommitLog(options.logBytes);
-    this.#index = new ChangeIndex(
-      options.tombstoneMs ?? 7 * DAY_MS,
-      options.tombstoneBytes ?? 8 * 1024 * 1024,
-    );
+    this.#table = new EntryTable(env, options);
   }
 
   peek(key: string): V | undefined {
-    const value = this.#lasting.get(key);
-    if (value !== undefined) return value;
-    const node = this.#live(key);
-    if (node?.value !== undefined && node.expiresAt === undefined)
-      this.#lasting.set(key, node.value);
-    return node?.value;
+    return this.#table.peek(key);
   }
 
   readOne(key: string): Entry<V> | undefined {
-    return this.#live(key)?.toEntry();
+    return this.#table.live(key)?.toEntry();
   }
 
   *scan(range: KeyRange): Generator<Entry<V>> {
-    for (const page of this.#pages(range)) for (const node of page) yield node.toEntry();
+    for (const page of this.#table.pages(range)) for (const node of page) yield node.toEntry();
   }
 
   *scanKeys(range: KeyRange): Generator<string> {
-    for (const page of this.#pages(range)) for (const node of page) yield node.key;
+    for (const page of this.#table.pages(range)) for (const node of page) yield node.key;
   }
 
   async *scanPages(range: KeyRange, call: Call): AsyncGenerator<Entry<V>[]> {
-    for (const page of this.#pages(range)) {
+    for (const page of this.#table.pages(range)) {
       call.throwIfEnded();
       yield page.map((node) => node.toEntry());
     }
   }
 
   async *scanKeyPages(range: KeyRange, call: Call): AsyncGenerator<string[]> {
-    for (const page of this.#pages(range)) {
+    for (const page of this.#table.pages(range)) {
       call.throwIfEnded();
       yield page.map((node) => node.key);
     }
@@ -131,8 +109,7 @@ export class MemoryEngine<V> implements Feed<V> {
     this.#rev = plan.rev;
     const logged = new MemoryCommit<V>(plan.rev, this.#positionOf);
     for (const planned of plan.changes) this.#apply(planned, logged, nowMs);
-    this.#log.add(logged);
-    this.#bell.ring();
+    this.#committed(logged);
     return { rev: plan.rev, outcomes: plan.outcomes };
   }
 
@@ -150,7 +127,7 @@ export class MemoryEngine<V> implements Feed<V> {
     for (let at = 0; at < writes.length; at++) {
       const write = writes[at] as Write<V>;
       if (write.type !== 'set' || !keys.add(write.key, writes, at)) return undefined;
-      const former = this.#index.get(write.key);
+      const former = this.#table.index.get(write.key);
       const isLive = former?.isLive === true && !former.isExpired(nowMs);
       // Whether that is a repeat or a mistake is for the plan to say.
       if (isLive && former.isImmutable && write.origin === undefined) return undefined;
@@ -169,23 +146,72 @@ export class MemoryEngine<V> implements Feed<V> {
     const rev = ++this.#rev;
     const heads = new SetHeads(this.#ids, writes.length, rev, nowMs);
     const outcomes: WriteOutcome[] = [];
-    for (let pos = 0; pos < writes.length; pos++) {
-      const write = writes[pos] as SetWrite<V>;
-      const former = replaced[pos];
-      const existed = former?.isLive === true && !former.isExpired(nowMs);
-      const node = new Node<V>(write.key, rev, pos, write, write.value, heads);
-      outcomes.push(new SetOutcome(existed, node));
-      this.#put(node, former, nowMs);
-    }
-    this.#log.add(new SetsCommit<V>(rev, this.#positionOf, writes, heads));
-    this.#bell.ring();
+    for (let pos = 0; pos < writes.length; pos++)
+      outcomes.push(this.#place(writes[pos] as SetWrite<V>, replaced[pos], pos, heads, nowMs));
+    this.#committed(new SetsCommit<V>(rev, this.#positionOf, writes, heads));
     return { rev, outcomes };
+  }
+
+  /** Many sets at once, of which each has an origin and none a condition, and `last`. Errors: `conflict`. */
+  commitPacked(
+    operation: string,
+    sets: readonly (PackedSets<V> | SetWrite<V>)[],
+    last: SetWrite<V>,
+  ): CommitOutcome {
+    const nowMs = this.#env.now();
+    // Nothing but the condition of the last can keep it from being applied.
+    const standing = this.#table.index.get(last.key);
+    checkCondition(operation, last, standing?.isExpired(nowMs) ? undefined : standing?.live);
+    const rev = ++this.#rev;
+    let count = 1;
+    for (const set of sets) count += set.type === 'set' ? 1 : set.count;
+    const heads = new SetHeads(this.#ids, count, rev, nowMs);
+    let pos = 0;
+    // The first copy of all: hardly a key comes twice, and looking costs as much as writing.
+    let isFirst = this.#table.index.isEmpty;
+    for (const set of sets) {
+      if (set.type === 'set') {
+        isFirst = false;
+        this.#place(set, this.#table.index.get(set.key), pos++, heads, nowMs);
+      } else {
+        isFirst = this.#placePacked({ pack: set, heads, firstPos: pos }, nowMs, isFirst);
+        pos += set.count;
+      }
+    }
+    const outcome = this.#place(last, this.#table.index.get(last.key), pos, heads, nowMs);
+    this.#committed(new PackedCommit<V>(this.#positionOf, [...sets, last], heads));
+    return { rev, outcomes: [outcome] };
+  }
+
+  /** Gives whether all keys so far are new, where they were before. */
+  #placePacked(placed: Placed<V>, nowMs: number, areNew: boolean): boolean {
+    const { pack } = placed;
+    let isNew = areNew;
+    for (let at = 0; at < pack.count; at++) {
+      const node = new PackedNode<V>(pack.keyAt(at), placed, at);
+      if (isNew) isNew = this.#table.putNew(node);
+      else this.#table.put(node, this.#table.index.get(node.key), nowMs);
+    }
+    return isNew;
+  }
+
+  #place(
+    write: SetWrite<V>,
+    former: Node<V> | undefined,
+    pos: number,
+    heads: SetHeads,
+    nowMs: number,
+  ): WriteOutcome {
+    const existed = former?.isLive === true && !former.isExpired(nowMs);
+    const node = new EntryNode<V>(write.key, heads.rev, pos, write, write.value, heads);
+    this.#table.put(node, former, nowMs);
+    return new SetOutcome(existed, node);
   }
 
   /** Deletes entries in one commit; those that are expired are gone for everybody already. */
   evict(keys: readonly string[]): void {
     const nowMs = this.#env.now();
-    for (const key of keys) this.#bury(key, nowMs);
+    for (const key of keys) if (this.#table.bury(key, nowMs)) this.onSwept?.(key);
     this.commit(
       'evict',
       keys.map((key) => ({ type: 'delete', key })),
@@ -199,33 +225,19 @@ export class MemoryEngine<V> implements Feed<V> {
     const former =
       replaces === undefined || (replaces instanceof Node && replaces.linked)
         ? (replaces as Node<V> | undefined)
-        : this.#index.get(key);
+        : this.#table.index.get(key);
     const node =
       planned.type === 'set'
-        ? new Node<V>(key, rev, pos, planned.head, planned.write.value, undefined)
-        : new Node<V>(key, rev, pos, undefined, undefined, undefined);
-    this.#put(node, former, nowMs);
+        ? new EntryNode<V>(key, rev, pos, planned.head, planned.write.value, undefined)
+        : new Tombstone<V>(key, rev, pos);
+    this.#table.put(node, former, nowMs);
     logged.add(key, node.live, node.value);
   }
 
-  /** Puts a node in the place of its key's former one, everywhere. */
-  #put(node: Node<V>, former: Node<V> | undefined, nowMs: number): void {
-    const { key } = node;
-    this.#index.put(node, former, nowMs);
-    if (!node.isLive) {
-      if (former?.isLive) this.#keys.delete(key);
-    } else if (!former?.isLive) this.#keys.add(key);
-    if (node.expiresAt !== undefined) this.#willExpire(key);
-    else if (former?.expiresAt !== undefined) this.#expiring.delete(key);
-    if (this.#lasting.size === 0 || !this.#lasting.has(key)) return;
-    if (node.value !== undefined && node.expiresAt === undefined)
-      this.#lasting.set(key, node.value);
-    else this.#lasting.delete(key);
-  }
-
-  #willExpire(key: string): void {
-    this.#expiring.add(key);
-    this.#sweeper ??= this.#env.setTimer(() => this.#sweep(), SWEEP_EVERY_MS, { background: true });
+  #committed(commit: LoggedCommit<V>): void {
+    this.#log.add(commit);
+    this.#bell.ring();
+    this.#sweepLater();
   }
 
   state(): FeedState {
@@ -251,14 +263,14 @@ export class MemoryEngine<V> implements Feed<V> {
    */
   async *#readIndex(afterRev: number, fresh: boolean, call: Call): AsyncGenerator<FeedPage<V>> {
     const startRev = this.#rev;
-    let last = this.#index.lastUpTo(afterRev);
+    let last = this.#table.index.lastUpTo(afterRev);
     // Up to this commit nothing is missing here; a page may end in the middle of the next.
     let completeRev = fresh ? startRev : afterRev;
     for (;;) {
       call.throwIfEnded();
       this.#checkOpen();
       // A delete forgotten ahead of this reader would leave its key standing.
-      if (this.#index.floor > completeRev)
+      if (this.#table.index.floor > completeRev)
         throw cursorExpired(
           call.operation,
           this.#position(afterRev),
@@ -266,7 +278,7 @@ export class MemoryEngine<V> implements Feed<V> {
         );
       const nowMs = this.#env.now();
       const changes: Change<V>[] = [];
-      let node = this.#index.following(last);
+      let node = this.#table.index.following(last);
       let bytes = 0;
       for (; node !== undefined && changes.length < FEED_PAGE; node = node.next) {
         if (bytes >= FEED_PAGE_BYTES) break;
@@ -301,9 +313,7 @@ export class MemoryEngine<V> implements Feed<V> {
     this.#bell.fail(
       new StrataError('closed', 'watch: the store is closed', { operation: 'watch' }),
     );
-    this.#index.clear();
-    this.#lasting.clear();
-    this.#keys.clear();
+    this.#table.clear();
     this.#log.clear();
   }
 
@@ -312,57 +322,29 @@ export class MemoryEngine<V> implements Feed<V> {
       throw new StrataError('closed', 'watch: the store is closed', { operation: 'watch' });
   }
 
-  #live(key: string): Node<V> | undefined {
-    const node = this.#index.get(key);
-    if (node === undefined || !node.isLive) return undefined;
-    return node.expiresAt !== undefined && node.isExpired(this.#env.now()) ? undefined : node;
-  }
-
   #standing(key: string, nowMs: number): Standing<V> | undefined {
-    const node = this.#index.get(key);
+    const node = this.#table.index.get(key);
     return node?.isExpired(nowMs) ? { rev: node.rev, pos: node.pos } : node;
   }
 
-  /**
-   * Removes expired values. A tombstone stays in the place of each, because a reader that
-   * resumes may hold an older value without an expiry.
-   */
-  #sweep(): void {
-    this.#sweeper = undefined;
-    const nowMs = this.#env.now();
-    for (const key of this.#expiring) this.#bury(key, nowMs);
-    this.#index.forget(nowMs);
-    if (this.#expiring.size > 0)
-      this.#sweeper = this.#env.setTimer(() => this.#sweep(), SWEEP_EVERY_MS, { background: true });
-  }
-
-  /** Removes an entry if it is expired. */
-  #bury(key: string, nowMs: number): void {
-    const node = this.#index.get(key);
-    if (node === undefined || !node.isExpired(nowMs)) return;
-    this.#expiring.delete(key);
-    this.#keys.delete(key);
-    this.#index.bury(node, nowMs);
-    this.onSwept?.(key);
-  }
-
-  *#pages(range: KeyRange): Generator<Node<V>[]> {
-    let after: string | undefined;
-    let left = range.limit;
-    while (left > 0) {
-      const keys = this.#keys.page(range, after, Math.min(PAGE, left));
-      if (keys.length === 0) return;
-      after = keys[keys.length - 1];
-      const nodes = keys.map((key) => this.#live(key)).filter((node) => node !== undefined);
-      left -= nodes.length;
-      yield nodes;
-    }
+  /** Looks for expired values from time to time, while any value may expire. */
+  #sweepLater(): void {
+    if (!this.#table.expires) return;
+    this.#sweeper ??= this.#env.setTimer(
+      () => {
+        this.#sweeper = undefined;
+        for (const key of this.#table.sweep(this.#env.now())) this.onSwept?.(key);
+        this.#sweepLater();
+      },
+      SWEEP_EVERY_MS,
+      { background: true },
+    );
   }
 
   #check(operation: string, after: Position): void {
     checkPosition(operation, after, {
       head: this.#position(this.#rev),
-      floor: this.#index.floor,
+      floor: this.#table.index.floor,
       idOf: (rev) => this.#idOf(rev),
     });
   }

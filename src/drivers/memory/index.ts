@@ -74,6 +74,7 @@ export function memory<V = unknown>(options: MemoryOptions<V> = {}): StoreWithBl
   const bounded = evict?.bound(engine);
   if (bounded !== undefined) engine.onSwept = (key) => bounded.swept(key);
   const held = bounded ?? engine;
+  const commit: Primitives<V>['commit'] = (writes, call) => held.commit(call.operation, writes);
   const details = { ...(options.zeroCopy === true && { zeroCopy: true }), ...evict?.details };
   const primitives: Primitives<V> & { readonly blocking: BlockingPrimitives<V> } = {
     shape: { type: 'memory', ...(Object.keys(details).length > 0 && { details }) },
@@ -97,7 +98,13 @@ export function memory<V = unknown>(options: MemoryOptions<V> = {}): StoreWithBl
     readMany: (keys) => keys.map((key) => held.readOne(key)),
     scan: (range, call) => engine.scanPages(range, call),
     scanKeys: (range, call) => engine.scanKeyPages(range, call),
-    commit: (writes, call) => held.commit(call.operation, writes),
+    commit,
+    ...(bounded === undefined && {
+      packed: {
+        of: commit,
+        commit: (sets, last, call) => engine.commitPacked(call.operation, sets, last),
+      },
+    }),
     feed: engine,
     blocking: {
       readOne: (key) => held.readOne(key),

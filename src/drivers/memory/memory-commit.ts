@@ -1,5 +1,10 @@
 import type { Change, EntryHead } from '../../store/entry.ts';
-import { changeBytes, type LoggedCommit } from '../../store/feed/commit-log.ts';
+import {
+  CHANGE_OVERHEAD_BYTES,
+  changeBytes,
+  type LoggedCommit,
+} from '../../store/feed/commit-log.ts';
+import type { PackedSets } from '../../store/packed-sets.ts';
 import type { Position, SetWrite } from '../../store/primitives.ts';
 import type { SetHeads } from './set-heads.ts';
 
@@ -37,6 +42,49 @@ export class SetsCommit<V> implements LoggedCommit<V> {
       type: 'set',
       value: write.value,
     }));
+  }
+}
+
+/** A commit of sets that came packed, as the log keeps it. */
+export class PackedCommit<V> implements LoggedCommit<V> {
+  readonly bytes: number;
+  readonly #positionOf: (rev: number) => Position;
+  readonly #sets: readonly (PackedSets<V> | SetWrite<V>)[];
+  readonly #heads: SetHeads;
+
+  constructor(
+    positionOf: (rev: number) => Position,
+    sets: readonly (PackedSets<V> | SetWrite<V>)[],
+    heads: SetHeads,
+  ) {
+    this.#positionOf = positionOf;
+    this.#sets = sets;
+    this.#heads = heads;
+    let bytes = 0;
+    for (const set of sets)
+      bytes +=
+        set.type === 'set'
+          ? changeBytes(set.key, set.value)
+          : set.bytes + set.count * CHANGE_OVERHEAD_BYTES;
+    this.bytes = bytes;
+  }
+
+  get end(): Position {
+    return this.#positionOf(this.#heads.rev);
+  }
+
+  get changes(): readonly Change<V>[] {
+    // Of a key that came more than once, the last counts.
+    const last = new Map<string, Change<V>>();
+    let pos = 0;
+    const add = (write: SetWrite<V>): void => {
+      last.delete(write.key);
+      last.set(write.key, { ...this.#heads.make(write, pos++), type: 'set', value: write.value });
+    };
+    for (const set of this.#sets)
+      if (set.type === 'set') add(set);
+      else for (let at = 0; at < set.count; at++) add(set.setAt(at));
+    return [...last.values()];
   }
 }
 

@@ -10,19 +10,19 @@ import type { WriteIds } from '../../store/version.ts';
 export class SetHeads {
   readonly #ids: WriteIds;
   readonly #firstId: number;
-  readonly #rev: number;
+  readonly rev: number;
   readonly #nowMs: number;
 
   constructor(ids: WriteIds, count: number, rev: number, nowMs: number) {
     this.#ids = ids;
     this.#firstId = ids.take(count);
-    this.#rev = rev;
+    this.rev = rev;
     this.#nowMs = nowMs;
   }
 
   /** The head of the write at a place of the commit. */
   make(write: SetWrite<unknown>, pos: number): EntryHead {
-    return headOf(write, this.#ids.text(this.#firstId + pos), this.#rev, this.#nowMs);
+    return headOf(write, this.#ids.text(this.#firstId + pos), this.rev, this.#nowMs);
   }
 }
 

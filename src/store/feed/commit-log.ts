@@ -12,7 +12,7 @@ export interface LoggedCommit<V> {
 /** Default bound of a log. */
 export const DEFAULT_LOG_BYTES: number = 4 * 1024 * 1024;
 /** Counted for each change beside its key and value. */
-const CHANGE_OVERHEAD_BYTES = 128;
+export const CHANGE_OVERHEAD_BYTES: number = 128;
 
 /** Approximate size of a change; values of unknown size count as 256 bytes. */
 export function changeBytes(key: string, value: unknown): number {
