@@ -1,10 +1,11 @@
-/** So many requests of one call are under way at a time. */
+/** So many requests of one call are under way at a time, unless said otherwise. */
 const AT_ONCE = 16;
 
 /** Does something with each item, a few at a time; every one is over when it settles. Fails as the first that failed. */
 export async function sideBySide<A, B>(
   items: readonly A[],
   work: (item: A) => Promise<B>,
+  atOnce: number = AT_ONCE,
 ): Promise<B[]> {
   const results = new Array<B>(items.length);
   let next = 0;
@@ -19,7 +20,7 @@ export async function sideBySide<A, B>(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   if (failed !== undefined) throw failed.error;
   return results;
 }

@@ -3,13 +3,14 @@ import { isInDoubt } from '../../kernel/request-failures.ts';
 import { sideBySide } from '../../kernel/side-by-side.ts';
 import type { Call } from '../../store/call.ts';
 import type { Env } from '../../store/env.ts';
-import type { StrataError } from '../../store/errors.ts';
+import { StrataError } from '../../store/errors.ts';
 import { isBusy, isLost, isMissing, toStrataError } from './failures.ts';
 import { nameOf } from './names.ts';
 import { type Conditions, type Opening, UNCONDITIONAL } from './opening.ts';
 import type { FoundObject, Reader } from './reader.ts';
 import { encodeDeletion, encodeEntry } from './record.ts';
 import type { Requests } from './requests.ts';
+import { isUploadGone, LARGE_BYTES, Upload } from './upload.ts';
 
 /** What the objects of a store are reached by. */
 export interface ObjectsParts {
@@ -24,14 +25,17 @@ export class Objects implements ItemPort<FoundObject> {
   readonly conditional: boolean;
   readonly #parts: ObjectsParts;
   #conditions: Conditions = UNCONDITIONAL;
+  /** Whether large objects go in parts. */
+  #inParts = false;
 
   constructor(parts: ObjectsParts) {
     this.#parts = parts;
     this.conditional = parts.opening.conditional;
   }
 
-  async begin(): Promise<void> {
+  async begin(bytes: number): Promise<void> {
     this.#conditions = await this.#parts.opening.forWriting();
+    if (bytes > LARGE_BYTES) this.#inParts = await this.#parts.opening.forParts();
   }
 
   find(keys: readonly string[], call: Call): Promise<(FoundObject | undefined)[]> {
@@ -58,11 +62,26 @@ export class Objects implements ItemPort<FoundObject> {
         judge,
       };
     const condition = this.#conditions(found === undefined ? 'absent' : { etag: found.tag });
+    const tells = this.conditional;
+    // Where a tag was named, an object that is gone is another state too.
+    const orGone = (error: unknown): Verdict =>
+      found !== undefined && isMissing(error) ? 'lost' : judge(error);
+    if (!this.#inParts || body.length <= LARGE_BYTES)
+      return {
+        tells,
+        send: async (call) => void (await requests.put(name, body, call, condition)),
+        judge: orGone,
+      };
+    const upload = new Upload(requests, name, body);
     return {
-      tells: this.conditional,
-      send: async (call) => void (await requests.put(name, body, call, condition)),
-      // Where a tag was named, an object that is gone is another state too.
-      judge: (error) => (found !== undefined && isMissing(error) ? 'lost' : judge(error)),
+      tells,
+      send: async (call) => void (await upload.send(condition, call)),
+      // Parts alone change nothing: what they failed with has been repeated, and is the last word.
+      judge: (error) => {
+        if (error instanceof StrataError) return 'refused';
+        return isUploadGone(error) ? 'lost' : orGone(error);
+      },
+      abandon: (call) => upload.abandon(call),
     };
   }
 

@@ -4,13 +4,11 @@ import type { Env } from '../../store/env.ts';
 import { failure } from '../../store/errors.ts';
 import { randomId } from '../../store/version.ts';
 import { isLost, isMissing, toStrataError } from './failures.ts';
-import type { Replaced, Requests } from './requests.ts';
+import type { Condition, Replaced, Requests } from './requests.ts';
+import { abandonLeftBehind, Upload } from './upload.ts';
 
 /** How this endpoint takes the tag of a condition: as it gave it, or without the quotes. */
-export type Conditions = (replaced: Replaced) => {
-  readonly IfMatch?: string;
-  readonly IfNoneMatch?: string;
-};
+export type Conditions = (replaced: Replaced) => Condition;
 
 const QUOTED: Conditions = (replaced) =>
   replaced === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: replaced.etag };
@@ -41,6 +39,7 @@ export class Opening {
   readonly #options: OpeningOptions;
   #present: Promise<void> | undefined;
   #conditions: Promise<Conditions> | undefined;
+  #inParts: Promise<boolean> | undefined;
 
   constructor(requests: Requests, options: OpeningOptions) {
     this.#requests = requests;
@@ -73,6 +72,24 @@ export class Opening {
     return this.#conditions;
   }
 
+  /**
+   * Whether large objects may go in parts: the end of an upload heeds conditions, or none are
+   * promised. Gives up uploads that were left behind.
+   */
+  async forParts(): Promise<boolean> {
+    const conditions = await this.forWriting();
+    this.#inParts ??= this.#bounded(async (call) => {
+      const heeds = conditions === UNCONDITIONAL || (await this.#probeParts(conditions, call));
+      // Whoever may not list them leaves them to the bucket's own rules.
+      if (heeds) await abandonLeftBehind(this.#requests, PROBES, call).catch(() => undefined);
+      return heeds;
+    }).catch((error: unknown) => {
+      this.#inParts = undefined;
+      throw error;
+    });
+    return this.#inParts;
+  }
+
   #bounded<T>(work: (call: Call) => Promise<T>): Promise<T> {
     const call = new Call(this.#options.env, 'open', undefined, { timeoutMs: OPENING_MS });
     return call.guard(work(call));
@@ -102,7 +119,7 @@ export class Opening {
     const requests = this.#requests;
     const name = PROBES + randomId(call.env);
     let writes = 0;
-    const takes = async (condition: ReturnType<Conditions>): Promise<string | undefined> => {
+    const takes = async (condition: Condition): Promise<string | undefined> => {
       try {
         return await requests.put(name, new Uint8Array([++writes]), call, condition);
       } catch (error) {
@@ -124,6 +141,38 @@ export class Opening {
       throw toStrataError(error, { operation: call.operation, bucket: requests.bucket });
     } finally {
       if (writes > 0) await requests.remove(name, call).catch(() => undefined);
+    }
+  }
+
+  /** As `#probe`, for the ends of uploads: what is done there in spite of a condition, or is not there at all, rules parts out. */
+  async #probeParts(conditions: Conditions, call: Call): Promise<boolean> {
+    const requests = this.#requests;
+    const name = PROBES + randomId(call.env);
+    const body = new Uint8Array([1]);
+    const upload = new Upload(requests, name, body);
+    const takes = async (condition: Condition): Promise<boolean> => {
+      try {
+        await upload.send(condition, call);
+        return true;
+      } catch (error) {
+        if (isLost(error) || isMissing(error)) return false;
+        throw error;
+      }
+    };
+    try {
+      const etag = await requests.put(name, body, call, {});
+      if (await takes({ IfNoneMatch: '*' })) return false;
+      if (await takes({ IfMatch: '"00000000000000000000000000000000"' })) return false;
+      return await takes(conditions({ etag }));
+    } catch (error) {
+      const concern = { operation: call.operation, bucket: requests.bucket };
+      const told = toStrataError(error, concern);
+      // An endpoint that knows no parts says so by its status.
+      if (told.retryable && told.details?.status !== 501) throw told;
+      return false;
+    } finally {
+      await upload.abandon(call);
+      await requests.remove(name, call).catch(() => undefined);
     }
   }
 

@@ -12,11 +12,17 @@ import type { Call } from '../../store/call.ts';
 import { failure } from '../../store/errors.ts';
 import { isMissing, isTooShort, toStrataError } from './failures.ts';
 
-/** Times that a read is sent, beside what the client does of its own accord. */
-const READ_TRIES = 3;
+/** Times that a request is sent that may be repeated, beside what the client does of its own accord. */
+const TRIES = 3;
 
 /** The state of an object that a write replaces: its tag, or none. */
 export type Replaced = { readonly etag: string } | 'absent';
+
+/** What is to stand where an object is written; nothing where anything may. */
+export interface Condition {
+  readonly IfMatch?: string;
+  readonly IfNoneMatch?: string;
+}
 
 /** What was read of an object. */
 export interface Fetched {
@@ -46,21 +52,22 @@ export interface ListedPage {
 export class Requests {
   readonly client: S3Client;
   readonly bucket: string;
-  readonly #root: string;
+  /** All names of the store begin with it. */
+  readonly root: string;
 
   constructor(client: S3Client, bucket: string, root: string) {
     this.client = client;
     this.bucket = bucket;
-    this.#root = root;
+    this.root = root;
   }
 
   /** An object, or its first `length` bytes. Failures are `StrataError`s. */
   async get(name: string, call: Call, key?: string, length?: number): Promise<Fetched | undefined> {
     const Range = length === undefined ? undefined : `bytes=0-${length - 1}`;
-    return this.#read(call, key, async () => {
+    return this.repeat(call, key, async () => {
       try {
         const reply = await this.client.send(
-          new GetObjectCommand({ ...this.#at(name), ...(Range && { Range }) }),
+          new GetObjectCommand({ ...this.at(name), ...(Range && { Range }) }),
           { abortSignal: call.signal },
         );
         const bytes = (await reply.Body?.transformToByteArray()) ?? new Uint8Array(0);
@@ -81,14 +88,9 @@ export class Requests {
    * One attempt to write an object, on a condition or none; gives the tag of what was written.
    * Rejects with what the client says.
    */
-  async put(
-    name: string,
-    body: Uint8Array,
-    call: Call,
-    condition: { readonly IfMatch?: string; readonly IfNoneMatch?: string },
-  ): Promise<string> {
+  async put(name: string, body: Uint8Array, call: Call, condition: Condition): Promise<string> {
     const command = new PutObjectCommand({
-      ...this.#at(name),
+      ...this.at(name),
       ...condition,
       Body: body,
       ContentLength: body.length,
@@ -102,21 +104,21 @@ export class Requests {
 
   /** One attempt to remove an object. Rejects with what the client says. */
   async remove(name: string, call: Call): Promise<void> {
-    await oneAttempt(new DeleteObjectCommand(this.#at(name)), (once) =>
+    await oneAttempt(new DeleteObjectCommand(this.at(name)), (once) =>
       this.client.send(once, { abortSignal: call.signal }),
     );
   }
 
   /** The next names in their order, a thousand at most. Failures are `StrataError`s. */
   async list(from: ListFrom, call: Call): Promise<ListedPage> {
-    const page = await this.#read(call, undefined, () =>
+    const page = await this.repeat(call, undefined, () =>
       this.client.send(
         new ListObjectsV2Command({
           Bucket: this.bucket,
-          Prefix: this.#root,
+          Prefix: this.root,
           // Names of other programs may hold what XML cannot carry.
           EncodingType: 'url',
-          ...(from !== undefined && 'after' in from && { StartAfter: this.#root + from.after }),
+          ...(from !== undefined && 'after' in from && { StartAfter: this.root + from.after }),
           ...(from !== undefined && 'token' in from && { ContinuationToken: from.token }),
         }),
         { abortSignal: call.signal },
@@ -125,8 +127,8 @@ export class Requests {
     const objects: Listed[] = [];
     for (const { Key, Size } of page.Contents ?? []) {
       const name = decoded(Key ?? '');
-      if (name?.startsWith(this.#root))
-        objects.push({ name: name.slice(this.#root.length), size: Size ?? 0 });
+      if (name?.startsWith(this.root))
+        objects.push({ name: name.slice(this.root.length), size: Size ?? 0 });
     }
     if (page.IsTruncated !== true) return { objects, next: undefined };
     if (page.NextContinuationToken === undefined)
@@ -134,19 +136,23 @@ export class Requests {
     return { objects, next: { token: page.NextContinuationToken } };
   }
 
-  #at(name: string): { readonly Bucket: string; readonly Key: string } {
-    return { Bucket: this.bucket, Key: this.#root + name };
+  /** Where an object lies. */
+  at(name: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.bucket, Key: this.root + name };
   }
 
-  /** Reads change nothing, so that what may be had by asking again is asked for again. */
-  async #read<T>(call: Call, key: string | undefined, send: () => Promise<T>): Promise<T> {
+  /**
+   * Sends what changes nothing that others see, again where it may be had by asking again. Failures
+   * are `StrataError`s.
+   */
+  async repeat<T>(call: Call, key: string | undefined, send: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
       call.throwIfEnded();
       try {
         return await send();
       } catch (error) {
         call.throwIfEnded();
-        if (tries === READ_TRIES || !isInDoubt(error))
+        if (tries === TRIES || !isInDoubt(error))
           throw toStrataError(error, { operation: call.operation, key, bucket: this.bucket });
         await pause(call, tries);
       }

@@ -8,7 +8,7 @@ import type { CommitOutcome, Write, WriteOutcome } from '../../store/primitives.
 import { WriteIds } from '../../store/version.ts';
 import { pause } from '../pause.ts';
 import { sideBySide } from '../side-by-side.ts';
-import type { FoundItem, ItemPort } from './item-port.ts';
+import type { Attempt, FoundItem, ItemPort } from './item-port.ts';
 import { KeyTurns } from './key-turns.ts';
 import { MOST_REPLACED } from './line.ts';
 
@@ -61,7 +61,7 @@ export class ItemCommits<Found extends FoundItem> {
     this.#pendingBytes += bytes;
     try {
       const keys = new Set(owned.map(({ key }) => key));
-      return await this.#turns.run(keys, () => this.#run(owned, call));
+      return await this.#turns.run(keys, () => this.#run(owned, bytes, call));
     } finally {
       this.#pendingBytes -= bytes;
     }
@@ -72,9 +72,9 @@ export class ItemCommits<Found extends FoundItem> {
     return this.#turns.settle();
   }
 
-  async #run(writes: readonly ByteWrite[], call: Call): Promise<CommitOutcome> {
+  async #run(writes: readonly ByteWrite[], bytes: number, call: Call): Promise<CommitOutcome> {
     call.throwIfEnded();
-    await this.#port.begin();
+    await this.#port.begin(bytes);
     // All conditions are looked at before anything is written.
     const found = await this.#findAll(writes, call);
     const jobs = found.map((one): Job<Found> => ({ ...one, plan: this.#plan(one, call) }));
@@ -158,6 +158,17 @@ export class ItemCommits<Found extends FoundItem> {
       isConditional: this.#port.conditional && hasCondition(job.writes),
       writeId: (into, offset) => this.#ids.write(id, into, offset),
     });
+    let done = false;
+    try {
+      done = await this.#send(job, attempt, id, call);
+    } finally {
+      if (!done) await attempt.abandon?.(call);
+    }
+    return done;
+  }
+
+  /** Sends an attempt until it is known what became of it. */
+  async #send(job: Job<Found>, attempt: Attempt, id: number, call: Call): Promise<boolean> {
     let doubt: unknown;
     for (let tries = 1; ; tries++) {
       call.throwIfEnded();

@@ -49,14 +49,16 @@ export interface Attempt {
   /** Sends it once. Rejects with what the client says. */
   send(call: Call): Promise<void>;
   judge(error: unknown): Verdict;
+  /** Leaves nothing behind of what was sent, when it is not to be sent again and is not done. Does not fail. */
+  abandon?(call: Call): Promise<void>;
 }
 
 /** An engine that holds one item a key, and replaces it on a condition. */
 export interface ItemPort<Found extends FoundItem> {
   /** Whether the engine heeds conditions. */
   readonly conditional: boolean;
-  /** Makes ready for writing. */
-  begin(): Promise<void>;
+  /** Makes ready for writing values of so many bytes together. */
+  begin(bytes: number): Promise<void>;
   /** What stands in the places of keys, without the values. Failures are `StrataError`s. */
   find(keys: readonly string[], call: Call): Promise<readonly (Found | undefined)[]>;
   /** As `find`, with the value. */
