@@ -1,3 +1,4 @@
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { requiredCapabilities } from '../../../test/required-capabilities.ts';
@@ -19,11 +20,12 @@ const quick = {
 
 describe('dynamodb', () => {
   let server: DynamoDbServer;
-  let table = '';
+  let client: DynamoDBClient;
+  const table = 'stores';
   beforeAll(async () => {
     server = await startDynamoDb();
-    table = 'stores';
-    const store = dynamodb({ client: server.client(), table, create: true });
+    client = server.client();
+    const store = dynamodb({ client, table, create: true });
     await store.get('a');
   });
   afterAll(() => server?.stop());
@@ -31,7 +33,7 @@ describe('dynamodb', () => {
   function factory(options: Partial<DynamoDbOptions> = {}): StoreFactory<unknown> {
     const open = (prefix: string): Store<unknown> =>
       dynamodb({
-        client: server.client(),
+        client,
         table,
         prefix,
         timeoutMs: 60_000,

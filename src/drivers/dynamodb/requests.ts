@@ -56,13 +56,14 @@ export class Requests {
     this.table = table;
   }
 
-  /** An item. Failures of this and all reads are `StrataError`s. */
-  get(key: Key, call: Call, about?: string): Promise<Attributes | undefined> {
+  /** An item; `heads` leaves the value out. Failures of this and all reads are `StrataError`s. */
+  get(key: Key, call: Call, about?: string, heads = false): Promise<Attributes | undefined> {
     return this.#read(call, about, async () => {
       const command = new GetItemCommand({
         TableName: this.table,
         Key: key,
         ConsistentRead: true,
+        ...(heads && { ProjectionExpression: HEAD_ATTRIBUTES }),
       });
       return (await this.client.send(command, { abortSignal: call.signal })).Item;
     });
@@ -89,7 +90,7 @@ export class Requests {
               [this.table]: {
                 Keys: left,
                 ConsistentRead: true,
-                ...(heads && { ProjectionExpression: `p, ${HEAD_ATTRIBUTES}` }),
+                ...(heads && { ProjectionExpression: HEAD_ATTRIBUTES }),
               },
             },
           }),

@@ -31,6 +31,11 @@ export class Rows implements ItemPort<FoundRow> {
 
   async find(keys: readonly string[], call: Call): Promise<(FoundRow | undefined)[]> {
     const layout = this.#layout as Layout;
+    const [only] = keys;
+    if (only !== undefined && keys.length === 1) {
+      const item = await this.#requests.get(layout.keyOf(only), call, only, true);
+      return [item && toFound(only, item)];
+    }
     const found = new Map<string, FoundRow>();
     const places = keys.map((key) => layout.keyOf(key));
     for (const item of await this.#requests.getMany(places, call, true)) {
