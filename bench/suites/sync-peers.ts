@@ -58,7 +58,8 @@ const initialSyncs: readonly InitialSync[] = [
       { name: 'stratakv from lmdb' },
       { name: BARE },
       { name: 'y-websocket' },
-      { name: 'TinyBase', share: 0.5 },
+      // It sends no more than 16 MiB at once.
+      { name: 'TinyBase', share: 0.1 },
       { name: 'PouchDB in one process', share: 0.5 },
       { name: 'NATS KV' },
       { name: 'Redis streams' },

@@ -37,6 +37,8 @@ export const yWebsocket: Peer = {
     };
   },
   async connect(address) {
+    // Every provider listens for the end of the process, and there may be a thousand.
+    process.setMaxListeners(0);
     const doc = new Y.Doc();
     const map = doc.getMap<Uint8Array>(MAP);
     let provider = await synced(address, doc);
