@@ -196,6 +196,7 @@ function replicaSample(dir: string): Some<'replica'> {
       sync: [{ type: 'lmdb', path: `${dir}/first` }, `sqlite:${dir}/second.db`],
       async: [{ type: 'file', path: `${dir}/third` }],
       write: 1,
+      intents: false,
       read: 'hedged',
       queueLength: 100,
       queueBytes: 1_000_000,

@@ -177,6 +177,10 @@ export const replica: TypeSpec<Definitions['replica']> = {
       is.either(is.oneOf('all'), is.positive),
       'How many synchronous stores, the first included, have a write before it is acknowledged. Default `all`.',
     ),
+    intents: value(
+      is.boolean,
+      'Whether a write without conditions goes to all synchronous stores at the same time: to those that answer late as a record beside their entries, which the entry follows. Default true, where `write` is `all`.',
+    ),
     read: value(
       is.oneOf('first', 'hedged'),
       '`first`: all synchronous stores are asked and the first success counts. `hedged`: the next is asked when the one before takes longer than it mostly does. Default `first`.',
