@@ -26,10 +26,11 @@ export async function makeDue(
   client: RedisClientType,
   namespace = 'strata-archive',
 ): Promise<void> {
-  for (const lane of ['due', 'retry']) {
-    const all = await client.zRange(`${namespace}:${lane}`, 0, -1);
-    for (const value of all) await client.zAdd(`${namespace}:${lane}`, { score: 0, value });
-  }
+  const lanes = [`${namespace}:due`, `${namespace}:retry`];
+  const script = `for _, lane in ipairs(KEYS) do
+    for _, key in ipairs(redis.call('ZRANGE', lane, 0, -1)) do redis.call('ZADD', lane, 0, key) end
+  end`;
+  await client.eval(script, { keys: lanes });
 }
 
 /** A server for all tests of a file, emptied after each; to be made within `describe`. */

@@ -2,6 +2,10 @@
 import { expect, it } from 'vitest';
 import { ArchiveServer } from '../../../test/support/archive-world.ts';
 import { describeWithEngine } from '../../../test/support/engines.ts';
+import { FaultPlan, faulty } from '../../testing/index.ts';
+
+/** Machines may be busy. */
+const until = <T>(read: () => T) => expect.poll(read, { timeout: 15_000, interval: 5 });
 
 describeWithEngine('redis-server', 'archive, when something fails or comes late', () => {
   const on = new ArchiveServer();
@@ -90,7 +94,7 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     await on.frozen(one, 'k', 'a');
     plan.hangNext('read', { applied: true });
     const evicting = one.evict('k');
-    await expect.poll(() => plan.hanging).toBe(1);
+    await until(() => plan.hanging).toBe(1);
     // Frozen as something else, and then as it was, without a mark.
     await on.frozen(other, 'k', 'b');
     await on.client.set('k', 'a');
@@ -109,7 +113,7 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     await on.evicted(one, 'k', 'old');
     plan.hangNext('read', { applied: true });
     const slow = one.ensure('k');
-    await expect.poll(() => plan.hanging).toBe(1);
+    await until(() => plan.hanging).toBe(1);
     await other.ensure('k');
     await on.evicted(other, 'k', 'new');
     plan.release();
@@ -123,7 +127,7 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     await one.dirty('k');
     plan.hangNext('commit');
     const draining = one.drain();
-    await expect.poll(() => plan.hanging).toBe(1);
+    await until(() => plan.hanging).toBe(1);
     for (let n = 1; n <= 100; n++) {
       await on.client.set('k', String(n * 100));
       await Promise.all(Array.from({ length: 100 }, () => one.dirty('k')));
@@ -141,7 +145,7 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     await one.dirty('k');
     plan.hangNext('commit');
     const late = one.drain();
-    await expect.poll(() => plan.hanging).toBe(1);
+    await until(() => plan.hanging).toBe(1);
     const other = another();
     await on.frozen(other, 'k', 'new');
     expect((await one.stats()).dirty).toBe(0);
@@ -151,6 +155,28 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     expect(await one.evict('k')).toMatchObject({ evicted: 1 });
     await one.ensure('k');
     expect(await on.client.get('k')).toBe('new');
+  });
+
+  it('leaves the lease of another alone when its own has ended', async () => {
+    const { one, another, cold, plan } = on.world();
+    const otherPlan = new FaultPlan();
+    const other = another({ cold: faulty(cold, otherPlan) });
+    await on.client.set('k', 'v');
+    await one.dirty('k');
+    plan.hangNext('commit');
+    const first = one.drain();
+    await until(() => plan.hanging).toBe(1);
+    await on.makeDue();
+    otherPlan.hangNext('commit');
+    const second = other.drain();
+    await until(() => otherPlan.hanging).toBe(1);
+    plan.release();
+    expect(await first).toEqual({ frozen: 0, deleted: 0, failed: [] });
+    // Taken once more now, it would be taken again and again, and by nobody in time.
+    expect(await on.client.zScore('strata-archive:due', 'k')).toBeGreaterThan(Date.now() + 30_000);
+    otherPlan.release();
+    expect(await second).toMatchObject({ frozen: 1 });
+    expect(await one.stats()).toMatchObject({ dirty: 0, failing: 0 });
   });
 
   it('settles a put whose answer was lost, by looking', async () => {
@@ -196,7 +222,7 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     await one.dirty('k');
     plan.hangNext('commit');
     const late = one.drain();
-    await expect.poll(() => plan.hanging).toBe(1);
+    await until(() => plan.hanging).toBe(1);
     await another().forget('k');
     plan.release();
     await late;
@@ -213,7 +239,7 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     await on.client.set('after', 'v', { PX: 1_500 });
     await one.dirty('before', 'after');
     await on.client.pExpire('before', 1);
-    await expect.poll(() => on.client.exists('before')).toBe(0);
+    await until(() => on.client.exists('before')).toBe(0);
     expect(await one.drain()).toEqual({ frozen: 1, deleted: 1, failed: [] });
     expect(await one.evict('after')).toMatchObject({ evicted: 1 });
     await new Promise((resolve) => setTimeout(resolve, 1_550));

@@ -1,6 +1,13 @@
 import type { Freezer } from './freezer.ts';
 import type { Taken } from './hot-side.ts';
 
+interface Waiting {
+  readonly item: Taken;
+  /** Before it was taken, and after. */
+  readonly askedMs: number;
+  readonly takenMs: number;
+}
+
 /**
  * Marks on their way: so many are worked off at once, and as many are taken in advance, so that
  * nobody waits for the next ones and one that is slow holds up no other.
@@ -8,7 +15,7 @@ import type { Taken } from './hot-side.ts';
 export class FreezeFlow {
   readonly #freezer: Freezer;
   readonly #concurrency: number;
-  readonly #waiting: { readonly item: Taken; readonly takenMs: number }[] = [];
+  readonly #waiting: Waiting[] = [];
   #running = 0;
   #taking = 0;
   #step: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -29,10 +36,11 @@ export class FreezeFlow {
     const most = Math.min(2 * this.#concurrency, this.#freezer.most) - this.underWay;
     if (most <= 0) return 0;
     this.#taking += most;
-    const takenMs = this.#freezer.nowMs;
+    const askedMs = this.#freezer.nowMs;
     try {
       const taken = await this.#freezer.take(operation, most);
-      for (const item of taken) this.#waiting.push({ item, takenMs });
+      const takenMs = this.#freezer.nowMs;
+      for (const item of taken) this.#waiting.push({ item, askedMs, takenMs });
       return taken.length;
     } finally {
       this.#taking -= most;
@@ -63,8 +71,10 @@ export class FreezeFlow {
     while (this.#running < this.#concurrency) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
+      // It waited long behind others: taken again, it is what is true then.
+      if (this.#freezer.hasLapsed(next.takenMs)) continue;
       this.#running++;
-      this.#freezer.workOff(operation, next.item, next.takenMs).then(() => {
+      this.#freezer.workOff(operation, next.item, next.askedMs).then(() => {
         this.#running--;
         this.#begin(operation);
         this.#stepped();

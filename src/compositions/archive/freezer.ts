@@ -92,11 +92,13 @@ export class Freezer {
     return this.#hot.take(operation, only === undefined ? bounds : { ...bounds, only });
   }
 
+  /** Whether others may have taken what was taken then. */
+  hasLapsed(takenMs: number): boolean {
+    return this.nowMs - takenMs >= this.#options.leaseMs;
+  }
+
   /** Works off a mark that was taken at that time. Never rejects: what fails is told, and the mark stays. */
   async workOff(operation: string, item: Taken, takenMs: number): Promise<void> {
-    const { leaseMs } = this.#options;
-    // Another may have it by now: it waited behind others that took long.
-    if (this.nowMs - takenMs >= leaseMs) return;
     try {
       const fate = await this.#frozen(operation, item, takenMs);
       const key = item.key.shown;

@@ -83,16 +83,16 @@ const MARKING = `
 local function markOf(key)
   local raw = redis.call('HGET', MARKS, key)
   if not raw then return nil end
-  local gen, first, tries, code = string.match(raw, '^(%d+):(%d+):(%d+):(.*)$')
-  return {gen = gen, first = first, tries = tonumber(tries), code = code}
+  local gen, taken, first, tries, code = string.match(raw, '^(%d+):(%d+):(%d+):(%d+):(.*)$')
+  return {gen = gen, taken = taken, first = first, tries = tonumber(tries), code = code}
 end
 local function keepMark(key, m)
-  redis.call('HSET', MARKS, key, m.gen..':'..m.first..':'..m.tries..':'..m.code)
+  redis.call('HSET', MARKS, key, m.gen..':'..m.taken..':'..m.first..':'..m.tries..':'..m.code)
 end
 -- Keys whose last try failed wait apart, so that neither they nor the others starve.
 local function laneOf(m) return m.tries > 0 and RETRY or DUE end
 local function mark(key)
-  local m = markOf(key) or {first = int(now), tries = 0, code = ''}
+  local m = markOf(key) or {taken = '0', first = int(now), tries = 0, code = ''}
   m.gen = tick()
   keepMark(key, m)
   redis.call('ZADD', laneOf(m), 'NX', atOnce, key)
@@ -101,14 +101,25 @@ end
 `;
 
 const STANDING = `
+-- Marks a key under a lease: whoever took it before is not responsible for it any more.
+local function take(key, leaseMs)
+  local m = mark(key)
+  m.taken = m.gen
+  keepMark(key, m)
+  redis.call('ZREM', m.tries > 0 and DUE or RETRY, key)
+  redis.call('ZADD', laneOf(m), int(now + leaseMs), key)
+  return m
+end
 local function unmark(key)
   redis.call('HDEL', MARKS, key)
   redis.call('ZREM', DUE, key)
   redis.call('ZREM', RETRY, key)
 end
+-- Whether a mark is the one that was taken under this generation; and the mark, if nobody took it since.
 local function isCurrent(key, gen)
   local m = markOf(key)
-  return m ~= nil and m.gen == gen, m
+  if not m or m.taken ~= gen then return false end
+  return m.gen == gen, m
 end
 -- Why a key is not to be restored, if it is not: then what it stands for is put in order.
 local function standingOf(key, generation, expiresAt)

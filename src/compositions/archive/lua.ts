@@ -45,8 +45,7 @@ end
 local taken, bytes = {}, 0
 for _, key in ipairs(chosen) do
   if bytes > tonumber(ARGV[3]) then break end
-  local m = mark(key)
-  redis.call('ZADD', laneOf(m), 'XX', int(now + tonumber(ARGV[1])), key)
+  local m = take(key, tonumber(ARGV[1]))
   local item = {key, m.gen, tostring(m.tries)}
   local payload = redis.pcall('DUMP', key)
   if type(payload) == 'table' then
@@ -92,7 +91,7 @@ local key = keys[1]
 local current, m = isCurrent(key, ARGV[1])
 if not m then return 0 end
 local due = now + tonumber(ARGV[2])
--- Taken by another meanwhile, or marked again: no later than it would be.
+-- Marked again meanwhile: no later than it would be.
 if not current then due = math.min(due, tonumber(redis.call('ZSCORE', laneOf(m), key) or due)) end
 m.tries, m.code = m.tries + 1, ARGV[3]..' '..ARGV[4]
 keepMark(key, m)
@@ -154,9 +153,7 @@ local key = keys[1]
 if redis.call('HEXISTS', MARKS, key) == 1 then return 'dirty' end
 if redis.call('EXISTS', key) == 0 then return evictedAs(key) and 'evicted' or 'absent' end
 if redis.call('OBJECT', 'IDLETIME', key) * 1000 < tonumber(ARGV[1]) then return 'in-use' end
-local m = mark(key)
-redis.call('ZADD', DUE, int(now + tonumber(ARGV[2])), key)
-return m.gen`;
+return take(key, tonumber(ARGV[2])).gen`;
 
 /** ARGV: generation of that mark, least idle time in ms; generation, digest and expiry of the cold object. */
 const EVICT = `

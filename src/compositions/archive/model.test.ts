@@ -1,129 +1,68 @@
-/** Writers, two workers, evictions, deletes and failures of the cold store, against a plain map. */
+/** Writers, workers, evictions, expiry, deletes and failures of the cold store, against a plain map. */
 import fc from 'fast-check';
 import { createClient, type RedisClientType } from 'redis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { makeDue } from '../../../test/support/archive-world.ts';
+import { ArchiveModel, type Flaw, groups, heedless } from '../../../test/support/archive-model.ts';
 import { describeWithEngine, type RedisServer, startRedis } from '../../../test/support/engines.ts';
-import { redisClients } from '../../../test/support/redis-clients.ts';
-import { memory } from '../../drivers/memory/index.ts';
-import { FaultPlan, faulty } from '../../testing/index.ts';
-import { type Archive, archive, redisKeys } from './index.ts';
 
-const KEYS = ['a', 'b', 'c'];
-
-interface Step {
-  readonly what: 'write' | 'write unmarked' | 'forget' | 'ensure' | 'drain' | 'evict' | 'fail';
-  readonly key: number;
-  readonly worker: number;
-  readonly fault: 'read' | 'commit' | 'answer';
+/** Changes a script, and fails where it is not what it was when the flaw was thought out. */
+function instead(mark: string, ...changes: readonly (readonly [RegExp, string])[]): Flaw {
+  return {
+    script: (source) => {
+      if (!source.includes(mark)) return source;
+      return changes.reduce((script, [part, flawed]) => {
+        expect(script).toMatch(part);
+        return script.replace(part, flawed);
+      }, source);
+    },
+  };
 }
 
-const step: fc.Arbitrary<Step> = fc.record({
-  what: fc.constantFrom<Step['what']>(
-    'write',
-    'write',
-    'write unmarked',
-    'forget',
-    'ensure',
-    'drain',
-    'drain',
-    'evict',
-    'evict',
-    'fail',
+/** Words that only one script has. */
+const only = {
+  settle: 'What is marked still came after the key was read',
+  evict: "return there and 'dirty' or 'absent'",
+  take: 'chance says who begins',
+  restore: "'RENAME', staging, key",
+  forget: 'if there or evicted then known',
+} as const;
+
+const flaws: Readonly<Record<string, Flaw>> = {
+  'a mark is removed without a look at its generation': instead(only.settle, [
+    /if current then/,
+    'if m then',
+  ]),
+  'a key is evicted without comparing digests': instead(only.evict, [
+    /or redis\.sha1hex\(redis\.call\('DUMP', key\)\) ~= ARGV\[4\]/,
+    '',
+  ]),
+  'a key is evicted although it was marked meanwhile': instead(
+    only.evict,
+    [/if not current then/, 'if false then'],
+    [/or redis\.sha1hex\(redis\.call\('DUMP', key\)\) ~= ARGV\[4\]/, ''],
   ),
-  key: fc.nat(KEYS.length - 1),
-  worker: fc.nat(1),
-  fault: fc.constantFrom<Step['fault']>('read', 'commit', 'answer'),
-});
-
-/** Errors that the failures of the cold store explain. */
-const EXPECTED = new Set(['unavailable', 'unknown-outcome', 'conflict']);
-
-class World {
-  readonly plan: FaultPlan = new FaultPlan();
-  readonly workers: readonly Archive[];
-  readonly #client: RedisClientType;
-  readonly #expected = new Map<string, string>();
-  #written = 0;
-
-  constructor(client: RedisClientType, url: string) {
-    this.#client = client;
-    const cold = faulty(memory<Uint8Array>(), this.plan);
-    this.workers = [0, 1].map(() =>
-      // A lease that ends at once: workers take from one another all the time.
-      archive({
-        hot: redisKeys(redisClients['node-redis'](url).client),
-        cold,
-        throttleMs: 0,
-        leaseMs: 1,
-      }),
-    );
-  }
-
-  async run({ what, key: at, worker, fault }: Step): Promise<void> {
-    const key = KEYS[at] as string;
-    const one = this.workers[worker] as Archive;
-    if (what === 'fail') this.#fail(fault);
-    else if (what === 'drain') await tolerant(one.drain());
-    else if (what === 'evict') await tolerant(one.evict(...KEYS));
-    else if (what === 'ensure') await tolerant(one.ensure(key));
-    else if (what === 'forget') {
-      this.#expected.delete(key);
-      await tolerant(one.forget(key));
-    } else await this.#write(one, key, what === 'write');
-  }
-
-  async #write(one: Archive, key: string, marked: boolean): Promise<void> {
-    const value = `v${this.#written++}`;
-    this.#expected.set(key, value);
-    await this.#client.set(key, value);
-    // A worker may have evicted it since.
-    if (marked) await one.dirty(key).catch(() => undefined);
-  }
-
-  #fail(fault: Step['fault']): void {
-    if (fault === 'answer') this.plan.failNext('commit', undefined, { applied: true });
-    else this.plan.failNext(fault);
-  }
-
-  /** Evicted and brought back, every key has what was written last; what was forgotten stays away. */
-  async check(): Promise<void> {
-    this.plan.heal();
-    const [one] = this.workers as [Archive];
-    await one.ensure(...KEYS);
-    await this.#compare('brought back');
-    for (let round = 0; round < 3; round++) {
-      await makeDue(this.#client);
-      expect((await one.drain()).failed).toEqual([]);
-      await one.evict(...KEYS);
-    }
-    expect(await one.stats()).toMatchObject({
-      dirty: 0,
-      oldestMarkMs: 0,
-      evicted: this.#expected.size,
-    });
-    expect(await this.#client.exists(KEYS)).toBe(0);
-    await one.ensure(...KEYS);
-    await this.#compare('evicted and brought back');
-  }
-
-  async #compare(when: string): Promise<void> {
-    const found = await this.#client.mGet(KEYS);
-    const wanted = KEYS.map((key) => this.#expected.get(key) ?? null);
-    expect(found, when).toEqual(wanted);
-  }
-
-  async end(): Promise<void> {
-    await Promise.all(this.workers.map((one) => one.close()));
-    await this.#client.flushAll();
-  }
-}
-
-async function tolerant(work: Promise<unknown>): Promise<void> {
-  await work.catch((error: { code?: string }) => {
-    if (!EXPECTED.has(error.code ?? '')) throw error;
-  });
-}
+  // Strings are restored by their logical form.
+  'a restore replaces what is newer': instead(only.restore, [
+    /local standing = standingOf.*/,
+    'local standing',
+  ]),
+  'a put heeds no condition': { cold: heedless },
+  'a delete leaves no tombstone': instead(only.forget, [/\n {2}mark\(key\)/, '']),
+  'an expiry is not archived': instead(only.take, [/item\[7\] = .*/, "item[7] = '0'"]),
+  'an expiry is neither archived nor compared': {
+    script: (source) =>
+      source
+        .replace(/item\[7\] = .*/, "item[7] = '0'")
+        .replace(/int\(math\.max\(0, redis\.call\('PEXPIRETIME', key\)\)\) ~= ARGV\[5\]/, 'false'),
+  },
+  'a key that was restored counts as evicted': instead(only.restore, [
+    /dropRecord\(key\)\nreturn 'restored'/,
+    "return 'restored'",
+  ]),
+  'a mark that stands keeps its generation': {
+    script: (source) => source.replace(/ {2}m\.gen = tick\(\)/, '  m.gen = m.gen or tick()'),
+  },
+};
 
 describeWithEngine('redis-server', 'archive, as a map', () => {
   let server: RedisServer;
@@ -137,23 +76,23 @@ describeWithEngine('redis-server', 'archive, as a map', () => {
     client.destroy();
     await server.stop();
   });
-
-  it('loses nothing and resurrects nothing, whatever fails and whoever works', async () => {
-    // Steps of one group run at once: one by the application, the others by workers.
-    const groups = fc.array(fc.tuple(step, step, step), { minLength: 1, maxLength: 12 });
-    const isWork = ({ what }: Step): boolean => ['drain', 'evict', 'fail'].includes(what);
-    await fc.assert(
-      fc.asyncProperty(groups, async (all) => {
-        const world = new World(client, server.url);
-        try {
-          for (const [first, ...others] of all)
-            await Promise.all([first, ...others.filter(isWork)].map((one) => world.run(one)));
-          await world.check();
-        } finally {
-          await world.end();
-        }
-      }),
-      { numRuns: 150 },
+  const property = (model: ArchiveModel) =>
+    fc.asyncProperty(groups, fc.boolean(), fc.boolean(), (all, background, beginsEvicted) =>
+      model.run(all, background, beginsEvicted),
     );
+
+  it('loses nothing and resurrects nothing, whatever fails and whoever works', {
+    timeout: 180_000,
+  }, async () => {
+    const model = new ArchiveModel(client, server.url);
+    await fc.assert(property(model), { numRuns: 1_000 }).finally(() => model.end());
+  });
+
+  it.each(Object.keys(flaws))('would notice that %s', { timeout: 60_000 }, async (name) => {
+    const model = new ArchiveModel(client, server.url, flaws[name]);
+    const { failed } = await fc
+      .check(property(model), { numRuns: 1_000, endOnFailure: true })
+      .finally(() => model.end());
+    expect(failed).toBe(true);
   });
 });
