@@ -6,6 +6,8 @@ export type Lane = 'due' | 'retry';
 /** A mark, as it is kept. */
 export interface StoredMark {
   generation: number;
+  /** Under which it was taken last; 0 before that. */
+  takenAs: number;
   /** In ms since 1970, as all times here. */
   markedAt: number;
   dueAt: number;

@@ -72,7 +72,8 @@ export class Ledger {
   mark(key: string): StoredMark {
     const standing = this.markOf(key);
     if (standing === undefined) this.#counts.dirty++;
-    const fresh = { markedAt: this.nowMs, dueAt: this.nowMs, tries: 0, code: '', message: '' };
+    const nowMs = this.nowMs;
+    const fresh = { takenAs: 0, markedAt: nowMs, dueAt: nowMs, tries: 0, code: '', message: '' };
     const mark = { ...(standing ?? fresh), generation: ++this.#counts.clock };
     this.keep(key, mark, standing);
     return mark;

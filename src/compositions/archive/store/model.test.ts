@@ -3,8 +3,11 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { memory } from '../../../drivers/memory/index.ts';
+import { seal } from '../../../layers/sealed/index.ts';
 import type { Store } from '../../../store/store.ts';
 import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../../../testing/index.ts';
+import { ColdObjects, DELETED, type Found } from '../cold-objects.ts';
+import { namedBytes } from '../hot-key.ts';
 import { type Archive, archive, storeKeys } from '../index.ts';
 
 const KEYS = ['a', 'b', 'c'];
@@ -53,10 +56,12 @@ const EXPECTED = new Set(['unavailable', 'unknown-outcome', 'conflict']);
 class World {
   readonly #env: SimulatedEnv = simulatedEnv();
   readonly #hot: Store<Uint8Array> = memory({ env: this.#env });
+  readonly #cold: Store<Uint8Array> = memory({ env: this.#env });
   readonly #hotPlan = new FaultPlan();
   readonly #coldPlan = new FaultPlan();
   readonly #archives: readonly Archive[];
   readonly #expected = new Map<string, { readonly value: string; readonly expiresAt: number }>();
+  readonly #unmarked = new Set<string>();
   #written = 0;
   #leapMs = 1;
 
@@ -66,7 +71,7 @@ class World {
     const store = faulty(this.#hot, this.#hotPlan);
     // Time passes here while nothing is done.
     const hot = storeKeys(store, { timeoutMs: 1e9 });
-    const cold = faulty(memory<Uint8Array>({ env: this.#env }), this.#coldPlan);
+    const cold = faulty(this.#cold, this.#coldPlan);
     // A short lease: workers take from one another.
     this.#archives = [0, 1].map(() =>
       archive({ hot, cold, coldTimeoutMs: 1e9, throttleMs: 0, leaseMs: 300 }),
@@ -74,12 +79,21 @@ class World {
   }
 
   async run(all: readonly (readonly ModelStep[])[]): Promise<void> {
+    await this.#passing(this.#begin());
     for (const [first, ...others] of all) {
       const together = [first as ModelStep, ...others.filter(isWork)];
       await this.#passing(Promise.all(together.map((one) => this.#step(one))));
       await this.#env.advance((first as ModelStep).ms * 5);
     }
     await this.#passing(this.#check());
+  }
+
+  /** All keys are evicted at first. */
+  async #begin(): Promise<void> {
+    const [one] = this.#archives as [Archive];
+    for (const key of KEYS) await this.#write(one, key, 'write', 0);
+    await one.drain();
+    expect(await one.evict(...KEYS)).toEqual({ evicted: KEYS.length, kept: [] });
   }
 
   /** Lets time pass until a promise is settled. */
@@ -107,22 +121,8 @@ class World {
     else if (what === 'ensure') await tolerant(one.ensure(key));
     else if (what === 'forget') {
       this.#expected.delete(key);
-      // The delete is done when it comes through to the hot store, whatever the cold one says.
-      await tolerant(one.forget(key));
-      while (await this.#isThere(key)) await tolerant(one.forget(key));
+      await insistent(() => one.forget(key));
     } else await this.#write(one, key, what, ms);
-  }
-
-  async #isThere(key: string): Promise<boolean> {
-    if (await this.#hot.has(key)) return true;
-    const [other] = this.#archives as [Archive];
-    const { evicted } = await insistent(() => other.stats());
-    return evicted > 0 && (await this.#comesBack(other, key));
-  }
-
-  async #comesBack(one: Archive, key: string): Promise<boolean> {
-    await tolerant(one.ensure(key));
-    return this.#hot.has(key);
   }
 
   async #write(one: Archive, key: string, what: ModelStep['what'], ms: number): Promise<void> {
@@ -130,6 +130,8 @@ class World {
     const ttlMs = what === 'write expiring' ? (ms % 2 === 0 ? 500 + 5 * ms : 1e9) : undefined;
     const expiresAt = ttlMs === undefined ? Number.POSITIVE_INFINITY : this.#env.now() + ttlMs;
     this.#expected.set(key, { value, expiresAt });
+    if (what === 'write unmarked') this.#unmarked.add(key);
+    else this.#unmarked.delete(key);
     const bytes = new TextEncoder().encode(value);
     await this.#hot.set(key, bytes, ttlMs === undefined ? {} : { expiresAt });
     // A worker may have evicted it since.
@@ -152,6 +154,8 @@ class World {
     this.#hotPlan.heal();
     this.#coldPlan.heal();
     const [one] = this.#archives as [Archive];
+    await this.#drained(one);
+    await this.#compareFrozen();
     await one.ensure(...KEYS);
     await this.#compare('brought back');
     for (let round = 0; round < 3; round++) {
@@ -176,6 +180,20 @@ class World {
       await new Promise<void>((resolve) => this.#env.setTimer(resolve, this.#leapMs));
       this.#leapMs = 1;
       expect(tries).toBeLessThan(100);
+    }
+  }
+
+  /** What was marked is frozen as it is; of what was forgotten a tombstone is left. */
+  async #compareFrozen(): Promise<void> {
+    const objects = new ColdObjects(this.#cold, seal(), 'strata-archive', 1e9);
+    for (const [key, { value, expiresAt }] of this.#expected) {
+      if (this.#unmarked.has(key) || expiresAt <= this.#env.now()) continue;
+      const { object } = (await objects.find(namedBytes(Buffer.from(key)))) as Found;
+      expect(Buffer.from(object?.payload ?? []).toString(), 'frozen').toContain(value);
+    }
+    for (const key of KEYS.filter((one) => !this.#expected.has(one))) {
+      const { object } = (await objects.find(namedBytes(Buffer.from(key)))) as Found;
+      expect(object?.type, 'forgotten').toBe(DELETED);
     }
   }
 

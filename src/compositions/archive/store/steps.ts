@@ -32,9 +32,7 @@ export async function take(
     const standing = ledger.markOf(text);
     if (standing === undefined || (options.onlyDue && standing.dueAt > ledger.nowMs)) continue;
     if (bytes > options.mostBytes) break;
-    const mark = { ...ledger.mark(text) };
-    defer(ledger, text, ledger.nowMs + options.leaseMs);
-    const { generation, tries } = mark;
+    const { generation, tries } = lease(ledger, text, options.leaseMs);
     const object = await objectOf(ledger, text, generation);
     bytes += object.payload.length;
     const isValue = object.type !== DELETED;
@@ -58,25 +56,38 @@ export async function objectOf(
   return { type: 'entry', generation, expiresAt: entry.expiresAt ?? 0, digest, payload };
 }
 
+/** Marks a key under a lease: whoever took it before is not responsible for it any more. */
+function lease(ledger: Ledger, key: string, leaseMs: number): StoredMark {
+  const standing = ledger.mark(key);
+  const { generation } = standing;
+  const taken = { ...standing, takenAs: generation, dueAt: ledger.nowMs + leaseMs };
+  ledger.keep(key, taken, standing);
+  return taken;
+}
+
 /** Changes when a mark is due. */
 function defer(ledger: Ledger, key: string, dueAt: number): void {
   const standing = ledger.markOf(key);
   if (standing !== undefined) ledger.keep(key, { ...standing, dueAt }, standing);
 }
 
-/** The mark, if it is still the one that was taken or made. */
-function current(ledger: Ledger, { key, generation }: Mark): StoredMark | undefined {
+/** The mark, if nobody took it since; and whether it is still as it was taken. */
+function takenAs(
+  ledger: Ledger,
+  { key, generation }: Mark,
+): { readonly standing: StoredMark | undefined; readonly isCurrent: boolean } {
   const standing = ledger.markOf(textOf(key));
-  return standing?.generation === generation ? standing : undefined;
+  if (standing?.takenAs !== generation) return { standing: undefined, isCurrent: false };
+  return { standing, isCurrent: standing.generation === generation };
 }
 
 export function settle(ledger: Ledger, mark: Mark, delayMs: number, sinceMs: number): boolean {
   const key = textOf(mark.key);
-  if (current(ledger, mark) !== undefined) {
+  const { standing, isCurrent } = takenAs(ledger, mark);
+  if (isCurrent) {
     ledger.unmark(key);
     return true;
   }
-  const standing = ledger.markOf(key);
   if (standing === undefined) return false;
   const markedAt = Math.max(standing.markedAt, ledger.nowMs - sinceMs);
   const dueAt = Math.min(standing.dueAt, ledger.nowMs + delayMs);
@@ -86,18 +97,17 @@ export function settle(ledger: Ledger, mark: Mark, delayMs: number, sinceMs: num
 
 export function fail(ledger: Ledger, mark: Mark, delayMs: number, cause: FailCause): void {
   const key = textOf(mark.key);
-  const standing = ledger.markOf(key);
+  const { standing, isCurrent } = takenAs(ledger, mark);
   if (standing === undefined) return;
   const laterMs = ledger.nowMs + delayMs;
-  // Taken by another meanwhile, or marked again: no later than it would be.
-  const isCurrent = current(ledger, mark) !== undefined;
+  // Marked again meanwhile: no later than it would be.
   const dueAt = isCurrent ? laterMs : Math.min(laterMs, standing.dueAt);
   const { code, message } = cause;
   ledger.keep(key, { ...standing, dueAt, tries: standing.tries + 1, code, message }, standing);
 }
 
 export function raise(ledger: Ledger, mark: Mark, generation: number): void {
-  if (current(ledger, mark) === undefined) return;
+  if (!takenAs(ledger, mark).isCurrent) return;
   ledger.raiseClock(generation);
   defer(ledger, textOf(mark.key), ledger.nowMs);
 }
@@ -127,9 +137,7 @@ export function beginEvict(
   if (ledger.entryOf(text) === undefined)
     return ledger.evictedAs(text) === undefined ? 'absent' : 'evicted';
   if (ledger.idleMs(text) < idleMs) return 'in-use';
-  const { generation } = ledger.mark(text);
-  defer(ledger, text, ledger.nowMs + leaseMs);
-  return { key, generation };
+  return { key, generation: lease(ledger, text, leaseMs).generation };
 }
 
 export async function evict(
@@ -139,8 +147,8 @@ export async function evict(
   object: Pick<ColdObject, 'generation' | 'digest' | 'expiresAt'>,
 ): Promise<'evicted' | KeptReason> {
   const key = textOf(mark.key);
-  const standing = ledger.markOf(key);
-  if (current(ledger, mark) === undefined) {
+  const { standing, isCurrent } = takenAs(ledger, mark);
+  if (!isCurrent) {
     if (standing !== undefined && standing.dueAt > ledger.nowMs) defer(ledger, key, ledger.nowMs);
     return 'dirty';
   }
