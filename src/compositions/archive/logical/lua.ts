@@ -80,36 +80,43 @@ local function apply(staging, at)
 end
 `;
 
-/** ARGV: name of the part, time that it waits for the next, commands. Gives its key. */
+/** ARGV: name of what is staged, time that it waits for more, 1 for the first part, commands. Gives its key; nothing where what was staged before is gone. */
 export const STAGE: string = `${APPLY}
 local staging = stagingKey(ARGV[1])
-local failed = apply(staging, 3)
+if ARGV[3] ~= '1' and redis.call('EXISTS', staging) == 0 then return false end
+local failed = apply(staging, 4)
 if failed then return failed end
 redis.call('PEXPIRE', staging, ARGV[2])
 return staging`;
 
-/** ARGV: generation recorded before the fetch, expiry or 0, name of what is staged, last time of a hash's fields or 0, commands. */
+/**
+ * ARGV: generation recorded before the fetch, expiry or 0, name of what is staged ('' for a value of
+ * one command, which makes the key itself), 1 where parts of it were staged before, last time of a
+ * hash's fields or 0, commands.
+ */
 export const RESTORE_LOGICAL: string = `${APPLY}
-local key, expiresAt, staging = keys[1], tonumber(ARGV[2]), stagingKey(ARGV[3])
+local key, expiresAt, isWhole = keys[1], tonumber(ARGV[2]), ARGV[3] == ''
+local made = isWhole and key or stagingKey(ARGV[3])
 local standing = standingOf(key, ARGV[1], expiresAt)
 if standing then
-  redis.call('UNLINK', staging)
+  if not isWhole then redis.call('UNLINK', made) end
   return standing
 end
-local failed = apply(staging, 5)
-if failed then return failed end
-if redis.call('EXISTS', staging) == 0 then
-  local last = tonumber(ARGV[4])
+if ARGV[4] ~= '1' or redis.call('EXISTS', made) == 1 then
+  local failed = apply(made, 6)
+  if failed then return failed end
+end
+if redis.call('EXISTS', made) == 0 then
+  local last = tonumber(ARGV[5])
   if last == 0 or last > now then return 'lost' end
   mark(key)
   dropRecord(key)
   return 'deleted'
 end
-if expiresAt > 0 then
-  redis.call('PEXPIREAT', staging, ARGV[2])
-else
-  redis.call('PERSIST', staging)
+if expiresAt > 0 then redis.call('PEXPIREAT', made, ARGV[2]) end
+if not isWhole then
+  if expiresAt == 0 then redis.call('PERSIST', made) end
+  redis.call('RENAME', made, key)
 end
-redis.call('RENAME', staging, key)
 dropRecord(key)
 return 'restored'`;

@@ -169,6 +169,25 @@ describeWithEngine('redis-server', 'the forms of a value', () => {
     expect(await on.client.lLen('k')).toBe(110_000);
   });
 
+  it('takes no part for the whole when what was staged is lost', async () => {
+    const commands = [['RPUSH', 'k', ...words(200_000, 'a word of a list ')]];
+    const sample: SampleKey = { key: Buffer.from('k'), type: 'list', commands };
+    const { one, before } = await evicted('logical', [sample]);
+    let settled = false;
+    const ensuring = one.ensure('k').finally(() => {
+      settled = true;
+    });
+    const outcome = ensuring.catch((error: { code: string }) => error.code);
+    // As when its time is over, or the server is short of memory.
+    let found: string[] = [];
+    while (!settled && found.length === 0) found = await on.client.keys('strata-archive:staging:*');
+    expect(await on.client.del(found)).toBe(1);
+    expect(await outcome).toBe('unavailable');
+    expect(await on.client.exists('k')).toBe(0);
+    await one.ensure('k');
+    expect(await digestOf(on.client, sample)).toBe(before[0]);
+  });
+
   it('leaves the logical form out where there is no room for both', async () => {
     const fields = Object.fromEntries(words(50, 'f').map((field) => [field, field.repeat(20)]));
     const bounds: Partial<ArchiveOptions>[] = [

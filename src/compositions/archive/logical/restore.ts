@@ -77,29 +77,65 @@ async function made(
   standing: readonly string[],
   value: LogicalValue,
 ): Promise<Restored | 'lost'> {
-  const staging = Buffer.from(redis.env.randomBytes(12)).toString('hex');
-  let batch: Command[] = [];
-  let bytes = 0;
-  const flush = async (): Promise<Buffer> => {
-    const args = [staging, String(STAGED_MS), ...batch.flatMap(packed)];
-    batch = [];
-    bytes = 0;
-    return (await redis.run(operation, 'stage', [key.bytes], args)) as Buffer;
-  };
-  for (const command of commandsOf(value)) {
-    if (bytes > SCRIPT_BYTES) await flush();
-    if (command.after.length > WIDE_WORDS) {
-      const words = [...command.before, await flush(), 'NOMKSTREAM', ...command.after];
-      // An entry of a stream with thousands of fields: straight to what is staged.
-      if ((await redis.read(operation, words)) === null) return 'lost';
-      continue;
-    }
-    batch.push(command);
-    for (const word of command.after) bytes += word.length;
+  const staged = new Staged(redis, operation, key);
+  for (const command of commandsOf(value)) if (!(await staged.add(command))) break;
+  const args = [...standing, ...staged.words(lastFieldTime(value))];
+  return String(await redis.run(operation, 'restoreLogical', [key.bytes], args)) as
+    | Restored
+    | 'lost';
+}
+
+/** What is made of a value before the script that decides. */
+class Staged {
+  readonly #redis: ScriptRunner;
+  readonly #operation: string;
+  readonly #key: Named;
+  readonly #name: string;
+  #batch: Command[] = [];
+  #bytes = 0;
+  /** Where the parts are that were staged. */
+  #staging: Buffer | undefined;
+
+  constructor(redis: ScriptRunner, operation: string, key: Named) {
+    this.#redis = redis;
+    this.#operation = operation;
+    this.#key = key;
+    this.#name = Buffer.from(redis.env.randomBytes(12)).toString('hex');
   }
-  const args = [...standing, staging, String(lastFieldTime(value)), ...batch.flatMap(packed)];
-  const outcome = await redis.run(operation, 'restoreLogical', [key.bytes], args);
-  return String(outcome) as Restored | 'lost';
+
+  /** False where what was staged is gone: then nothing more may be added. */
+  async add(command: Command): Promise<boolean> {
+    if (this.#bytes > SCRIPT_BYTES && !(await this.#flush())) return false;
+    if (command.after.length > WIDE_WORDS) return this.#addWide(command);
+    this.#batch.push(command);
+    for (const word of command.after) this.#bytes += word.length;
+    return true;
+  }
+
+  /** What the script that decides is told: name, whether parts are staged, last time of fields, what is left. */
+  words(lastTime: number): RedisWord[] {
+    const isStaged = this.#staging !== undefined;
+    const name = isStaged || this.#batch.length > 1 ? this.#name : '';
+    return [name, isStaged ? '1' : '0', String(lastTime), ...this.#batch.flatMap(packed)];
+  }
+
+  async #flush(): Promise<boolean> {
+    const isFirst = this.#staging === undefined ? '1' : '0';
+    const args = [this.#name, String(STAGED_MS), isFirst, ...this.#batch.flatMap(packed)];
+    this.#batch = [];
+    this.#bytes = 0;
+    const staging = await this.#redis.run(this.#operation, 'stage', [this.#key.bytes], args);
+    if (staging === null) return false;
+    this.#staging = staging as Buffer;
+    return true;
+  }
+
+  /** An entry of a stream with thousands of fields: straight to what is staged. */
+  async #addWide({ before, after }: Command): Promise<boolean> {
+    if (!(await this.#flush())) return false;
+    const words = [...before, this.#staging as Buffer, 'NOMKSTREAM', ...after];
+    return (await this.#redis.read(this.#operation, words)) !== null;
+  }
 }
 
 function packed({ before, after }: Command): RedisWord[] {
