@@ -69,6 +69,18 @@ const BUGS: Readonly<Record<string, Bug>> = {
     const { meta: _, ...rest } = write;
     return rest;
   }),
+  'forgets metadata, and says that it is bare': (good) => ({
+    capabilities: Object.freeze({ ...good.capabilities, blocking: false, bare: true }),
+    commit: (writes, call) =>
+      good.commit(
+        writes.map((write) => {
+          if (write.type === 'delete') return write;
+          const { meta: _, immutable: __, ...rest } = write;
+          return rest;
+        }),
+        call,
+      ),
+  }),
   'ignores conditions': rewrite(({ if: _, ...rest }) => rest as Write<unknown>),
   'ignores immutability': rewrite((write) => {
     if (write.type === 'delete') return write;
@@ -172,6 +184,7 @@ const BUGS: Readonly<Record<string, Bug>> = {
 
 /** Bugs that sequential commands cannot show: only the cases do. */
 const ONLY_CASES = new Set([
+  'forgets metadata, and says that it is bare',
   'reads null as missing',
   'hands out what it keeps',
   'goes on from any cursor',

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { type DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -130,4 +131,19 @@ describe('items', () => {
     expect(await collect({ gte: 'x'.repeat(5_000) })).toEqual([]);
     expect(await collect({ lt: 'x'.repeat(5_000) })).toEqual(keys);
   });
+});
+
+const built = new URL('../../../dist/drivers/dynamodb/index.js', import.meta.url);
+// Skipped where nothing is built, as the tests' own command does before.
+it.skipIf(!existsSync(built))('does as it is built what it does as it is written', async () => {
+  const { dynamodb: packaged } = (await import(built.href)) as typeof import('./index.ts');
+  const store = packaged({ client, table, prefix: crypto.randomUUID(), shards: 2 });
+  const value = new Uint8Array([1, 2, 3]);
+  const { version } = await store.set('a', value);
+  expect(await store.getEntry('a')).toMatchObject({ value, version });
+  await store.set('b', value, { if: 'absent' });
+  const keys: string[] = [];
+  for await (const key of store.keys()) keys.push(key);
+  expect(keys).toEqual(['a', 'b']);
+  expect(await store.delete('a', { if: { version } })).toBe(true);
 });
