@@ -62,3 +62,35 @@ test.each(cases)(
     await store.close();
   },
 );
+
+test.each(['first', 'hedged'] as const)(
+  'members that do not heed an abort hold nobody past the deadline, read %s',
+  async (read) => {
+    const env = simulatedEnv();
+    const plans = Array.from({ length: 3 }, () => new FaultPlan());
+    const sync = plans.map((plan): Store<number> => faulty(memory<number>({ env }), plan));
+    const store = replica({ sync, read });
+    await store.set('a', 1);
+    await store.flush();
+    for (const plan of plans) plan.hangNext('read', { times: Number.POSITIVE_INFINITY });
+    const codes: unknown[] = [];
+    for (const timeoutMs of [50, 100])
+      store.get('a', { timeoutMs }).catch(({ code }: { code: string }) => codes.push(code));
+    const aborting = new AbortController();
+    store
+      .get('a', { signal: aborting.signal })
+      .catch(({ code }: { code: string }) => codes.push(code));
+    await env.advance(10);
+    aborting.abort();
+    await env.advance(39);
+    expect(codes).toEqual(['aborted']);
+    await env.advance(1);
+    expect(codes).toEqual(['aborted', 'timeout']);
+    await env.advance(50);
+    expect(codes).toEqual(['aborted', 'timeout', 'timeout']);
+    expect(plans.some(({ hanging }) => hanging > 0)).toBe(true);
+    for (const plan of plans) plan.heal();
+    expect(await store.get('a')).toBe(1);
+    await store.close();
+  },
+);
