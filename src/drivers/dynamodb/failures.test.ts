@@ -124,11 +124,12 @@ describe('what is refused', () => {
   });
 
   it('refuses what is too large for an item before anything is changed', async () => {
-    const prefix = crypto.randomUUID();
-    const store = dynamodb({ client, table, prefix });
+    const prefix = crypto.randomUUID().padEnd(128, '-');
+    const store = dynamodb({ client, table, prefix, shards: 64 });
     const most = store.capabilities.maxValueBytes as number;
     const key = 'k'.repeat(512);
-    const meta = { text: 'm'.repeat(16_000) };
+    // All of the 16 KiB that metadata may have.
+    const meta = { text: 'm'.repeat(16 * 1_024 - 11) };
     const value = new Uint8Array(most).map((_, at) => at % 251);
     for (let n = 0; n < 10; n++) await store.set(key, value, { meta, ttlMs: 3_600_000 });
     expect(Buffer.compare((await store.get(key)) as Uint8Array, value)).toBe(0);

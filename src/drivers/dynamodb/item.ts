@@ -30,8 +30,8 @@ export type Attributes = Record<string, AttributeValue>;
 export const HEAD_ATTRIBUTES = 'k, h, w';
 
 const CHECK_BYTES = 8;
-/** Bytes of an item beside key, value, metadata and origin, at most: names, stamps, numbers. */
-export const FIXED_BYTES: number = 160 + CHECK_BYTES + (MOST_REPLACED + 1) * WRITE_ID_BYTES;
+/** Bytes of an item beside key, value, metadata and origin, at most: shard, names, stamps, numbers. */
+export const FIXED_BYTES: number = 256 + CHECK_BYTES + (MOST_REPLACED + 1) * WRITE_ID_BYTES;
 
 const ENVELOPES: EnvelopeIo = { checksum: crc32, alloc: (length) => new Uint8Array(length) };
 const encoder = new TextEncoder();

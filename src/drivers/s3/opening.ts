@@ -32,6 +32,7 @@ export interface OpeningOptions {
 
 /** Bound of the opening, which belongs to all calls that wait for it. */
 const OPENING_MS = 5_000;
+const TIDYING_MS = 60_000;
 
 /** Finds out, once, what a store needs to know of its endpoint; tried again after a failure. */
 export class Opening {
@@ -80,8 +81,7 @@ export class Opening {
     const conditions = await this.forWriting();
     this.#inParts ??= this.#bounded(async (call) => {
       const heeds = conditions === UNCONDITIONAL || (await this.#probeParts(conditions, call));
-      // Whoever may not list them leaves them to the bucket's own rules.
-      if (heeds) await abandonLeftBehind(this.#requests, PROBES, call).catch(() => undefined);
+      if (heeds) this.#tidyUp();
       return heeds;
     }).catch((error: unknown) => {
       this.#inParts = undefined;
@@ -90,8 +90,17 @@ export class Opening {
     return this.#inParts;
   }
 
-  #bounded<T>(work: (call: Call) => Promise<T>): Promise<T> {
-    const call = new Call(this.#options.env, 'open', undefined, { timeoutMs: OPENING_MS });
+  /** In the background; whoever may not list uploads leaves them to the bucket's own rules. */
+  #tidyUp(): void {
+    const tidied = this.#bounded(
+      (call) => abandonLeftBehind(this.#requests, PROBES, call),
+      TIDYING_MS,
+    );
+    tidied.catch(() => undefined);
+  }
+
+  #bounded<T>(work: (call: Call) => Promise<T>, timeoutMs: number = OPENING_MS): Promise<T> {
+    const call = new Call(this.#options.env, 'open', undefined, { timeoutMs });
     return call.guard(work(call));
   }
 

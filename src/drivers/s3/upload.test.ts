@@ -5,7 +5,7 @@ import {
   ListMultipartUploadsCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { describeWithEngine } from '../../../test/support/engines.ts';
 import { broken, meddledClient, type S3Server, startS3 } from '../../../test/support/s3-server.ts';
 import { describeStore, type Store } from '../../store/index.ts';
@@ -191,6 +191,7 @@ describeWithEngine('radosgw', 's3, large values', () => {
     const prefix = String(describeStore(store).details?.prefix);
     const later = open({ prefix, conditional: 'none', env: tomorrow });
     await later.set('b', large(2));
+    await vi.waitUntil(async () => (await uploads(store)).length < 2, { timeout: 20_000 });
     expect(await uploads(store)).toEqual(['not ours!']);
     await expectHeld(store, 'b', large(2));
   }, 120_000);
