@@ -10,6 +10,13 @@ import {
 import { FIXTURES, KEYS, SAMPLES, sampleCalls } from '../../../../test/support/redis-samples.ts';
 import { memory } from '../../../drivers/memory/index.ts';
 import { type Archive, archive, redisKeys } from '../index.ts';
+import {
+  type CommandInfo,
+  CommandTable,
+  type KeyPlace,
+  keyPlaces,
+  placesFromReply,
+} from './command-table.ts';
 import { archivedRedis } from './index.ts';
 
 type Send = (words: readonly string[]) => Promise<unknown>;
@@ -21,6 +28,11 @@ const WITHOUT_SAMPLES = new Set(
     ' ',
   ),
 );
+const BLOCKING = [
+  ...['BLMOVE list nums LEFT RIGHT 1', 'BLMPOP 1 2 list nums LEFT', 'BLPOP list nums 1'],
+  ...['BRPOP list 1', 'BRPOPLPUSH list nums 1', 'BZMPOP 1 2 zset new MIN', 'BZPOPMAX zset 1'],
+  ...['BZPOPMIN zset new 1', 'WATCH str num', 'XREAD BLOCK 1 STREAMS stream new 0 0'],
+];
 const LIBRARY = `#!lua name=samples
 redis.register_function('touch', function(keys) return redis.call('APPEND', keys[1], 'x') end)
 redis.register_function{function_name='look', callback=function(keys) return redis.call('GET', keys[1]) end, flags={'no-writes'}}`;
@@ -158,6 +170,34 @@ describeWithEngine('redis-server', 'archivedRedis, command by command', () => {
     });
     expect(missing).toEqual([]);
     expect(sampleCalls().length).toBeGreaterThan(500);
+  });
+
+  it('finds the keys that the server finds, and what may change them', async () => {
+    const table = new CommandTable(await world.client.callBuffer('COMMAND'));
+    const calls = [...sampleCalls(), ...BLOCKING.map((call) => call.split(' '))];
+    const differing: unknown[] = [];
+    for (const words of calls) {
+      const info = table.find(words) as CommandInfo;
+      const found = keyPlaces(info, words);
+      const told = await world.client
+        .call('COMMAND', 'GETKEYSANDFLAGS', ...words)
+        .then((reply) => placesFromReply(reply, words))
+        // It says so of calls without keys, and of those that it would refuse.
+        .catch(() => undefined);
+      if (found === 'ask' || told === undefined || info.name === 'XREADGROUP') continue;
+      const written = (places: readonly KeyPlace[]): Map<string, boolean> => {
+        const keys = new Map<string, boolean>();
+        for (const { at, writes } of places)
+          keys.set(String(words[at]), writes || keys.get(String(words[at])) === true);
+        return keys;
+      };
+      const [ours, theirs] = [written(found), written(told)];
+      const same = [...ours.keys()].sort().join() === [...theirs.keys()].sort().join();
+      // Some calls of a command that may write are known to the server as those that only read.
+      const isCautious = [...theirs].every(([key, writes]) => !writes || ours.get(key));
+      if (!same || !isCautious) differing.push([words, found, told]);
+    }
+    expect(differing).toEqual([]);
   });
 
   it.each(['ioredis', 'RESP3'])(

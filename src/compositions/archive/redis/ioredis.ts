@@ -1,6 +1,6 @@
 /** A client of ioredis whose commands go through a session. */
 import { type IoRedisClient, ioRedisPorts } from '../../../drivers/redis/ioredis.ts';
-import type { RedisPorts } from '../../../drivers/redis/port.ts';
+import type { RedisPort, RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
 import { failure } from '../../../store/errors.ts';
 import { nameOf, type Words } from './command-table.ts';
 import type { TransactionReply } from './guard.ts';
@@ -49,12 +49,69 @@ const OWN_CONNECTION: ReadonlySet<string> = new Set(
   ),
 );
 
+/** What a connection of ioredis writes to. */
+interface Corked {
+  readonly stream?: { cork(): void; uncork(): void };
+}
+
 /** Connections like the one of a client; names of keys come with its prefix already. */
 export function portsLikeIoRedis(client: IoRedisClient): RedisPorts {
-  return ioRedisPorts({
-    duplicate: (override) => client.duplicate({ ...override, keyPrefix: '' }),
-    callBuffer: () => undefined,
-  });
+  return {
+    client: 'ioredis',
+    async connect(connectTimeoutMs) {
+      let made: Corked | undefined;
+      const ports = ioRedisPorts({
+        duplicate: (override) => {
+          made = client.duplicate({ ...override, keyPrefix: '' }) as Corked;
+          return made;
+        },
+        callBuffer: () => undefined,
+      });
+      const port = await ports.connect(connectTimeoutMs);
+      return new GatheringPort(port, made as Corked);
+    },
+  };
+}
+
+/** Writes what is sent in one moment at once: ioredis would write each command by itself. */
+class GatheringPort implements RedisPort {
+  readonly #port: RedisPort;
+  readonly #client: Corked;
+  #corked = false;
+
+  constructor(port: RedisPort, client: Corked) {
+    this.#port = port;
+    this.#client = client;
+  }
+
+  get ready(): boolean {
+    return this.#port.ready;
+  }
+
+  send(words: readonly RedisWord[]): Promise<unknown> {
+    const { stream } = this.#client;
+    if (!this.#corked && stream !== undefined) {
+      this.#corked = true;
+      stream.cork();
+      queueMicrotask(() => {
+        this.#corked = false;
+        stream.uncork();
+      });
+    }
+    return this.#port.send(words);
+  }
+
+  subscribe(channel: string, heard: (message: string) => void): Promise<void> {
+    return this.#port.subscribe(channel, heard);
+  }
+
+  onEnd(fn: () => void): void {
+    this.#port.onEnd(fn);
+  }
+
+  disconnect(): void {
+    this.#port.disconnect();
+  }
 }
 
 /** The same client, but that its commands go through the session. `again` wraps a duplicate of it. */
