@@ -48,6 +48,7 @@ async function expectAll(store: Store<Uint8Array>, acknowledged: number): Promis
 const leftovers = (path: string): string[] =>
   existsSync(join(path, 'tmp')) ? readdirSync(join(path, 'tmp')) : [];
 
+// Mounting takes rights that not everybody has; the title says what was missing.
 describe.skipIf(!isMounted)(`a full disk${why}`, () => {
   it('gives no-space, keeps every old value, leaves nothing behind, and takes writes again', async () => {
     const path = emptied();
