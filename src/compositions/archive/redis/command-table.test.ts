@@ -192,6 +192,8 @@ describeWithEngine('redis-server', 'archivedRedis, command by command', () => {
         return keys;
       };
       const [ours, theirs] = [written(found), written(told)];
+      // Told of no keys: the call is wrong.
+      if (theirs.size === 0) continue;
       const same = [...ours.keys()].sort().join() === [...theirs.keys()].sort().join();
       // Some calls of a command that may write are known to the server as those that only read.
       const isCautious = [...theirs].every(([key, writes]) => !writes || ours.get(key));
