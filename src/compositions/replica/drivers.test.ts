@@ -53,14 +53,18 @@ const disks = {
   sqlite: () => sqlite({ path: newPath(), ...onDisk }),
   file: () => file({ path: newPath(), ...onDisk }),
 };
+/** Thousands of files take their time on a machine with other work. */
+const PATIENT = { memberTimeoutMs: 20_000, timeoutMs: 30_000 };
 const whole: Record<string, () => Store<unknown>> = {
-  'memory, sqlite and file': () => replica({ sync: [memory(), disks.sqlite(), disks.file()] }),
+  'memory, sqlite and file': () =>
+    replica({ sync: [memory(), disks.sqlite(), disks.file()], ...PATIENT }),
   'tiered of memory over sqlite, and of memory over lmdb': () =>
     replica({
       sync: [
         tiered({ front: memory(), back: disks.sqlite() }),
         tiered({ front: memory(), back: disks.lmdb() }),
       ],
+      ...PATIENT,
     }),
 };
 for (const [name, create] of Object.entries(whole))

@@ -11,13 +11,15 @@ import { file } from './index.ts';
 
 const BYTES: number = 256 * 1024;
 const place = mkdtempSync(join(tmpdir(), 'stratakv-full-disk-'));
-const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${BYTES}`, 'tmpfs', place]);
+const system = (program: string, ...words: string[]): ReturnType<typeof spawnSync> =>
+  spawnSync(program, words);
+const mounted = system('mount', '-t', 'tmpfs', '-o', `size=${BYTES}`, 'tmpfs', place);
 const isMounted = mounted.status === 0;
 const why = isMounted
   ? ''
   : ` (skipped: no file system may be mounted here: ${mounted.error ?? mounted.stderr})`;
 afterAll(() => {
-  if (isMounted) spawnSync('umount', [place]);
+  if (isMounted) system('umount', place);
   rmSync(place, { recursive: true, force: true });
 });
 
@@ -102,7 +104,7 @@ describe.skipIf(!isMounted)(`a full disk${why}`, () => {
     expect(store.status().members[0]?.lastError).toMatchObject({ code: 'no-space' });
     // Room is made where there is none to be had through the replica.
     for (let n = 0; n < 10; n++) await files.delete(`key${n}`);
-    spawnSync('mount', ['-o', `remount,size=${BYTES * 4}`, place]);
+    system('mount', '-o', `remount,size=${BYTES * 4}`, place);
     expect(await store.flush({ timeoutMs: 10_000 })).toMatchObject({ behind: [] });
     await store.repair();
     await expectAll(files, acknowledged);
