@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -283,6 +286,39 @@ describeWithEngine('redis-server', 'redis, plain, what goes wrong', () => {
     await expect(outside.get('a')).rejects.toMatchObject({ code: 'denied' });
     await expect(outside.set('a', '1')).rejects.toMatchObject({ code: 'denied' });
     admin.destroy();
+  });
+
+  it('keeps what was acknowledged when a server that flushes is killed, and refuses one that does not', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'stratakv-plain-'));
+    const args = ['--appendonly', 'yes', '--appendfsync', 'always'];
+    const server = await startRedis({ args, dir });
+    await using store = redis({
+      url: server.url,
+      mode: 'plain',
+      durability: 'disk',
+      codec: json<number>(),
+    });
+    let acknowledged = 0;
+    const writing = (async () => {
+      for (let n = 1; ; n++) {
+        await store.set('a', n);
+        acknowledged = n;
+      }
+    })().catch((error: unknown) => error);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await server.kill();
+    expect(await writing).toMatchObject({
+      code: expect.stringMatching(/unknown-outcome|unavailable/),
+    });
+    const again = await startRedis({ args, dir, port: server.port });
+    const found = (await store.get('a')) ?? 0;
+    expect(acknowledged).toBeGreaterThan(0);
+    expect([acknowledged, acknowledged + 1]).toContain(found);
+    await again.stop();
+    await rm(dir, { recursive: true });
+    await using lax = await startRedis();
+    await using refused = redis({ url: lax.url, mode: 'plain', durability: 'disk' });
+    await expect(refused.get('a')).rejects.toMatchObject({ code: 'invalid-argument' });
   });
 
   it('says unknown-outcome when the server dies under a write, and goes on with the next', async () => {
