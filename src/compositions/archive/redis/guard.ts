@@ -52,8 +52,8 @@ export class Guard {
   readonly #mostWaiting: number;
   readonly #order = new KeyOrder<Task>();
   #calls = 0;
-  #underWay = 0;
-  #whenIdle: (() => void)[] = [];
+  /** What was asked for and not answered. */
+  readonly #underWay = new Set<Promise<unknown>>();
   #flushing = false;
   #closed = false;
 
@@ -95,7 +95,7 @@ export class Guard {
 
   /** Resolves when everything that was asked for until now has been answered. */
   async idle(): Promise<void> {
-    while (this.#underWay > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    await Promise.allSettled([...this.#underWay]);
   }
 
   /** Lets nothing wait any more for a connection. */
@@ -105,16 +105,11 @@ export class Guard {
 
   #queued(commands: readonly Planned[], decoding: Decoding, whole: boolean): Promise<Outcome> {
     const operation = nameOf(commands[0]?.words[0]);
-    if (this.#order.waiting >= this.#mostWaiting)
+    if (this.#underWay.size >= this.#mostWaiting)
       return Promise.reject(
-        failure('overloaded', operation, `${this.#mostWaiting} commands are waiting already`),
+        failure('overloaded', operation, `${this.#mostWaiting} commands are under way already`),
       );
-    return new Promise((resolve, reject) => {
-      this.#underWay++;
-      const ended = (): void => {
-        if (--this.#underWay > 0) return;
-        for (const fn of this.#whenIdle.splice(0)) fn();
-      };
+    const outcome = new Promise<Outcome>((done, fail) => {
       this.#order.add({
         commands,
         uses: together(commands).uses,
@@ -122,20 +117,18 @@ export class Guard {
         decoding,
         whole,
         sinceMs: this.#archive.env.monotonicMs(),
-        done: (outcome) => {
-          ended();
-          resolve(outcome);
-        },
-        fail: (error) => {
-          ended();
-          reject(error);
-        },
+        done,
+        fail,
         alone: false,
         roomless: false,
         tries: 0,
       });
-      this.#flushSoon();
     });
+    const ended = (): void => void this.#underWay.delete(outcome);
+    this.#underWay.add(outcome);
+    outcome.then(ended, ended);
+    this.#flushSoon();
+    return outcome;
   }
 
   /** Once for all calls of this moment. */

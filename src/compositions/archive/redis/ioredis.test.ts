@@ -32,6 +32,10 @@ describeWithEngine('redis-server', 'archivedRedis, a client of ioredis', () => {
     const called = await new Promise((resolve) => void kv.get('a', (_, value) => resolve(value)));
     expect(called).toBe('1');
     await expect(kv.hgetall('a')).rejects.toThrow('WRONGTYPE Operation against a key');
+    await expect(kv.hgetall('a')).rejects.toMatchObject({
+      name: 'ReplyError',
+      command: { name: 'hgetall', args: ['a'] },
+    });
     expect(kv.status).toBe('ready');
     expect(kv.on('error', () => undefined)).toBe(kv);
     expect(await kv.ping()).toBe('PONG');
@@ -119,6 +123,10 @@ describeWithEngine('redis-server', 'archivedRedis, a client of ioredis', () => {
     await other.set('n', '5');
     await kv.unwatch();
     expect(await kv.multi().incr('n').exec()).toEqual([[null, 6]]);
+    // Unawaited, in the order of the calls.
+    const unawaited = [kv.watch('n'), kv.get('n'), kv.multi().set('n', '8').exec(), kv.get('n')];
+    expect(await Promise.all(unawaited)).toEqual(['OK', '6', [[null, 'OK']], '8']);
+    await kv.set('n', '6');
     // Its own writes count too.
     await kv.watch('n');
     await kv.incr('n');

@@ -205,7 +205,7 @@ class Commands {
       },
       (error: unknown) => {
         const whole = isNoScript(error) ? this.#withSource(words) : words;
-        if (whole === words) command.reject(error);
+        if (whole === words) command.reject(withCommand(error, command));
         else this.#guarded(command, whole, native);
       },
     );
@@ -259,6 +259,13 @@ function answer(
   }
   if (exec instanceof Error) last.reject(exec);
   else last.resolve(exec);
+}
+
+/** As ioredis does it: an error of the server tells of which command it is. */
+function withCommand(error: unknown, { name, args }: Command): unknown {
+  if (error instanceof Error && error.name === 'ReplyError')
+    Object.assign(error, { command: { name, args } });
+  return error;
 }
 
 const isNoScript = (error: unknown): boolean =>

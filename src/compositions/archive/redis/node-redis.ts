@@ -280,7 +280,9 @@ class Sender {
     const { Multi, _commandOptions: options, _keyPrefix } = this.#client;
     const multi: Execute = async (commands) => {
       // As the client does: it decodes the replies of a transaction without a mapping.
-      const { exec } = await this.#session.transaction(commands.map(argsOf), undefined);
+      const { queued, exec } = await this.#session.transaction(commands.map(argsOf), undefined);
+      const refused = queued.find((said) => said instanceof Error);
+      if (refused !== undefined) throw refused;
       if (exec instanceof Error) throw exec;
       if (exec === null) throw await watchError();
       return exec;

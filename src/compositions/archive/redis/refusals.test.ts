@@ -215,5 +215,8 @@ describeWithEngine('redis-server', 'archivedRedis, what it refuses', () => {
     const many = await Promise.allSettled([1, 2, 3].map(() => few.incr('n')));
     expect(many.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
     expect(many[2]).toMatchObject({ reason: { code: 'overloaded' } });
+    const early = clients.ioredis(one, { maxPending: 2 });
+    const first = await Promise.allSettled([1, 2, 3].map(() => early.incr('n')));
+    expect(first[2]).toMatchObject({ reason: { code: 'overloaded' } });
   });
 });

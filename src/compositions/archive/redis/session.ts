@@ -40,6 +40,8 @@ export class Session {
   readonly #allowed: ReadonlySet<string>;
   /** Calls whose keys are still to be found out, and all that came after them. */
   #tail: Promise<unknown> | undefined;
+  #behind = 0;
+  readonly #mostWaiting: number;
 
   constructor(ports: RedisPorts, archive: GuardedArchive, options: SessionOptions) {
     this.#archive = archive;
@@ -47,6 +49,7 @@ export class Session {
     this.#guard = new Guard(this.#link, archive, options.mostWaiting);
     this.#watching = new Watching(ports);
     this.#allowed = options.allowed;
+    this.#mostWaiting = options.mostWaiting;
   }
 
   /** Runs a command; `native` sends it as the client does, where the archive has nothing to do with it. */
@@ -64,31 +67,36 @@ export class Session {
   /** Runs a transaction of the caller, on condition of what it watches. */
   transaction(list: readonly Words[], decoding: Decoding): Promise<TransactionReply> {
     return this.#inOrder(
-      () => this.#intents(list),
-      (commands) => {
-        if (this.#watching.active) return this.#onCondition(commands, decoding);
-        return this.#guard.transaction(commands, decoding);
+      async () => {
+        const commands = await this.#intents(list);
+        // Over another connection, so that what comes later has to wait.
+        if (this.#watching.active) return { reply: await this.#onCondition(commands, decoding) };
+        return { commands };
       },
+      async ({ reply, commands = [] }) => reply ?? this.#guard.transaction(commands, decoding),
     );
   }
 
-  /** Watches keys until the next transaction. Those that are evicted are brought back. */
+  /**
+   * Watches keys until the next transaction. Those that are evicted are brought back. What comes
+   * later waits: it is to see what is watched.
+   */
   watch(words: Words): Promise<unknown> {
     return this.#inOrder(
-      () => this.#watched(words),
-      async (planned) => {
-        this.#watching.begin();
+      async () => {
+        const planned = await this.#watched(words);
         await this.#guard.idle();
         if (planned.needs.length > 0) await this.#archive.ensure(planned.needs);
-        return this.#watching.watch(words);
+        return { reply: await this.#watching.watch(words) };
       },
+      async ({ reply }) => reply,
     );
   }
 
   unwatch(): Promise<unknown> {
     return this.#inOrder(
-      () => undefined,
-      () => this.#watching.unwatch(),
+      async () => ({ reply: await this.#watching.unwatch() }),
+      async ({ reply }) => reply,
     );
   }
 
@@ -107,6 +115,10 @@ export class Session {
 
   /** Calls `go` in the order of the calls, at once where nothing has to be waited for. */
   #inOrder<A, B>(find: () => A | Promise<A>, go: (found: A) => Promise<B>): Promise<B> {
+    if (this.#behind >= this.#mostWaiting)
+      return Promise.reject(
+        failure('overloaded', 'archivedRedis', `${this.#behind} commands are waiting already`),
+      );
     if (this.#tail === undefined) {
       try {
         const found = find();
@@ -123,6 +135,7 @@ export class Session {
   }
 
   async #after<A, B>(found: Promise<A>, go: (found: A) => Promise<B>): Promise<B> {
+    this.#behind++;
     // In an object, so that waiting for the call to begin is not waiting for its end.
     const begun = found.then((value) => ({ running: go(value) }));
     const tail = begun.then(
@@ -131,6 +144,7 @@ export class Session {
     );
     this.#tail = tail;
     void tail.then(() => {
+      this.#behind--;
       if (this.#tail === tail) this.#tail = undefined;
     });
     return (await begun).running;

@@ -23,16 +23,12 @@ export class Watching {
     return this.#active;
   }
 
-  /** From now on transactions are on condition, also while the server has not answered yet. */
-  begin(): void {
-    this.#active = true;
-  }
-
   async watch(words: Words): Promise<unknown> {
     const port = await this.#connection.connect('watch');
     // What was watched over a connection that is lost may have changed.
     if (this.#port !== undefined && this.#port !== port) return 'OK';
     this.#port = port;
+    this.#active = true;
     return port.send(words);
   }
 
