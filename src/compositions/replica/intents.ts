@@ -8,6 +8,8 @@ import { isNotApplied } from './not-applied.ts';
 /** Most intents that one member holds; writes beyond take two steps. */
 const MOST_SLOTS = 256;
 
+const NONE: readonly Intent[] = [];
+
 /** What all intents of one write have in common. */
 export interface Intended {
   readonly storeId: string;
@@ -121,14 +123,16 @@ export class Intents<V> {
     return intent;
   }
 
-  /** What the first store did with the write. */
-  decide(intent: Intent, fate: Fate): void {
+  /** The first store has the write. Its turn in the member's queue is to be set. */
+  done(intent: Intent, rev: number): { turn: number } {
+    const fate = { rev, turn: Number.POSITIVE_INFINITY };
     intent.fate ??= fate;
+    return fate;
   }
 
   /** The write does not happen. */
   withdraw(intent: Intent): void {
-    this.decide(intent, 'void');
+    intent.fate ??= 'void';
     this.#holder.onSettled();
   }
 
@@ -152,7 +156,8 @@ export class Intents<V> {
   }
 
   /** Those that are not needed any more, oldest first; none passes an older one of its keys. */
-  removable(isOver: (fate: Exclude<Fate, 'void'>, intent: Intent) => boolean): Intent[] {
+  removable(isOver: (fate: Exclude<Fate, 'void'>, intent: Intent) => boolean): readonly Intent[] {
+    if (this.#intents.size === 0) return NONE;
     const found: Intent[] = [];
     const passed = new Set<string>();
     for (const intent of this.#intents) {

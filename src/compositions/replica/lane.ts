@@ -149,22 +149,22 @@ export class Lane<V> {
   /** A commit of the first store. Gives what settles when the member has it, for those who wait. */
   offer(commit: StampedCommit<V>, intent?: Intent): Waiter | undefined {
     const { rev, changes } = commit;
-    const fate = { rev, turn: Number.POSITIVE_INFINITY };
-    if (intent !== undefined) this.intents.decide(intent, fate);
+    const fate = intent && this.intents.done(intent, rev);
     this.#seen.note(rev);
     this.#offered = Math.max(this.#offered, rev);
     if (rev <= this.#caughtUp || this.#phase === 'closed') return undefined;
     this.fences.raise(changes.keys(), rev);
     if (this.#seen.beyond > MAX_BEYOND) this.distrust();
     const waiter = waiterFor(rev);
-    if (this.#phase !== 'live') {
+    if (this.#phase === 'live') {
+      if (changes.size > 0) this.#putTurn = this.#queue.put(commit);
+      // What another write has replaced is there when that is.
+      waiter.turn = this.#putTurn;
+      if (fate !== undefined) fate.turn = this.#putTurn;
+      if (this.#putTurn <= this.#doneTurn) waiter.state = 'here';
+    } else {
       if (this.#sourceAway) this.kick();
       if (this.#away !== undefined && this.#retry.isPausing) waiter.state = { error: this.#away };
-    } else if (changes.size > 0) this.#putTurn = this.#queue.put(commit);
-    if (this.#phase === 'live') {
-      // What another write has replaced is there when that is.
-      fate.turn = waiter.turn = this.#putTurn;
-      if (this.#putTurn <= this.#doneTurn) waiter.state = 'here';
     }
     if (this.#setup.awaited && waiter.state === 'waiting') this.#waiters.add(waiter);
     // The same window takes the intent away.
@@ -238,9 +238,8 @@ export class Lane<V> {
     this.#waiters.rejectAll(failure('closed', 'replicate', 'the store was closed'));
     // What is applied after the next opening would undo what that has written.
     const bound = this.member.call('close');
-    const { underWay } = this.writes;
     this.intents.giveUp(this.life.ended);
-    const all = Promise.all([underWay, this.#recovering, this.intents.allSettled()]);
+    const all = Promise.all([this.writes.underWay, this.#recovering, this.intents.allSettled()]);
     await bound.guard(all).catch(() => {});
   }
 
@@ -255,7 +254,10 @@ export class Lane<V> {
       this.#busy = true;
       const copies = window?.changes.map((change) => toCopy(change, this.#setup.first)) ?? [];
       void attempt(
-        () => this.writes.apply([...copies, ...this.intents.removal(over)]),
+        () =>
+          this.writes.apply(
+            over.length === 0 ? copies : [...copies, ...this.intents.removal(over)],
+          ),
         () => {
           this.intents.removed(over);
           if (window === undefined) this.#rest();
@@ -341,7 +343,6 @@ export class Lane<V> {
     try {
       await this.writes.strayed();
       await this.life.untilEnd(this.intents.allSettled());
-      if (this.#setup.awaited) await this.intents.findLeft();
       await catchUp(this.#asMember());
     } catch (error) {
       if (this.#phase !== 'behind') return;

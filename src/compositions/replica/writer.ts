@@ -47,7 +47,7 @@ export class Writer<V> {
   commit(writes: readonly Write<V>[], call: Call): Awaitable<CommitOutcome> {
     const refusal = this.#refusal(call);
     if (refusal !== undefined) throw refusal;
-    if (this.#bounded.length === 0) return this.#write(writes, call, () => {});
+    if (this.#bounded.length === 0) return this.#write(writes, call);
     let bytes = 0;
     for (const write of writes) bytes += this.#setup.bytesOf(write);
     const load = { entries: writes.length, bytes };
@@ -81,16 +81,16 @@ export class Writer<V> {
   }
 
   /** Calls `told` when the other members were told of it. */
-  #write(writes: readonly Write<V>[], call: Call, told: () => void): Awaitable<CommitOutcome> {
+  #write(writes: readonly Write<V>[], call: Call, told?: () => void): Awaitable<CommitOutcome> {
     const { first, atOnce } = this.#setup;
     if (atOnce?.takes(writes) === true)
       return atOnce.write(writes, call, (done, ahead) => {
-        told();
+        told?.();
         return this.#acknowledge(done, call, ahead);
       });
     return chain(atOnce?.clear(writes, call), () =>
       chain(first.commit(writes, call), (done) => {
-        told();
+        told?.();
         return this.#acknowledge(done, call);
       }),
     );
