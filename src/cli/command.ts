@@ -46,7 +46,7 @@ function checkCount(command: string, names: readonly string[], args: readonly st
   const missing = required[args.length];
   if (missing !== undefined)
     throw usageError(command, `${missing} is missing; expected ${usage(command, names)}`);
-  const extra = names.at(-1)?.endsWith('...') ? undefined : args[names.length];
+  const extra = /\.\.\.\??$/.test(names.at(-1) ?? '') ? undefined : args[names.length];
   if (extra !== undefined)
     throw usageError(
       command,

@@ -1,4 +1,5 @@
 import type { Command } from './command.ts';
+import { archiveCommand } from './commands/archive.ts';
 import { blobCommand } from './commands/blob.ts';
 import { configCommand } from './commands/config.ts';
 import { copyCommand } from './commands/copy.ts';
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   exportCommand,
   copyCommand,
   blobCommand,
+  archiveCommand,
   infoCommand,
   configCommand,
   serveCommand,

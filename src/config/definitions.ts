@@ -1,3 +1,4 @@
+import type { ArchiveOptions } from '../compositions/archive/index.ts';
 import type { ReplicaOptions } from '../compositions/replica/index.ts';
 import type { TieredOptions } from '../compositions/tiered/index.ts';
 import type { FileOptions } from '../drivers/file/index.ts';
@@ -226,6 +227,30 @@ export interface ReplicaDefinition
   readonly journal?: StoreDefinition | string;
 }
 
+/** An archive as data: `redis` or `hot`, and `cold`. */
+export interface ArchiveDefinition extends Data<ArchiveOptions, 'hot' | 'cold' | 'seal'> {
+  /** Address of the Redis whose keys are archived; needs the npm package ioredis or redis. */
+  readonly redis?: string | FromEnvironment;
+  /** The store whose keys are archived. */
+  readonly hot?: StoreDefinition | string;
+  /** The store of bytes that they go to. */
+  readonly cold: StoreDefinition | string;
+  /** The keys that may be archived begin with it. Default all. */
+  readonly prefix?: string | FromEnvironment;
+  /** Keeps archives of one Redis or store apart. Default `strata-archive`. */
+  readonly namespace?: string | FromEnvironment;
+  /** With `redis`: a `maxmemory-policy` that is accepted although it could remove keys. */
+  readonly allowPolicy?: string;
+  /** With `redis`: what the cold store gets of a value. Default `both`. */
+  readonly form?: 'both' | 'dump' | 'logical';
+  /** With `hot`: how often at most it is noted that a key was used, in ms; default 60,000. */
+  readonly noteEveryMs?: number;
+  /** How objects are sealed. Default a checksum only. */
+  readonly seal?: Omit<SealedDefinition, 'type' | 'store' | 'storeId'>;
+  /** Bound of each step of the hot side, in ms; default 5,000. */
+  readonly timeoutMs?: number;
+}
+
 /** Every type of store that a configuration can describe, by its name. */
 export interface Definitions {
   readonly memory: MemoryDefinition;
@@ -257,5 +282,7 @@ export type NamedStore = StoreDefinition | string | Store<never> | Store<unknown
 export interface StrataConfig {
   /** For editors: the address of the JSON Schema. */
   readonly $schema?: string;
-  readonly stores: Readonly<Record<string, NamedStore>>;
+  readonly stores?: Readonly<Record<string, NamedStore>>;
+  /** Archives by name: data, or a function that gives an archive. */
+  readonly archives?: Readonly<Record<string, ArchiveDefinition | (() => unknown)>>;
 }

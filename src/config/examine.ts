@@ -1,6 +1,7 @@
 import { nearest } from '../kernel/nearest.ts';
 import { StrataError, show } from '../store/errors.ts';
 import { PRIMITIVES } from '../store/internals.ts';
+import type { Store } from '../store/store.ts';
 import { isStoreUrl, parseStoreUrl } from './address.ts';
 import { type ConfigFault, within } from './faults.ts';
 import type { Field, Fields, StoreField, StoresField, ValueField } from './fields.ts';
@@ -10,11 +11,11 @@ import type { TypeSpec } from './types/type-spec.ts';
 /** Variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A store that was looked through, and what stands in it. */
-export interface StoreNode {
+/** A store, or what else is made of stores, that was looked through, and what stands in it. */
+export interface StoreNode<Made = Store<unknown>> {
   readonly path: string;
   readonly type: string;
-  readonly spec: TypeSpec;
+  readonly spec: TypeSpec<never, Made>;
   /** Options as they stand there, with what came from the environment. */
   readonly values: Readonly<Record<string, unknown>>;
   readonly parts: Readonly<Record<string, StoreNode | readonly StoreNode[]>>;
@@ -57,14 +58,36 @@ export class Examination {
     const spec = this.#type(data, path);
     if (spec === undefined) return undefined;
     const { type, ...options } = data;
+    return this.#node(options, spec, { type: type as string, whose: `a ${type}`, path, depth });
+  }
+
+  /** What the data describes that is no store but has stores inside. */
+  around<Made>(
+    given: unknown,
+    spec: TypeSpec<never, Made>,
+    type: string,
+    path: string,
+  ): StoreNode<Made> | undefined {
+    if (isRecord(given) && !(PRIMITIVES in given))
+      return this.#node(given, spec, { type, whose: `an ${type}`, path, depth: 0 });
+    const expected = `an object with ${Object.keys(spec.fields).join(', ')}`;
+    return this.#fault(path, `is ${show(given)}; expected ${expected}`);
+  }
+
+  #node<Made>(
+    options: Readonly<Record<string, unknown>>,
+    spec: TypeSpec<never, Made>,
+    at: { readonly type: string; readonly whose: string; readonly path: string; depth: number },
+  ): StoreNode<Made> | undefined {
+    const { type, whose, path, depth } = at;
     const before = this.faults.length;
     const parts: Record<string, StoreNode | readonly StoreNode[]> = {};
-    const values = this.#fields(options, spec.fields, path, `a ${String(type)}`, (name, field) => {
+    const values = this.#fields(options, spec.fields, path, whose, (name, field) => {
       const found = this.#parts(options[name], field, within(path, name), depth);
       if (found !== undefined) parts[name] = found;
     });
     if (this.faults.length > before) return undefined;
-    return { path, type: type as string, spec, values, parts };
+    return { path, type, spec, values, parts };
   }
 
   #fault(path: string, message: string): undefined {

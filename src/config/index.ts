@@ -1,11 +1,17 @@
+import type { Archive } from '../compositions/archive/index.ts';
 import { nearest } from '../kernel/nearest.ts';
 import { show } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
 import type { StoreDefinition, StrataConfig } from './definitions.ts';
 import type { Environment } from './examine.ts';
 import { type ConfigFault, faultsError } from './faults.ts';
-import { isOpenStore, namedStores } from './named-stores.ts';
-import { checkDefinition, openDefinition } from './open-definition.ts';
+import { isOpenStore, type NamedValue, namedStores } from './named-stores.ts';
+import {
+  checkArchive,
+  checkDefinition,
+  openArchiveDefinition,
+  openDefinition,
+} from './open-definition.ts';
 
 export type * from './definitions.ts';
 export type { Environment } from './examine.ts';
@@ -50,16 +56,14 @@ export async function checkConfig(
   } = {},
 ): Promise<readonly ConfigFault[]> {
   const { environment, ...rest } = { environment: ofProcess(), ...options };
-  const { stores, faults } = namedStores(config);
+  const { stores, archives, faults } = namedStores(config);
   const found: ConfigFault[] = [...faults];
+  const where = { ...rest, ...(environment !== undefined && { environment }) };
   for (const { path, value } of stores)
     if (!isOpenStore(value) && typeof value !== 'function')
-      found.push(
-        ...(await checkDefinition(value, path, {
-          ...rest,
-          ...(environment !== undefined && { environment }),
-        })),
-      );
+      found.push(...(await checkDefinition(value, path, where)));
+  for (const { path, value } of archives)
+    if (typeof value !== 'function') found.push(...(await checkArchive(value, path, where)));
   return found;
 }
 
@@ -82,8 +86,7 @@ export async function openStore<S extends Store<never> | Store<unknown> = Store<
 ): Promise<S> {
   const { stores, faults } = namedStores(config);
   if (faults.length > 0) throw faultsError(faults, '');
-  const found = stores.find((store) => store.name === name);
-  if (found === undefined) throw faultsError([unknownStore(name, stores)], '');
+  const found = byName('store', name, stores);
   const value: unknown = typeof found.value === 'function' ? await found.value() : found.value;
   const store = isOpenStore(value)
     ? value
@@ -91,15 +94,31 @@ export async function openStore<S extends Store<never> | Store<unknown> = Store<
   return store as S;
 }
 
-function unknownStore(name: string, stores: readonly { readonly name: string }[]): ConfigFault {
-  const names = stores.map((store) => store.name);
+/**
+ * Opens one archive of a configuration; closing it closes its stores too. Checked, and with errors,
+ * as `openStore`.
+ */
+export async function openArchive(
+  config: StrataConfig,
+  name: string,
+  options: ConfigOptions = {},
+): Promise<Archive> {
+  const { archives, faults } = namedStores(config);
+  if (faults.length > 0) throw faultsError(faults, '');
+  const { path, value } = byName('archive', name, archives);
+  if (typeof value === 'function') return value();
+  return openArchiveDefinition(value, path, { environment: ofProcess(), ...options });
+}
+
+function byName(what: string, name: string, all: readonly NamedValue[]): NamedValue {
+  const found = all.find((one) => one.name === name);
+  if (found !== undefined) return found;
+  const names = all.map((one) => one.name);
   const near = nearest(name, names);
-  const hint = near === undefined ? `it has ${names.join(', ')}` : `did you mean ${near}?`;
-  return {
-    path: '',
-    message: `there is no store ${show(name)}; ${hint}`,
-    code: 'invalid-argument',
-  };
+  const others = names.length === 0 ? 'it has none' : `it has ${names.join(', ')}`;
+  const hint = near === undefined ? others : `did you mean ${near}?`;
+  const message = `there is no ${what} ${show(name)}; ${hint}`;
+  throw faultsError([{ path: '', message, code: 'invalid-argument' }], '');
 }
 
 function ofProcess(): Environment {

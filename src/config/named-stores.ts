@@ -16,32 +16,48 @@ export const ONLY_NAME = 'main';
 
 export interface NamedValues {
   readonly stores: readonly NamedValue[];
+  readonly archives: readonly NamedValue[];
   readonly faults: readonly ConfigFault[];
 }
 
 /**
- * The stores of a configuration: of `{ stores }`, or of one store alone, which is called `main`.
- * `bare`: stores by name may also stand without `stores` around them.
+ * The stores and archives of a configuration: of `{ stores, archives }`, or of one store alone, which
+ * is called `main`. `bare`: stores by name may also stand without `stores` around them.
  */
 export function namedStores(config: unknown, bare = false): NamedValues {
   if (!isRecord(config) || isOpenStore(config))
     return wrong('', `is ${show(config)}; expected { "stores": { … } }`);
   if (typeof config.type === 'string')
-    return { stores: [{ name: ONLY_NAME, path: '', value: withoutSchema(config) }], faults: [] };
-  if (!Object.hasOwn(config, 'stores')) {
-    const names = Object.keys(withoutSchema(config));
-    if (bare && names.length > 0) return all(withoutSchema(config), '');
+    return {
+      stores: [{ name: ONLY_NAME, path: '', value: withoutSchema(config) }],
+      archives: [],
+      faults: [],
+    };
+  const { stores, archives, ...others } = withoutSchema(config);
+  if (stores === undefined && archives === undefined) {
+    if (bare && Object.keys(others).length > 0)
+      return { stores: all(others, ''), archives: [], faults: [] };
     return wrong('stores', 'is missing; expected stores by name, such as { "main": … }');
   }
-  const { stores, ...others } = withoutSchema(config);
   const faults = Object.keys(others).map((name) => {
-    const near = nearest(name, ['stores']);
+    const near = nearest(name, KINDS);
     const hint = near === undefined ? 'stores stand in "stores"' : `did you mean ${near}?`;
     return fault(within('', name), `unknown entry; ${hint}`);
   });
-  if (!isRecord(stores) || isOpenStore(stores) || Object.keys(stores).length === 0)
-    return wrong('stores', `is ${show(stores)}; expected stores by name, at least one`);
-  return { ...all(stores, 'stores'), faults };
+  for (const [kind, given] of Object.entries({ stores, archives }))
+    if (given !== undefined && !isNamed(given))
+      return wrong(kind, `is ${show(given)}; expected ${kind} by name, at least one`);
+  return {
+    stores: isNamed(stores) ? all(stores, 'stores') : [],
+    archives: isNamed(archives) ? all(archives, 'archives') : [],
+    faults,
+  };
+}
+
+const KINDS = ['stores', 'archives'] as const;
+
+function isNamed(given: unknown): given is Readonly<Record<string, unknown>> {
+  return isRecord(given) && !isOpenStore(given) && Object.keys(given).length > 0;
 }
 
 /** Whether it is a store that is open. */
@@ -49,13 +65,12 @@ export function isOpenStore(value: unknown): value is Store<unknown> {
   return typeof value === 'object' && value !== null && PRIMITIVES in value;
 }
 
-function all(stores: Readonly<Record<string, unknown>>, path: string): NamedValues {
-  const named = Object.entries(stores).map(([name, value]) => ({
+function all(values: Readonly<Record<string, unknown>>, path: string): NamedValue[] {
+  return Object.entries(values).map(([name, value]) => ({
     name,
     path: within(path, name),
     value,
   }));
-  return { stores: named, faults: [] };
 }
 
 function withoutSchema({
@@ -74,5 +89,5 @@ function fault(path: string, message: string): ConfigFault {
 }
 
 function wrong(path: string, message: string): NamedValues {
-  return { stores: [], faults: [fault(path, message)] };
+  return { stores: [], archives: [], faults: [fault(path, message)] };
 }

@@ -1,7 +1,9 @@
+import type { Archive } from '../compositions/archive/index.ts';
 import type { Store } from '../store/store.ts';
 import { type Environment, Examination, type StoreNode } from './examine.ts';
 import { type ConfigFault, faultsError } from './faults.ts';
 import { openPrepared, Preparation } from './prepare.ts';
+import { archive } from './types/archive.ts';
 
 /** How data becomes a store. */
 export interface DefinitionOptions {
@@ -21,7 +23,23 @@ export async function checkDefinition(
   path: string,
   options: DefinitionOptions = {},
 ): Promise<readonly ConfigFault[]> {
-  const { faults, node } = examined(value, path, options);
+  return checked(options, (examination) => examination.store(value, path));
+}
+
+/** As `checkDefinition`, of an archive. */
+export async function checkArchive(
+  value: unknown,
+  path: string,
+  options: DefinitionOptions = {},
+): Promise<readonly ConfigFault[]> {
+  return checked(options, (examination) => examination.around(value, archive, 'archive', path));
+}
+
+async function checked<Made>(
+  options: DefinitionOptions,
+  look: Look<Made>,
+): Promise<readonly ConfigFault[]> {
+  const { faults, node } = examined(options, look);
   if (node === undefined) return faults;
   const preparation = new Preparation();
   await preparation.store(node);
@@ -35,22 +53,43 @@ export async function openDefinition(
   options: DefinitionOptions = {},
 ): Promise<Store<unknown>> {
   const { where = '', onNode, reading = false } = options;
-  const { faults, node } = examined(value, path, { environment: {}, ...options });
+  const { faults, node } = examined({ environment: {}, ...options }, (examination) =>
+    examination.store(value, path),
+  );
   if (node === undefined) throw faultsError(faults, where);
   onNode?.(node);
+  return prepareAndOpen(reading ? forReading(node) : node, where);
+}
+
+/** Opens the archive that the data describes; closing it closes its stores. Errors as of `openDefinition`. */
+export async function openArchiveDefinition(
+  value: unknown,
+  path: string,
+  options: Pick<DefinitionOptions, 'environment' | 'resolvePath' | 'where'> = {},
+): Promise<Archive> {
+  const { where = '' } = options;
+  const { faults, node } = examined({ environment: {}, ...options }, (examination) =>
+    examination.around(value, archive, 'archive', path),
+  );
+  if (node === undefined) throw faultsError(faults, where);
+  return prepareAndOpen(node, where);
+}
+
+async function prepareAndOpen<Made>(node: StoreNode<Made>, where: string): Promise<Made> {
   const preparation = new Preparation();
-  const prepared = await preparation.store(reading ? forReading(node) : node);
+  const prepared = await preparation.store(node);
   if (prepared === undefined) throw faultsError(preparation.faults, where);
   return openPrepared(prepared);
 }
 
-function examined(
-  value: unknown,
-  path: string,
+type Look<Made> = (examination: Examination) => StoreNode<Made> | undefined;
+
+function examined<Made>(
   { environment, resolvePath = (given) => given }: DefinitionOptions,
-): { readonly faults: readonly ConfigFault[]; readonly node: StoreNode | undefined } {
+  look: Look<Made>,
+): { readonly faults: readonly ConfigFault[]; readonly node: StoreNode<Made> | undefined } {
   const examination = new Examination({ environment, resolvePath });
-  const node = examination.store(value, path);
+  const node = look(examination);
   return { faults: examination.faults, node };
 }
 

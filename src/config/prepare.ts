@@ -8,9 +8,9 @@ import type { Open, Options, StandIn, Traits } from './types/type-spec.ts';
 import { withPackage } from './with-package.ts';
 
 /** A store that is ready to be opened: what opens it is imported, and its options make sense. */
-export interface PreparedStore {
+export interface PreparedStore<Made = Store<unknown>> {
   readonly path: string;
-  readonly open: Open;
+  readonly open: Open<Made>;
   readonly values: Options;
   readonly parts: Readonly<Record<string, PreparedStore | readonly PreparedStore[]>>;
 }
@@ -22,7 +22,10 @@ export class Preparation {
   readonly #places = new Map<string, { readonly keys: string; readonly path: string }[]>();
 
   /** `keys`: what the keys of the store inside begin with, as far as it is known. */
-  async store(node: StoreNode, keys: string | undefined = ''): Promise<PreparedStore | undefined> {
+  async store<Made>(
+    node: StoreNode<Made>,
+    keys: string | undefined = '',
+  ): Promise<PreparedStore<Made> | undefined> {
     const before = this.faults.length;
     this.#claim(node, keys);
     const inner = node.type === 'prefixed' ? joined(node.values.prefix, keys) : keys;
@@ -49,7 +52,7 @@ export class Preparation {
   }
 
   /** Two stores of one composition with the same keys would take each other's writes for their own. */
-  #claim({ type, spec, values, path }: StoreNode, keys: string | undefined): void {
+  #claim<Made>({ type, spec, values, path }: StoreNode<Made>, keys: string | undefined): void {
     const found = Object.values(values).includes(undefined) ? undefined : spec.place?.(values);
     if (found === undefined || keys === undefined) return;
     const place = `${type} ${found}`;
@@ -79,8 +82,12 @@ export class Preparation {
       return this.#resolved(value as Options, Object.fromEntries(entries), path);
     }
     const resolve = field?.kind === 'value' || field?.kind === 'group' ? field.resolve : undefined;
-    if (resolve === undefined || value === undefined) return value;
-    return this.#try(path, () => resolve(value));
+    if (value === undefined) return value;
+    const given =
+      field?.kind === 'group' && typeof value === 'object'
+        ? await this.#resolved(value as Options, field.fields, path)
+        : value;
+    return resolve === undefined ? given : this.#try(path, () => resolve(given));
   }
 
   async #try<T>(path: string, work: () => Promise<T>): Promise<T | undefined> {
@@ -99,7 +106,7 @@ function joined(prefix: unknown, keys: string | undefined): string | undefined {
   return keys === undefined || typeof prefix !== 'string' ? undefined : prefix + keys;
 }
 
-function loaded({ type, spec }: StoreNode): Promise<Open> {
+function loaded<Made>({ type, spec }: StoreNode<Made>): Promise<Open<Made>> {
   return spec.npmName === undefined ? spec.load() : withPackage(type, spec.npmName, spec.load);
 }
 
@@ -108,7 +115,7 @@ function traitsOf({ spec, values, parts }: StoreNode): Traits {
 }
 
 /** The options with a description of each part in its place, for the checks of the stores themselves. */
-function withStandIns({ parts }: StoreNode, values: Options): Options {
+function withStandIns({ parts }: Pick<StoreNode, 'parts'>, values: Options): Options {
   const standIn = (node: StoreNode): StandIn => {
     const capabilities = { ...traitsOf(node), ttl: true, conditional: 'all' };
     const { type } = node;
@@ -122,7 +129,7 @@ function withStandIns({ parts }: StoreNode, values: Options): Options {
 }
 
 /** Opens the parts, then the store of them; one that fails closes those that are open. */
-export async function openPrepared(prepared: PreparedStore): Promise<Store<unknown>> {
+export async function openPrepared<Made>(prepared: PreparedStore<Made>): Promise<Made> {
   const opened: Store<unknown>[] = [];
   const open = async (one: PreparedStore): Promise<Store<unknown>> => {
     const store = await openPrepared(one);

@@ -1,5 +1,6 @@
 import { STORE_FORMS } from './address.ts';
 import type { Field, Fields, JsonSchema } from './fields.ts';
+import { archive } from './types/archive.ts';
 import { TYPES } from './types/index.ts';
 import type { TypeSpec } from './types/type-spec.ts';
 
@@ -19,20 +20,22 @@ export function configSchema(): JsonSchema {
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Stores of StrataKV',
-    anyOf: [{ $ref: '#/$defs/stores' }, { $ref: '#/$defs/typed' }],
+    anyOf: [{ $ref: '#/$defs/named' }, { $ref: '#/$defs/typed' }],
     $defs: {
-      stores: {
+      named: {
         type: 'object',
         properties: {
           $schema: { type: 'string' },
-          stores: {
-            type: 'object',
-            description: 'Stores by name.',
-            additionalProperties: STORE,
-            minProperties: 1,
-          },
+          stores: byName('Stores by name.', STORE),
+          archives: byName('Archives by name.', { $ref: '#/$defs/archive' }),
         },
-        required: ['stores'],
+        anyOf: [{ required: ['stores'] }, { required: ['archives'] }],
+        additionalProperties: false,
+      },
+      archive: {
+        type: 'object',
+        description: archive.doc,
+        ...optionsSchema(archive.fields),
         additionalProperties: false,
       },
       store: { anyOf: [{ $ref: '#/$defs/address' }, { $ref: '#/$defs/typed' }] },
@@ -46,6 +49,10 @@ export function configSchema(): JsonSchema {
       ...Object.fromEntries(types.map(([name, spec]) => [name, typeSchema(name, spec)])),
     },
   };
+}
+
+function byName(description: string, each: JsonSchema): JsonSchema {
+  return { type: 'object', description, additionalProperties: each, minProperties: 1 };
 }
 
 function typeSchema(name: string, { doc, fields }: TypeSpec): JsonSchema {

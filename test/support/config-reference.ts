@@ -1,5 +1,6 @@
 /** The options of every type as pages of Markdown, from the table that checks them. */
 import type { Field } from '../../src/config/fields.ts';
+import { archive } from '../../src/config/types/archive.ts';
 import { TYPES } from '../../src/config/types/index.ts';
 import type { TypeSpec } from '../../src/config/types/type-spec.ts';
 
@@ -18,6 +19,9 @@ export function optionsPage(): string {
     '# Options of a configuration',
     'Every type that a [configuration](configuration.md) knows, and every option of it; those in bold must be given. Made from the table that checks them: `npm test -- src/config -u` writes this page anew.',
     ...parts,
+    '## Archives',
+    archive.doc,
+    table(archive.fields),
   ].join('\n\n')}\n`;
 }
 

@@ -1,7 +1,7 @@
 import { isStoreUrl, parseStoreUrl, withoutSecrets } from '../../config/address.ts';
 import { type ConfigFault, faultText } from '../../config/faults.ts';
 import { isOpenStore, type NamedValue } from '../../config/named-stores.ts';
-import { checkDefinition } from '../../config/open-definition.ts';
+import { checkArchive, checkDefinition } from '../../config/open-definition.ts';
 import { configSchema } from '../../config/schema.ts';
 import { StrataError, show } from '../../store/errors.ts';
 import { describeStore } from '../../store/index.ts';
@@ -50,14 +50,18 @@ async function check(context: Context, { flags, args }: Input): Promise<ExitCode
   const config = await loadConfig(args[1] ?? flags.config);
   if (config === undefined)
     throw usageError('config', 'there is no strata.config.ts here; name a FILE');
-  const { stores, file } = config;
+  const { stores, archives, file } = config;
+  const onTrust = flags['no-env'] === true;
   const faults: ConfigFault[] = [...config.faults];
-  for (const store of stores)
-    faults.push(...(await faultsOf(context, config, store, flags['no-env'] === true)));
+  for (const store of stores) faults.push(...(await faultsOf(context, config, store, onTrust)));
+  for (const one of archives)
+    faults.push(...(await faultsOf(context, config, one, onTrust, checkArchive)));
   const told = stores.map((store) => ({ name: store.name, type: typeOf(store) }));
-  if (json) await out.line(JSON.stringify({ file, stores: told, faults }));
+  const toldArchives = archives.map(({ name }) => ({ name, type: 'archive' }));
+  if (json) await out.line(JSON.stringify({ file, stores: told, archives: toldArchives, faults }));
   else {
-    for (const { name, type } of told) await out.line(`${oneLine(name)}  ${oneLine(type)}`);
+    for (const { name, type } of [...told, ...toldArchives])
+      await out.line(`${oneLine(name)}  ${oneLine(type)}`);
     for (const fault of faults)
       await err.line(`${context.errStyle.red(fault.code)}: ${oneLine(faultText(fault))}`);
   }
@@ -71,9 +75,10 @@ async function faultsOf(
   { resolvePath }: LoadedConfig,
   { value, path }: NamedValue,
   onTrust: boolean,
+  check = checkDefinition,
 ): Promise<readonly ConfigFault[]> {
   if (isOpenStore(value) || typeof value === 'function' || isServed(value)) return [];
-  return checkDefinition(value, path, { resolvePath, ...(!onTrust && { environment }) });
+  return check(value, path, { resolvePath, ...(!onTrust && { environment }) });
 }
 
 /** A served store is what the commands alone open. */

@@ -61,12 +61,31 @@ export async function configuredStore(
     throw refuse(
       `${show(name)} is no address such as memory: or lmdb:./data, and there is no strata.config.ts that could name it`,
     );
-  const { stores, faults, file, resolvePath } = config;
+  return byName(config, 'store', name);
+}
+
+/** Finds an archive by name in the configuration. Opens none. Errors: `invalid-argument`. */
+export async function configuredArchive(
+  name: string,
+  given: string | undefined,
+): Promise<ConfiguredStore> {
+  const config = await loadConfig(given);
+  if (config === undefined)
+    throw refuse(
+      `${show(name)} is no address of a Redis such as redis://127.0.0.1, and there is no strata.config.ts that could name an archive`,
+    );
+  return byName(config, 'archive', name);
+}
+
+function byName(config: LoadedConfig, what: 'store' | 'archive', name: string): ConfiguredStore {
+  const { faults, file, resolvePath } = config;
   if (faults.length > 0) throw faultsError(faults, file);
-  const found = stores.find((store) => store.name === name);
+  const all = what === 'store' ? config.stores : config.archives;
+  const found = all.find((one) => one.name === name);
   if (found !== undefined) return { ...found, file, resolvePath };
-  const names = stores.map((store) => store.name);
+  const names = all.map((one) => one.name);
   const near = nearest(name, names);
-  const hint = near === undefined ? `it has ${names.join(', ')}` : `did you mean ${near}?`;
-  throw refuse(`${file} has no store ${show(name)}; ${hint}`);
+  const others = names.length === 0 ? 'it has none' : `it has ${names.join(', ')}`;
+  const hint = near === undefined ? others : `did you mean ${near}?`;
+  throw refuse(`${file} has no ${what} ${show(name)}; ${hint}`);
 }

@@ -32,18 +32,21 @@ function checkMode(options: Options): void {
   if ('allowEviction' in options) refuse('allowEviction', 'none without the mode plain');
 }
 
+/** Where a Redis is. */
+export const redisAddress: is.Shape = is.textLike(
+  {
+    expected: 'an address such as redis://127.0.0.1:6379',
+    accepts: (v) => typeof v === 'string' && /^rediss?:\/\//i.test(v) && URL.canParse(v),
+  },
+  '^[Rr][Ee][Dd][Ii][Ss][Ss]?://',
+);
+
 export const redis: TypeSpec<Definitions['redis']> = {
   kind: 'driver',
   doc: 'In Redis 6.2 or newer (`plain`: 7.0), shared by any number of processes; needs the npm package ioredis or redis.',
   fields: {
     url: named(
-      is.textLike(
-        {
-          expected: 'an address such as redis://127.0.0.1:6379',
-          accepts: (v) => typeof v === 'string' && /^rediss?:\/\//i.test(v) && URL.canParse(v),
-        },
-        '^[Rr][Ee][Dd][Ii][Ss][Ss]?://',
-      ),
+      redisAddress,
       'Address, such as `redis://127.0.0.1:6379/0`. One with a password belongs into the environment.',
       { required: true, secret: true },
     ),

@@ -34,10 +34,31 @@ async function compressionOf(name: unknown): Promise<unknown> {
 }
 
 /** The options of the seal; `undefined` where a key is not known yet. */
-function sealOptions({ store: _, storeId: __, ...options }: Options): Options | undefined {
+export function sealOptions({ store: _, storeId: __, ...options }: Options): Options | undefined {
   const keys = Object.values((options.keys ?? {}) as Options);
   return keys.includes(undefined) ? undefined : options;
 }
+
+/** How a seal is written as data. */
+export const SEAL_FIELDS: Readonly<Record<'compress' | 'keys' | 'keyId' | 'maxBytes', is.Field>> = {
+  compress: value(is.oneOf('gzip', 'zstd'), 'How values are made smaller. Default not at all.', {
+    resolve: compressionOf,
+  }),
+  keys: {
+    kind: 'map',
+    doc: 'Keys of AES-256-GCM by id, each from the environment: 32 bytes in base64 or hexadecimal. With keys, what is not encrypted is not read.',
+    each: named(keyText, 'A key.', {
+      onlyFromEnvironment: true,
+      secret: true,
+      resolve: async (text) => bytesOf(text as string),
+    }),
+  },
+  keyId: named(is.text, 'The key to encrypt with; default the only one.'),
+  maxBytes: value(
+    is.wholeUpTo(2 ** 32 - 1),
+    'Largest value, in bytes, that is written or read; default 64 MiB, at most 4 GiB - 1.',
+  ),
+};
 
 export const sealed: TypeSpec<Definitions['sealed']> = {
   kind: 'layer',
@@ -49,23 +70,7 @@ export const sealed: TypeSpec<Definitions['sealed']> = {
       'Name of this store, bound to each value with its key. Never change it.',
       { required: true },
     ),
-    compress: value(is.oneOf('gzip', 'zstd'), 'How values are made smaller. Default not at all.', {
-      resolve: compressionOf,
-    }),
-    keys: {
-      kind: 'map',
-      doc: 'Keys of AES-256-GCM by id, each from the environment: 32 bytes in base64 or hexadecimal. With keys, what is not encrypted is not read.',
-      each: named(keyText, 'A key.', {
-        onlyFromEnvironment: true,
-        secret: true,
-        resolve: async (text) => bytesOf(text as string),
-      }),
-    },
-    keyId: named(is.text, 'The key to encrypt with; default the only one.'),
-    maxBytes: value(
-      is.wholeUpTo(2 ** 32 - 1),
-      'Largest value, in bytes, that is written or read; default 64 MiB, at most 4 GiB - 1.',
-    ),
+    ...SEAL_FIELDS,
   },
   load: async () => {
     const { seal, sealed } = await import('../../layers/sealed/index.ts');

@@ -18,18 +18,18 @@ export interface StandIn {
   readonly capabilities: Traits;
 }
 
-/** Opens a store whose parts are open. */
-export type Open = (options: Options) => Store<unknown>;
+/** Opens a store, or what else is made of stores, whose parts are open. */
+export type Open<Made = Store<unknown>> = (options: Options) => Made;
 
-/** All that configuration knows of one type of store. */
-export interface TypeSpec<Definition = never> {
-  readonly kind: 'driver' | 'layer' | 'composition';
+/** All that configuration knows of one type of store, or of what else is made of stores. */
+export interface TypeSpec<Definition = never, Made = Store<unknown>> {
+  readonly kind: 'driver' | 'layer' | 'composition' | 'archive';
   readonly doc: string;
   readonly fields: Readonly<Record<Exclude<keyof Definition, 'type'>, Field>>;
   /** The npm package without which it does not open. */
   readonly npmName?: string;
   /** Imports what opens the store, and nothing else. */
-  load(): Promise<Open>;
+  load(): Promise<Open<Made>>;
   /** Refuses options that contradict each other; in place of each part stands a description of it. */
   check?(options: Options): void | Promise<void>;
   /** `parts` tells of the stores inside by the name of the option. */

@@ -1,20 +1,25 @@
 import { StrataError } from '../../store/errors.ts';
-import { ioRedisPorts } from './ioredis.ts';
-import { nodeRedisPorts } from './node-redis.ts';
+import { type IoRedisClient, ioRedisPorts, isIoRedis } from './ioredis.ts';
+import { type NodeRedisClient, nodeRedisPorts } from './node-redis.ts';
 import type { RedisPorts } from './port.ts';
 
 /** Connections to an address, by whichever client library is installed. */
 export async function portsOfUrl(url: string): Promise<RedisPorts> {
+  const client = await clientOfUrl(url);
+  return isIoRedis(client) ? ioRedisPorts(client) : nodeRedisPorts(client);
+}
+
+/** A client for an address that never connects itself: a pattern for connections. */
+export async function clientOfUrl(url: string): Promise<IoRedisClient | NodeRedisClient> {
   try {
     const { createClient } = await import('redis');
-    // A pattern for connections: it never connects itself.
-    return nodeRedisPorts(createClient({ url }));
+    return createClient({ url });
   } catch (error) {
     if (!isMissing(error)) throw error;
   }
   try {
     const { Redis } = await import('ioredis');
-    return ioRedisPorts(new Redis(url, { lazyConnect: true }));
+    return new Redis(url, { lazyConnect: true });
   } catch (error) {
     if (!isMissing(error)) throw error;
     throw new StrataError(

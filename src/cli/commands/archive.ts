@@ -1,0 +1,85 @@
+import { show } from '../../store/errors.ts';
+import {
+  type ArchiveTask,
+  ensure,
+  evict,
+  freeze,
+  rebuild,
+  status,
+  verify,
+} from '../archive/actions.ts';
+import { ARCHIVE_FLAGS, openArchive } from '../archive/open-archive.ts';
+import { watch } from '../archive/watch.ts';
+import { type Command, defineCommand } from '../command.ts';
+import type { ExitCode } from '../exit-codes.ts';
+import { type Flag, flag, usageError } from '../flags.ts';
+
+const share: Flag<number> = {
+  kind: 'value',
+  placeholder: 'SHARE',
+  help: 'verify: looks at this share of all, such as 0.1 (default: 1, all)',
+  parse: (text) => {
+    const part = Number(text);
+    if (!(part > 0 && part <= 1)) throw new Error('a number above 0, at most 1');
+    return part;
+  },
+};
+
+const FLAGS = {
+  ...ARCHIVE_FLAGS,
+  sample: share,
+  restore: flag.on('rebuild: brings back every key that is in the cold store only'),
+};
+
+/** What each action does, and whether it takes keys. */
+const ACTIONS: Readonly<
+  Record<string, { readonly run: (task: ArchiveTask) => Promise<ExitCode>; readonly keys: boolean }>
+> = {
+  status: { run: status, keys: false },
+  freeze: { run: freeze, keys: true },
+  ensure: { run: ensure, keys: true },
+  evict: { run: evict, keys: true },
+  verify: { run: verify, keys: false },
+  rebuild: { run: rebuild, keys: false },
+  watch: { run: watch, keys: false },
+};
+
+export const archiveCommand: Command = defineCommand({
+  name: 'archive',
+  summary: 'keep idle keys of a Redis in a cold store, and bring them back',
+  args: [Object.keys(ACTIONS).join('|'), 'ARCHIVE', 'KEY...?'],
+  flags: FLAGS,
+  details: [
+    'ARCHIVE is a name of "archives" in the configuration, or the address of a Redis with --cold.',
+    'status tells how it stands and what fails; freeze puts what is marked into the cold store, after',
+    'marking the KEYs that are named; ensure brings KEYs back; evict takes KEYs, or what was idle for',
+    'the time of --idle, out of Redis where the cold store has it as it is; verify compares both',
+    'sides; rebuild makes the records of evicted keys anew from the cold store; watch freezes and',
+    'evicts until Ctrl-C. All of them may run beside the application and its workers.',
+  ].join('\n'),
+  examples: [
+    ['stratakv archive status sessions', 'an archive of the configuration'],
+    ['stratakv archive watch redis://127.0.0.1 --cold file:./cold --idle 7d', 'a worker'],
+    ['stratakv archive ensure sessions user:1 user:2', 'bring back two keys'],
+    ['stratakv archive verify sessions --sample 0.01', 'look at one key in a hundred'],
+    ['stratakv archive rebuild sessions --restore', 'after Redis lost everything'],
+  ],
+  async run(context, { flags, args }) {
+    const [word = '', name = '', ...keys] = args;
+    const action = Object.hasOwn(ACTIONS, word) ? ACTIONS[word] : undefined;
+    if (action === undefined)
+      throw usageError(
+        'archive',
+        `${show(word)} is no action; expected one of ${Object.keys(ACTIONS).join(', ')}`,
+      );
+    if (!action.keys && keys.length > 0) throw usageError('archive', `${word} takes no KEY`);
+    return action.run({
+      context,
+      archive: await openArchive(context, name, flags),
+      keys,
+      sample: flags.sample,
+      restore: flags.restore === true,
+      isIdle: flags.idle !== undefined,
+    });
+  },
+});
