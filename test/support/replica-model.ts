@@ -10,29 +10,10 @@ import { StrataError } from '../../src/store/errors.ts';
 import type { Store } from '../../src/store/store.ts';
 import { FaultPlan, faulty, type SimulatedEnv, simulatedEnv } from '../../src/testing/index.ts';
 import type { ReplicaCommand, ReplicaSetup } from './replica-commands.ts';
+import { type Before, type Known, nothingKnown } from './replica-known.ts';
 
 const REFUSED = ['unavailable', 'timeout', 'aborted', 'conflict', 'closed', 'overloaded'];
 const CALL_MS = 3_000;
-
-/** What is known of one key. */
-interface Known {
-  /** The newest revision that anybody was told of. */
-  rev: number;
-  /** Revision of each delete that was acknowledged. */
-  deleted: number;
-  /** Writes of which nobody knows whether they were applied, those under way included. */
-  readonly unsureDeletes: Set<number>;
-  /** Whether anything was ever acknowledged or seen. */
-  seen: boolean;
-  /** The newest write that was acknowledged: a value, or nothing for a delete. */
-  last: { readonly rev: number; readonly value: string | undefined } | undefined;
-  /** Writes under way. */
-  writing: number;
-  /** When a write last ended without anybody knowing how. */
-  unsureAt: number;
-  /** When the newest acknowledged write began. */
-  sureFrom: number;
-}
 
 export class ReplicaModel {
   readonly env: SimulatedEnv = simulatedEnv();
@@ -161,16 +142,7 @@ export class ReplicaModel {
   #of(key: string): Known {
     let known = this.#known.get(key);
     if (known === undefined) {
-      known = {
-        rev: 0,
-        deleted: 0,
-        unsureDeletes: new Set(),
-        seen: false,
-        last: undefined,
-        writing: 0,
-        unsureAt: 0,
-        sureFrom: 0,
-      };
+      known = nothingKnown();
       this.#known.set(key, known);
     }
     return known;
@@ -402,11 +374,4 @@ export class ReplicaModel {
   #check(): void {
     if (this.#problems.length > 0) throw new Error(this.#problems.join('\n'));
   }
-}
-
-interface Before {
-  readonly rev: number;
-  readonly seen: boolean;
-  readonly generation: number;
-  readonly deaths: number;
 }
