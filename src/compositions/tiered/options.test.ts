@@ -7,9 +7,10 @@ import type { Store } from '../../store/store.ts';
 import { type TieredOptions, tiered } from './index.ts';
 
 /** A memory store that offers less. */
-function lesser(without: 'feed' | 'ttl'): Store<unknown> {
+function lesser(less: 'feed' | 'ttl' | 'bare'): Store<unknown> {
   const { blocking: _, ...inner } = primitivesOf<unknown>(memory<unknown>());
-  const capabilities = Object.freeze({ ...inner.capabilities, blocking: false, [without]: false });
+  const offered = { ...inner.capabilities, blocking: false, [less]: less === 'bare' };
+  const capabilities = Object.freeze(offered);
   return defineStore<unknown>({ ...inner, capabilities });
 }
 
@@ -49,6 +50,7 @@ const bad: Record<string, [named: string, ...options: object[]]> = {
   ],
   'a way to populate where nothing does': ['populate', { populate: 'await', read: 'front-only' }],
   'ages in a front without expiry': ['ttlMs', { ttlMs: 5, front: lesser('ttl') }],
+  'a front that keeps no origins': ['front', { front: lesser('bare') }],
   'a lag of what does not follow': ['maxLagMs', { maxLagMs: 5 }],
   'an overlay that follows': ['follow', { follow: true, write: 'front-only' }],
   'a feed that is not there': ['follow', { follow: true, back: lesser('feed') }],

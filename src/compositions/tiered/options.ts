@@ -175,6 +175,13 @@ export function checkTieredOptions<V>(options: TieredOptions<V>): void {
       'breaker.maxPauseMs',
     );
   checkFreshness(options);
+  // A copy without its origin could not be told from another.
+  if (options.front.capabilities.bare === true)
+    throw wrong(
+      'front',
+      'a store of bare values',
+      'one that keeps metadata and origins beside values',
+    );
   const write = options.write ?? 'through';
   if (options.maxLagMs !== undefined && options.follow !== true)
     throw wrong('maxLagMs', options.maxLagMs, '`follow: true` beside it');
