@@ -1,4 +1,5 @@
 import type { Suite } from '../lib/row.ts';
+import { archivedRedisSuite } from './archived-redis.ts';
 import { blobsSuite } from './blobs.ts';
 import { bundle } from './bundle.ts';
 import { dedupeBuffer } from './dedupe-buffer.ts';
@@ -22,6 +23,7 @@ export const suites: readonly Suite[] = [
   replicaSuite,
   repairSuite,
   blobsSuite,
+  archivedRedisSuite,
   syncSuite,
   serverMemory,
   dedupeBuffer,

@@ -8,14 +8,14 @@ import { SERVER_MARKING, SERVER_RECORDS } from '../lua-prelude.ts';
  * A script that Redis runs also when it is out of memory: what was written must not go without a
  * mark. Without what is there for people, since it is sent with every write.
  */
-const script = (source: string): string =>
-  `#!lua flags=allow-oom\n${source.replace(/^[ \t]*(--.*)?\n?/gm, '').trim()}`;
+const script = (source: string): Buffer =>
+  Buffer.from(`#!lua flags=allow-oom\n${source.replace(/^[ \t]*(--.*)?\n?/gm, '').trim()}`);
 
 /**
  * Gives the places, from 1, of keys that are recorded as evicted. ARGV: 1 to make a transaction
  * fail then that watches the number of evicted keys, which is touched, and stays as it was.
  */
-export const GUARD: string = script(`${SERVER_RECORDS}
+export const GUARD: Buffer = script(`${SERVER_RECORDS}
 local away = {}
 for i, key in ipairs(keys) do
   if evictedAs(key) then away[#away + 1] = i end
@@ -31,7 +31,7 @@ return away`);
  * drops the records of the first so many, which were overwritten. `del`, with the name of the command:
  * deletes keys, evicted ones too, and gives their number.
  */
-export const MARKS: string = script(`${SERVER_MARKING}
+export const MARKS: Buffer = script(`${SERVER_MARKING}
 local function there(key) return redis.call('EXISTS', key) == 1 end
 if ARGV[1] == 'before' then
   for _, key in ipairs(keys) do
