@@ -17,8 +17,8 @@ import type {
 } from './hot-side.ts';
 import { restoreObject } from './logical/restore.ts';
 import { MOST_BOTH_BYTES, takenLogical, type ValueForm } from './logical/taken.ts';
-import type { HotConnection, ScriptRunner } from './redis-connection.ts';
 import { RedisAudit } from './redis-audit.ts';
+import type { HotConnection, ScriptRunner } from './redis-connection.ts';
 import { markWithin, type RedisTransaction } from './redis-transaction.ts';
 
 /** Keys that one step of a scan looks at, about. */
