@@ -1,4 +1,5 @@
 import type { Suite } from '../lib/row.ts';
+import { archiveSuite } from './archive.ts';
 import { archivedRedisSuite } from './archived-redis.ts';
 import { blobsSuite } from './blobs.ts';
 import { bundle } from './bundle.ts';
@@ -23,6 +24,7 @@ export const suites: readonly Suite[] = [
   replicaSuite,
   repairSuite,
   blobsSuite,
+  archiveSuite,
   archivedRedisSuite,
   syncSuite,
   serverMemory,

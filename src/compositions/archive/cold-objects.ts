@@ -88,15 +88,16 @@ export class ColdObjects {
   }
 
   /** Replaces what was found, or puts the first; `conflict` where something else stands by now. */
-  async put(key: Named, object: ColdObject, found: Found | undefined): Promise<void> {
+  async put(key: Named, object: ColdObject, version: string | undefined): Promise<string> {
     const name = await coldName(this.#namespace, key.bytes);
     const sealed = await this.#sealed(key, object, name);
     const mayExpire = object.type === DELETED && this.#store.capabilities.ttl;
-    await this.#store.set(name, sealed, {
-      if: found === undefined ? 'absent' : { version: found.version },
+    const entry = await this.#store.set(name, sealed, {
+      if: version === undefined ? 'absent' : { version },
       timeoutMs: this.#timeoutMs,
       ...(mayExpire && { ttlMs: TOMBSTONE_MS }),
     });
+    return entry.version;
   }
 
   /** Without the logical form where there is no room for both. */

@@ -15,7 +15,7 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     await on.frozen(one, 'k', 'old');
     await on.client.set('k', 'new', { PX: 600_000 });
     await one.dirty('k');
-    plan.failNext('read', 'unavailable', { times: 3 });
+    plan.failNext('commit', 'unavailable', { times: 3 });
     expect((await one.drain()).failed).toMatchObject([
       { key: 'k', error: { code: 'unavailable' } },
     ]);

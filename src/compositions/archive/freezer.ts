@@ -3,6 +3,7 @@ import { failure, isStrataError, StrataError } from '../../store/errors.ts';
 import { type ColdObject, type ColdObjects, DELETED, isInDoubt } from './cold-objects.ts';
 import type { Named } from './hot-key.ts';
 import type { HotSide, Taken } from './hot-side.ts';
+import type { KnownObjects, Standing } from './known-objects.ts';
 import type { ArchiveEvent } from './worker-events.ts';
 
 /** Delays between tries of a key that cannot be frozen: doubled with each, half of it left to chance. */
@@ -46,16 +47,19 @@ export class Freezer {
   readonly #options: FreezerOptions;
   readonly #tell: (event: FreezeEvent) => void;
   readonly #breaker: Breaker;
+  readonly #known: KnownObjects;
 
   constructor(
     hot: HotSide,
     cold: ColdObjects,
+    known: KnownObjects,
     options: FreezerOptions,
     tell: (event: FreezeEvent) => void,
     onPauseOver: () => void = () => {},
   ) {
     this.#hot = hot;
     this.#cold = cold;
+    this.#known = known;
     this.#options = options;
     this.#tell = tell;
     const { firstMs, mostMs } = options.retry;
@@ -160,21 +164,33 @@ export class Freezer {
     }
   }
 
+  async #standing(key: Named, id: string, mayGuess: boolean): Promise<Read> {
+    const guess = mayGuess ? this.#known.guess(id) : undefined;
+    if (guess !== undefined) return guess;
+    const found = await this.#cold.find(key);
+    const { object } = found ?? {};
+    const generation = object?.generation ?? 0;
+    const stands = found === undefined ? { generation } : { version: found.version, generation };
+    this.#known.read(id, stands);
+    return { ...stands, object };
+  }
+
   /** Puts an object over every older one; false where a newer one stands. */
   async #put(operation: string, item: Taken): Promise<boolean> {
     const { key, object } = item;
+    const id = key.bytes.toString('latin1');
     let doubt: unknown;
     for (let tries = 0; tries < PUTS; tries++) {
-      const found = await this.#cold.find(key);
-      const there = found?.object;
-      if (there !== undefined && there.generation >= object.generation) {
+      const stands = await this.#standing(key, id, tries === 0);
+      if (stands.generation >= object.generation) {
         // The put whose answer was lost.
-        if (doubt !== undefined && isSame(there, object)) return true;
-        await this.#hot.raise(operation, item, there.generation);
+        if (doubt !== undefined && stands.object && isSame(stands.object, object)) return true;
+        await this.#hot.raise(operation, item, stands.generation);
         return false;
       }
       try {
-        await this.#cold.put(key, object, found);
+        const version = await this.#cold.put(key, object, stands.version);
+        this.#known.keep(id, { version, generation: object.generation });
         return true;
       } catch (error) {
         if (!isInDoubt(error)) throw error;
@@ -183,6 +199,11 @@ export class Freezer {
     }
     throw doubt;
   }
+}
+
+/** What was read of a key in the cold store. */
+interface Read extends Standing {
+  readonly object?: ColdObject | undefined;
 }
 
 /** Whether an error says that the cold store takes nothing at all, rather than not this. */

@@ -124,8 +124,10 @@ return 1`;
 /** Gives for each key: 1 (there, touched), 0 (deleted), or the generation of an evicted one as a string. */
 const PRESENCE = `
 local found = {}
+-- All at once, where all are there.
+local all = #keys <= 1000 and redis.call('TOUCH', unpack(keys)) == #keys
 for i, key in ipairs(keys) do
-  local there = redis.call('TOUCH', key) == 1
+  local there = all or redis.call('TOUCH', key) == 1
   local gen = evictedAs(key)
   if there and gen then
     mark(key)

@@ -23,7 +23,6 @@ const only = {
   settle: 'What is marked still came after the key was read',
   evict: "return there and 'dirty' or 'absent'",
   take: 'chance says who begins',
-  restore: "'RENAME', staging, key",
   forget: 'if there or evicted then known',
 } as const;
 
@@ -41,11 +40,12 @@ const flaws: Readonly<Record<string, Flaw>> = {
     [/if not current then/, 'if false then'],
     [/or redis\.sha1hex\(redis\.call\('DUMP', key\)\) ~= ARGV\[4\]/, ''],
   ),
-  // Strings are restored by their logical form.
-  'a restore replaces what is newer': instead(only.restore, [
-    /local standing = standingOf.*/,
-    'local standing',
-  ]),
+  'a restore replaces what is newer': {
+    script: (source) =>
+      source
+        .replace(/local standing = standingOf.*/, 'local standing')
+        .replace("'ABSTTL')", "'ABSTTL', 'REPLACE')"),
+  },
   'a put heeds no condition': { cold: heedless },
   'a delete leaves no tombstone': instead(only.forget, [/\n {2}mark\(key\)/, '']),
   'an expiry is not archived': instead(only.take, [/item\[7\] = .*/, "item[7] = '0'"]),
@@ -55,12 +55,8 @@ const flaws: Readonly<Record<string, Flaw>> = {
         .replace(/item\[7\] = .*/, "item[7] = '0'")
         .replace(/int\(math\.max\(0, redis\.call\('PEXPIRETIME', key\)\)\) ~= ARGV\[5\]/, 'false'),
   },
-  'a key that was restored counts as evicted': instead(only.restore, [
-    /dropRecord\(key\)\nreturn 'restored'/,
-    "return 'restored'",
-  ]),
-  'a mark that stands keeps its generation': {
-    script: (source) => source.replace(/ {2}m\.gen = tick\(\)/, '  m.gen = m.gen or tick()'),
+  'a key that was restored counts as evicted': {
+    script: (source) => source.replace(/dropRecord\(key\)\nreturn 'restored'/, "return 'restored'"),
   },
 };
 

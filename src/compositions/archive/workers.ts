@@ -4,6 +4,7 @@ import { FreezeFlow } from './freeze-flow.ts';
 import { type FreezeEvent, Freezer, type FreezerOptions } from './freezer.ts';
 import type { Named } from './hot-key.ts';
 import type { HotSide } from './hot-side.ts';
+import { KnownObjects } from './known-objects.ts';
 import { type ArchiveWorker, checkWorkerOptions, Worker, type WorkerOptions } from './worker.ts';
 import type { ArchiveEvent } from './worker-events.ts';
 
@@ -45,6 +46,7 @@ export class Workers {
   readonly #cold: ColdObjects;
   readonly #options: WorkersOptions;
   readonly #made = new Set<Worker>();
+  readonly #known = new KnownObjects();
   #done: Done = { frozen: 0, failures: 0, bytes: 0 };
 
   constructor(hot: HotSide, cold: ColdObjects, options: WorkersOptions) {
@@ -122,7 +124,7 @@ export class Workers {
       this.#count(event);
       tell(event);
     };
-    return new Freezer(this.#hot, this.#cold, options, counted, onPauseOver);
+    return new Freezer(this.#hot, this.#cold, this.#known, options, counted, onPauseOver);
   }
 
   #count(event: FreezeEvent): void {
