@@ -42,7 +42,7 @@ const RULES: OptionRules = {
 
 /**
  * The keys of a store as the hot side of an archive: a store of bytes, or one with a codec, with
- * atomic batches and conditional writes, such as `memory`, `lmdb`, `sqlite`, `indexeddb` or `redis`.
+ * atomic batches and conditional writes, such as `memory`, `lmdb`, `sqlite` or `redis`.
  * It stays the caller's: the archive does not close it. Marks and records are under reserved keys,
  * in the same commits as what they tell of.
  *
