@@ -133,6 +133,7 @@ describeWithEngine('redis-server', 'archive over a Redis Cluster', () => {
     await app.set('k', 'new');
     await one.ensure('k');
     plan.failNext('read', 'unavailable', { times: 8 });
+    plan.failNext('commit', 'unavailable', { times: 8 });
     expect((await one.drain()).failed).toMatchObject([{ key: 'k' }]);
     expect(await one.failed()).toMatchObject([{ key: 'k', tries: 1 }]);
     expect(await one.evict('k')).toEqual({ evicted: 0, kept: [{ key: 'k', reason: 'dirty' }] });

@@ -99,6 +99,7 @@ function cases(make: () => Promise<Store<Uint8Array>>): void {
     await hot.set('k', bytes('new'));
     await one.dirty('k');
     plan.failNext('read', 'unavailable', { times: 3 });
+    plan.failNext('commit', 'unavailable', { times: 3 });
     expect((await one.drain()).failed).toMatchObject([
       { key: 'k', error: { code: 'unavailable' } },
     ]);
