@@ -1,7 +1,7 @@
 import { failure, isStrataError, type StrataError } from '../../store/errors.ts';
 import { type ColdObjects, DELETED, type Found } from './cold-objects.ts';
 import type { Named } from './hot-key.ts';
-import type { HotSide, Restored } from './hot-side.ts';
+import type { HotSide, Mark, Restored } from './hot-side.ts';
 
 /** Keys asked about in one round trip. */
 const CHUNK_KEYS = 1_000;
@@ -44,39 +44,42 @@ export class Returner {
     for (let at = 0; at < keys.length; at += CHUNK_KEYS) {
       const chunk = keys.slice(at, at + CHUNK_KEYS);
       const evicted = await this.#evicted(operation, chunk);
-      for (let from = 0; from < evicted.length; from += this.#concurrency)
-        await Promise.all(
-          evicted.slice(from, from + this.#concurrency).map(async (key) => {
-            try {
-              if ((await this.#fetched(operation, key)) === 'restored') restored++;
-            } catch (error) {
-              failed.push({ key, error });
-            }
-          }),
-        );
+      let next = 0;
+      const fetcher = async (): Promise<void> => {
+        for (let one = evicted[next++]; one !== undefined; one = evicted[next++])
+          try {
+            if ((await this.#fetched(operation, one)) === 'restored') restored++;
+          } catch (error) {
+            failed.push({ key: one.key, error });
+          }
+      };
+      await Promise.all(Array.from({ length: this.#concurrency }, fetcher));
     }
     return { restored, failed };
   }
 
-  async #evicted(operation: string, keys: readonly Named[]): Promise<Named[]> {
+  async #evicted(operation: string, keys: readonly Named[]): Promise<Mark[]> {
     const found = await this.#hot.presence(operation, keys);
-    return keys.filter((_, at) => typeof found[at] === 'number');
+    return keys.flatMap((key, at) => {
+      const generation = found[at];
+      return typeof generation === 'number' ? [{ key, generation }] : [];
+    });
   }
 
-  #fetched(operation: string, key: Named): Promise<Restored> {
-    const id = key.bytes.toString('hex');
+  #fetched(operation: string, recorded: Mark): Promise<Restored> {
+    const id = recorded.key.bytes.toString('hex');
     let fetch = this.#fetches.get(id);
     if (fetch === undefined) {
-      fetch = this.#fetch(operation, key).finally(() => this.#fetches.delete(id));
+      fetch = this.#fetch(operation, recorded).finally(() => this.#fetches.delete(id));
       this.#fetches.set(id, fetch);
     }
     return fetch;
   }
 
-  async #fetch(operation: string, key: Named): Promise<Restored> {
+  async #fetch(operation: string, { key, generation: recorded }: Mark): Promise<Restored> {
     for (let tries = 0; tries < FETCHES; tries++) {
       // What is restored must be no older than what was recorded before it was fetched.
-      const [generation] = await this.#hot.presence(operation, [key]);
+      const [generation] = tries === 0 ? [recorded] : await this.#hot.presence(operation, [key]);
       if (typeof generation !== 'number') return generation === 'hot' ? 'present' : 'deleted';
       const found = await this.#cold.find(key);
       const outcome = await this.#restore(operation, key, generation, found);
