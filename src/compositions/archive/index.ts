@@ -81,7 +81,8 @@ export interface Archive {
    * those that it deletes, or that are not there, are deleted from the cold store too, if they were
    * not evicted. The command's answer, among those of `exec()`, is the places in `keys`, from 1, of
    * keys that are evicted and were not there at that point of the transaction: write them only after
-   * `ensure`. Keys are meant as `dirty` means them, whatever prefix the client puts before its own.
+   * `ensure`. To be called after the commands that write. Keys are meant as `dirty` means them,
+   * whatever prefix the client puts before its own.
    * Errors: `invalid-argument`; `unsupported` where the hot side is not one Redis server.
    */
   dirtyAtomically(transaction: RedisTransaction, keys: readonly HotKey[]): void;
@@ -154,8 +155,8 @@ const CHUNK_KEYS = 1_000;
 
 /**
  * Keeps idle keys of a Redis in a cold store, and brings them back. The application marks what it
- * writes (`dirty`), asks for what it needs (`ensure`), and deletes by `forget`; somebody calls
- * `drain` and `evictIdle` again and again.
+ * writes (`dirty`), asks for what it needs (`ensure`), and deletes by `forget`; a `worker` does the
+ * rest.
  *
  * A key is evicted only when the cold store has what Redis has at that moment, expiry included;
  * a restore never replaces anything and never brings back an older value; a key that was forgotten
