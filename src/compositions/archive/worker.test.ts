@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Redis } from 'ioredis';
 import { expect, it } from 'vitest';
 import { ArchiveServer } from '../../../test/support/archive-world.ts';
-import { describeWithEngine } from '../../../test/support/engines.ts';
+import { describeWithEngine, startRedis } from '../../../test/support/engines.ts';
 import { redisClients } from '../../../test/support/redis-clients.ts';
 import { simulatedEnv } from '../../testing/index.ts';
 import { type ArchiveEvent, type ArchiveWorker, redisKeys } from './index.ts';
@@ -171,6 +175,39 @@ describeWithEngine('redis-server', 'a worker of an archive', () => {
     await one.evict(...keys);
     await one.ensure(...keys);
     expect(await on.client.mGet(keys)).toEqual(keys.map((key) => `value of ${key}!`));
+  });
+
+  it('waits for a Redis that is away', { timeout: 60_000 }, async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'stratakv-archive-worker-'));
+    const keeping = ['--appendonly', 'yes', '--appendfsync', 'always'];
+    let server = await startRedis({ args: keeping, dir });
+    try {
+      const { one } = on.world({
+        hot: redisKeys(redisClients['node-redis'](server.url).client),
+      });
+      const own = redisClients.ioredis(server.url);
+      const client = own.client as Redis;
+      const types: string[] = [];
+      const worker = one.worker({
+        idleMs: 20,
+        monitor: ({ type }) => type.startsWith('hot-') && types.push(type),
+      });
+      await client.set('k', 'v');
+      await one.dirty('k');
+      await until(() => worker.stats().frozen).toBe(1);
+      await client.set('k', 'new');
+      await server.kill('SIGKILL');
+      await until(() => types).toEqual(['hot-away']);
+      server = await startRedis({ args: keeping, dir, port: server.port });
+      await until(() => types).toEqual(['hot-away', 'hot-returned']);
+      await one.dirty('k');
+      await until(() => worker.stats().frozen).toBe(2);
+      await one.close();
+      own.end();
+    } finally {
+      await server.stop();
+      rmSync(dir, { recursive: true });
+    }
   });
 
   it('refuses options that make no sense', async () => {
