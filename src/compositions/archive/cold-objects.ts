@@ -3,6 +3,7 @@ import type { Seal } from '../../layers/sealed/seal.ts';
 import type { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
 import { failure, isStrataError } from '../../store/errors.ts';
+import type { ReadOptions } from '../../store/operations.ts';
 import type { Store } from '../../store/store.ts';
 import { bytesNamed, coldName, isDigestName, type Named, namedBytes } from './hot-key.ts';
 
@@ -42,17 +43,20 @@ export class ColdObjects {
   readonly #seal: Seal;
   readonly #namespace: string;
   readonly #timeoutMs: number;
+  /** Another process may have put since: what is evicted and restored is decided by what stands. */
+  readonly #reading: ReadOptions;
 
   constructor(store: Store<Uint8Array>, seal: Seal, namespace: string, timeoutMs: number) {
     this.#store = store;
     this.#seal = seal;
     this.#namespace = namespace;
     this.#timeoutMs = timeoutMs;
+    this.#reading = { timeoutMs, fresh: true };
   }
 
   async find(key: Named): Promise<Found | undefined> {
     const name = await coldName(this.#namespace, key.bytes);
-    const entry = await this.#store.getEntry(name, { timeoutMs: this.#timeoutMs });
+    const entry = await this.#store.getEntry(name, this.#reading);
     if (entry === undefined) return undefined;
     try {
       return { version: entry.version, object: await this.#open(key, entry) };
@@ -77,12 +81,12 @@ export class ColdObjects {
   /** Whether there is an object of a key, whatever it says. */
   async has(key: Named): Promise<boolean> {
     const name = await coldName(this.#namespace, key.bytes);
-    return this.#store.has(name, { timeoutMs: this.#timeoutMs });
+    return this.#store.has(name, this.#reading);
   }
 
   async #bytesInside(name: string): Promise<Buffer | undefined> {
     if (!isDigestName(this.#namespace, name)) return undefined;
-    const value = await this.#store.get(name, { timeoutMs: this.#timeoutMs });
+    const value = await this.#store.get(name, this.#reading);
     if (value === undefined) return undefined;
     return Buffer.from(decode(await this.#seal.thaw(value, this.#place(name))).key);
   }
