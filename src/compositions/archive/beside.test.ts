@@ -1,12 +1,41 @@
-/** Archives beside others, over cold stores that each process has copies of. */
+/** Archives beside others: of the same Redis, and over cold stores that other processes have copies of. */
 import { expect, it } from 'vitest';
 import { ArchiveServer } from '../../../test/support/archive-world.ts';
 import { describeWithEngine } from '../../../test/support/engines.ts';
+import { redisClients } from '../../../test/support/redis-clients.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import { tiered } from '../tiered/index.ts';
+import { type Archive, redisKeys } from './index.ts';
 
 describeWithEngine('redis-server', 'an archive beside others', () => {
   const on = new ArchiveServer();
+
+  async function settled(one: Archive): Promise<void> {
+    for (let pass = 0; pass < 3; pass++) {
+      await on.client.set('idle', 'for as long as what the other has');
+      await expect
+        .poll(() => on.client.objectIdleTime('idle'), { timeout: 10_000 })
+        .toBeGreaterThan(0);
+      await one.evictIdle();
+      await on.makeDue();
+      await one.drain();
+    }
+  }
+
+  it('leaves alone what another archive of the same Redis keeps of its keys', async () => {
+    const { one, another } = on.world({ evictAfterMs: 1 });
+    const client = redisClients['node-redis'](on.url).client;
+    const other = another({ hot: redisKeys(client, { namespace: 'other', prefix: 'o:' }) });
+    await on.evicted(other, 'o:1', 'evicted');
+    await on.frozen(other, 'o:2', 'frozen');
+    await on.client.set('o:3', 'marked');
+    await other.dirty('o:3');
+    const own = (await on.client.keys('other:*')).sort();
+    await settled(one);
+    expect((await on.client.keys('other:*')).sort()).toEqual(own);
+    await other.ensure('o:1');
+    expect(await on.client.get('o:1')).toBe('evicted');
+  });
 
   it('asks the cold store itself, where processes have copies of it', async () => {
     const { cold, another } = on.world();

@@ -141,10 +141,32 @@ local function standingOf(key, generation, expiresAt)
 end
 `;
 
+/** Whether a key is what another archive of this server keeps for itself: it has a clock, and such names. */
+const SERVER_OTHERS = `
+local function isOfAnother(key)
+  local start, rest = string.match(key, '^([%w_.-]+:)(.*)$')
+  if not start then return false end
+  local isName = ({clock = 1, due = 1, retry = 1, marks = 1, evicted = 1})[rest]
+    or string.find(rest, '^evicted:%d+$') or string.find(rest, '^staging:') or string.find(rest, '^turn:')
+  if not isName or redis.call('TYPE', start..'clock').ok ~= 'string' then return false end
+  return string.find(redis.call('GET', start..'clock'), '^%d+$') ~= nil
+end
+`;
+
+/** As SERVER_OTHERS; the clock is in none of the keys that this step may use, and the names are telling. */
+const SLOT_OTHERS = `
+local function isOfAnother(key)
+  local rest = string.match(key, '^[%w_.-]+:{%w+}:(.*)$')
+  if not rest then return false end
+  return ({index = 1, marks = 1, due = 1, retry = 1})[rest] or string.find(rest, '^staging:')
+end
+`;
+
 /** For the keys of one server. */
-export const SERVER_PRELUDE: string = TIMES + IDS + SERVER + RECORDS + MARKING + STANDING;
+export const SERVER_PRELUDE: string =
+  TIMES + IDS + SERVER + RECORDS + MARKING + STANDING + SERVER_OTHERS;
 /** For the keys of one slot of a cluster. */
-export const SLOT_PRELUDE: string = TIMES + IDS + SLOT + RECORDS + MARKING + STANDING;
+export const SLOT_PRELUDE: string = TIMES + IDS + SLOT + RECORDS + MARKING + STANDING + SLOT_OTHERS;
 /** What marking keys of one server takes. */
 export const SERVER_MARKING: string = TIMES + IDS + SERVER + RECORDS + MARKING;
 /** What looking for records of one server takes. */

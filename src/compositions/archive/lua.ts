@@ -154,7 +154,9 @@ const BEGIN_EVICT = `
 local key = keys[1]
 if redis.call('HEXISTS', MARKS, key) == 1 then return 'dirty' end
 if redis.call('EXISTS', key) == 0 then return evictedAs(key) and 'evicted' or 'absent' end
-if redis.call('OBJECT', 'IDLETIME', key) * 1000 < tonumber(ARGV[1]) then return 'in-use' end
+if isOfAnother(key) or redis.call('OBJECT', 'IDLETIME', key) * 1000 < tonumber(ARGV[1]) then
+  return 'in-use'
+end
 return take(key, tonumber(ARGV[2])).gen`;
 
 /** ARGV: generation of that mark, least idle time in ms; generation, digest and expiry of the cold object. */
@@ -181,12 +183,14 @@ redis.call('UNLINK', key)
 unmark(key)
 return 'evicted'`;
 
-/** ARGV: least idle time in ms. Gives the places, from 1, of keys that were idle so long and are not marked. */
+/** ARGV: least idle time in ms. Gives the places, from 1, of keys that were idle so long and are not marked, nor another archive's own. */
 const IDLE = `
 local idle = {}
 for i, key in ipairs(keys) do
   local seconds = redis.call('HEXISTS', MARKS, key) == 0 and redis.call('OBJECT', 'IDLETIME', key)
-  if seconds and seconds * 1000 >= tonumber(ARGV[1]) then idle[#idle + 1] = i end
+  if seconds and seconds * 1000 >= tonumber(ARGV[1]) and not isOfAnother(key) then
+    idle[#idle + 1] = i
+  end
 end
 return idle`;
 
