@@ -1,104 +1,23 @@
 /** The console in a real browser, served by the real command. `npm test` builds what is served. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { memory } from '../src/drivers/memory/index.ts';
-import { type Subscription, subscribe, webSocket } from '../src/sync/index.ts';
-import { type CliProcess, runCli, startCli } from './support/cli-process.ts';
-import { describeWithEngine, enginePath, freePort } from './support/engines.ts';
+import type { Page } from 'playwright';
+import { expect, test } from 'vitest';
+import { runCli } from './support/cli-process.ts';
+import { describeWithEngine, freePort } from './support/engines.ts';
+import { ServedConsole, TOKEN } from './support/served-console.ts';
 
-const TOKEN = 'console-test-token';
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
-
-let browser: Browser;
-let dir: string;
-const ends: (() => Promise<unknown>)[] = [];
-
-interface Served {
-  readonly server: CliProcess;
-  readonly port: number;
-  /** The console, with the token. */
-  readonly url: string;
-}
-
-async function serve(...args: string[]): Promise<Served> {
-  const server = startCli(['serve', '--json', ...args], {
-    cwd: dir,
-    env: { STRATAKV_TOKEN: TOKEN },
-  });
-  ends.push(() => {
-    server.child.kill('SIGTERM');
-    return server.ended;
-  });
-  const { url, port } = await server.until((out) => out.includes('\n') && JSON.parse(out));
-  return { server, port, url };
-}
-
-/** A program beside the browser: a subscriber in this process. */
-async function program(port: number): Promise<Subscription<Uint8Array>> {
-  const one = subscribe(webSocket(`ws://127.0.0.1:${port}/main`), memory<Uint8Array>(), {
-    token: TOKEN,
-  });
-  ends.push(() => one.close());
-  await one.ready;
-  return one;
-}
-
-interface Tab {
-  readonly page: Page;
-  readonly context: BrowserContext;
-}
-
-/** Opens the console and fails the test for anything that the page complains of. */
-async function openTab(url: string, wait: string = '.connection.live'): Promise<Tab> {
-  const context = await browser.newContext({ viewport: { width: 1200, height: 800 } });
-  const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
-  const complaints: string[] = [];
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => {
-    // A server that is away is what some cases are about.
-    if (message.type() === 'error' && !message.text().includes('WebSocket connection'))
-      complaints.push(message.text());
-  });
-  ends.push(async () => {
-    await context.close();
-    expect(complaints).toEqual([]);
-  });
-  await page.goto(url);
-  // The first copy of a large store takes its time.
-  await page.waitForSelector(wait, { timeout: 40_000 });
-  return { page, context };
-}
 
 const selected = (page: Page): Promise<string> =>
   page.locator('.row[aria-selected=true] .key-row').getAttribute('title') as Promise<string>;
 
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
 describeWithEngine('chromium', 'the console', () => {
-  beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), 'stratakv-console-'));
-    browser = await chromium.launch({
-      executablePath: enginePath('chromium'),
-      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking'],
-    });
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
+  const console = new ServedConsole();
 
   test('is used with the keyboard alone: search, look, edit, make, delete', async () => {
-    const { url, port } = await serve('memory:', '--write');
-    const { remote } = await program(port);
+    const { url, port } = await console.serve('memory:', '--write');
+    const { remote } = await console.program(port);
     await remote.setMany(['a/1', 'a/2', 'b/1'].map((key) => [key, utf8(`{"key":"${key}"}`)]));
-    const { page } = await openTab(url);
+    const { page } = await console.openTab(url);
     const { keyboard } = page;
     expect(page.url()).not.toContain(TOKEN);
 
@@ -137,10 +56,10 @@ describeWithEngine('chromium', 'the console', () => {
   });
 
   test('shows both values when somebody else has written, and replaces none unasked', async () => {
-    const { url, port } = await serve('memory:', '--write');
-    const { remote } = await program(port);
+    const { url, port } = await console.serve('memory:', '--write');
+    const { remote } = await console.program(port);
     await remote.set('k', utf8('"first"'));
-    const { page } = await openTab(url);
+    const { page } = await console.openTab(url);
     await page.keyboard.press('2');
     await page.locator('.row').first().click();
     await page.getByRole('button', { name: 'Edit' }).click();
@@ -158,9 +77,11 @@ describeWithEngine('chromium', 'the console', () => {
   });
 
   test('asks before what was edited is lost, wherever one goes', async () => {
-    const { url, port } = await serve('memory:', '--write');
-    await (await program(port)).remote.setMany(['a', 'b'].map((key) => [key, utf8('"old"')]));
-    const { page } = await openTab(url);
+    const { url, port } = await console.serve('memory:', '--write');
+    await (await console.program(port)).remote.setMany(
+      ['a', 'b'].map((key) => [key, utf8('"old"')]),
+    );
+    const { page } = await console.openTab(url);
     await page.keyboard.press('2');
     await page.locator('.row').first().click();
     await page.getByRole('button', { name: 'Edit' }).click();
@@ -183,10 +104,10 @@ describeWithEngine('chromium', 'the console', () => {
   });
 
   test('tells changes as they come, pauses and filters them', async () => {
-    const { url, port } = await serve('memory:', '--write');
-    const { remote } = await program(port);
+    const { url, port } = await console.serve('memory:', '--write');
+    const { remote } = await console.program(port);
     await remote.set('before', utf8('1'));
-    const { page } = await openTab(url);
+    const { page } = await console.openTab(url);
     await page.keyboard.press('3');
     await page.getByText('Nothing has changed').waitFor();
     await remote.set('now', utf8('"v"'));
@@ -205,10 +126,10 @@ describeWithEngine('chromium', 'the console', () => {
   });
 
   test('draws the composition and its subscribers, and plots the figures', async () => {
-    await runCli(['set', 'sqlite:./pictured.db', 'a', '1'], { cwd: dir });
-    const { url, port } = await serve('sqlite:./pictured.db');
-    await program(port);
-    const { page } = await openTab(url);
+    await runCli(['set', 'sqlite:./pictured.db', 'a', '1'], { cwd: console.dir });
+    const { url, port } = await console.serve('sqlite:./pictured.db');
+    await console.program(port);
+    const { page } = await console.openTab(url);
     const picture = page.locator('.picture svg');
     await picture.getByText('This page').waitFor();
     await expect
@@ -226,10 +147,10 @@ describeWithEngine('chromium', 'the console', () => {
 
   test('lives through an end of the server: shows its copy, and resumes', async () => {
     const port = await freePort();
-    const first = await serve('sqlite:./back.db', '--write', '--port', String(port));
-    const { remote } = await program(port);
+    const first = await console.serve('sqlite:./back.db', '--write', '--port', String(port));
+    const { remote } = await console.program(port);
     await remote.setMany(Array.from({ length: 500 }, (_, i) => [`k/${i}`, utf8(`${i}`)]));
-    const { page } = await openTab(first.url);
+    const { page } = await console.openTab(first.url);
     await page.keyboard.press('2');
     await page.getByText('500 keys', { exact: true }).waitFor();
     first.server.child.kill('SIGKILL');
@@ -241,7 +162,7 @@ describeWithEngine('chromium', 'the console', () => {
         socket.on('framereceived', ({ payload }) => (received += payload.length));
     });
     await page.getByText('500 keys', { exact: true }).waitFor();
-    await serve('sqlite:./back.db', '--write', '--port', String(port));
+    await console.serve('sqlite:./back.db', '--write', '--port', String(port));
     await page.locator('.connection.live').waitFor();
     expect(received).toBeGreaterThan(0);
     await page.reload();
@@ -252,8 +173,8 @@ describeWithEngine('chromium', 'the console', () => {
   });
 
   test('lets nobody in without the token, and takes it by hand', async () => {
-    const { port, url } = await serve('memory:');
-    const { page } = await openTab(url.replace(/#.*/, ''), '.gate');
+    const { port, url } = await console.serve('memory:');
+    const { page } = await console.openTab(url.replace(/#.*/, ''), '.gate');
     await page.getByText('A token is needed').waitFor();
     await page.getByLabel('Address or token').fill('wrong-token');
     await page.keyboard.press('Enter');
@@ -267,15 +188,15 @@ describeWithEngine('chromium', 'the console', () => {
 
   test('begins anew when the address serves another store', async () => {
     const port = await freePort();
-    const one = await serve('memory:', '--write', '--port', String(port));
-    await (await program(port)).remote.set('old', utf8('1'));
-    const { page } = await openTab(one.url);
+    const one = await console.serve('memory:', '--write', '--port', String(port));
+    await (await console.program(port)).remote.set('old', utf8('1'));
+    const { page } = await console.openTab(one.url);
     await page.keyboard.press('2');
     await page.getByText('1 key', { exact: true }).waitFor();
     one.server.child.kill('SIGTERM');
     await one.server.ended;
-    await serve('memory:', '--write', '--port', String(port));
-    await (await program(port)).remote.setMany([
+    await console.serve('memory:', '--write', '--port', String(port));
+    await (await console.program(port)).remote.setMany([
       ['new/1', utf8('1')],
       ['new/2', utf8('2')],
     ]);
@@ -284,14 +205,14 @@ describeWithEngine('chromium', 'the console', () => {
   });
 
   test('stays quick with 100,000 keys', async () => {
-    const { url, port } = await serve('memory:', '--write');
-    const { remote } = await program(port);
+    const { url, port } = await console.serve('memory:', '--write');
+    const { remote } = await console.program(port);
     const name = (i: number): string => `item/${String(i).padStart(6, '0')}`;
     for (let from = 0; from < 100_000; from += 5_000)
       await remote.setMany(
         Array.from({ length: 5_000 }, (_, i) => [name(from + i), utf8(`{"n":${from + i}}`)]),
       );
-    const { page } = await openTab(url);
+    const { page } = await console.openTab(url);
     await page.keyboard.press('2');
     await page.getByText('100,000 keys', { exact: true }).waitFor();
     expect(await page.locator('.row').count()).toBeLessThan(60);

@@ -6,6 +6,7 @@ import { useShortcuts } from './model/shortcuts.ts';
 import { nextTheme, theme } from './model/theme.ts';
 import { Dialog } from './parts/dialog.tsx';
 import { Icon, Mark } from './parts/icons.tsx';
+import { ArchiveView } from './views/archive-view.tsx';
 import { Connection, TokenForm } from './views/connection.tsx';
 import { KeysView } from './views/keys-view.tsx';
 import { LiveView } from './views/live-view.tsx';
@@ -17,6 +18,7 @@ const TITLES: Readonly<Record<View, string>> = {
   keys: 'Keys',
   live: 'Live',
   plots: 'Plots',
+  archive: 'Archive',
 };
 
 /** The console: header, the view of the address, and the keys that work everywhere. */
@@ -27,6 +29,9 @@ export function App({ session }: { readonly session: Session }): JSX.Element {
     2: () => go({ view: 'keys' }),
     3: () => go({ view: 'live' }),
     4: () => go({ view: 'plots' }),
+    5: () => {
+      if (session.archive.value !== undefined) go({ view: 'archive' });
+    },
     t: nextTheme,
     '?': () => {
       helping.value = true;
@@ -45,7 +50,7 @@ export function App({ session }: { readonly session: Session }): JSX.Element {
         <h1 class="unseen">{TITLES[route.value.view]}</h1>
         <CurrentView session={session} />
       </main>
-      {helping.value ? <Help onClose={() => (helping.value = false)} /> : null}
+      {helping.value ? <Help session={session} onClose={() => (helping.value = false)} /> : null}
     </>
   );
 }
@@ -58,9 +63,17 @@ function CurrentView({ session }: { readonly session: Session }): JSX.Element {
       return <LiveView session={session} />;
     case 'plots':
       return <PlotsView session={session} />;
+    case 'archive':
+      return <ArchiveView session={session} />;
     default:
       return <Overview session={session} />;
   }
+}
+
+/** The views that there are: that of an archive only with one, or where somebody is already. */
+function views({ archive }: Session): readonly View[] {
+  const hasArchive = archive.value !== undefined || route.value.view === 'archive';
+  return VIEWS.filter((view) => view !== 'archive' || hasArchive);
 }
 
 function Header({ session, onHelp }: { readonly session: Session; onHelp(): void }): JSX.Element {
@@ -77,7 +90,7 @@ function Header({ session, onHelp }: { readonly session: Session; onHelp(): void
         )}
       </div>
       <nav aria-label="Views">
-        {VIEWS.map((view) => (
+        {views(session).map((view) => (
           <a
             key={view}
             href={formatRoute({ view })}
@@ -147,7 +160,6 @@ function Trouble({ session }: { readonly session: Session }): JSX.Element | null
 }
 
 const KEYS_HELP: readonly [string, string][] = [
-  ['1 2 3 4', 'overview, keys, live, plots'],
   ['/', 'search'],
   ['↑ ↓ PgUp PgDn Home End', 'move in a list'],
   ['Enter', 'open'],
@@ -160,11 +172,14 @@ const KEYS_HELP: readonly [string, string][] = [
   ['t', 'colours: auto, light, dark'],
 ];
 
-function Help({ onClose }: { onClose(): void }): JSX.Element {
+function Help({ session, onClose }: { readonly session: Session; onClose(): void }): JSX.Element {
+  const places = views(session);
+  const numbers = places.map((_, at) => at + 1).join(' ');
+  const keysOfViews: [string, string] = [numbers, places.join(', ')];
   return (
     <Dialog title="Keyboard" onClose={onClose}>
       <dl class="help-keys">
-        {KEYS_HELP.map(([keys, does]) => (
+        {[keysOfViews, ...KEYS_HELP].map(([keys, does]) => (
           <div key={keys}>
             <dt>
               {keys.split(' ').map((key) => (

@@ -9,6 +9,7 @@ import './styles/shell.css';
 import './styles/keys.css';
 import './styles/value.css';
 import './styles/views.css';
+import './styles/archive.css';
 import './styles/picture.css';
 
 const root = document.getElementById('app');

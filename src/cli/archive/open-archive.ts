@@ -1,4 +1,5 @@
 import type { Archive } from '../../compositions/archive/index.ts';
+import { parseStoreUrl } from '../../config/address.ts';
 import { openArchiveDefinition } from '../../config/open-definition.ts';
 import { StrataError } from '../../store/errors.ts';
 import type { Context } from '../context.ts';
@@ -24,26 +25,47 @@ type Values = FlagValues<typeof ARCHIVE_FLAGS>;
 
 const isAddress = (name: string): boolean => /^rediss?:\/\//i.test(name);
 
+/** What is opened instead of a cold store that nobody is going to use. */
+const NO_COLD = 'memory:';
+
+/** How an archive is opened. */
+export interface OpenArchiveOptions {
+  /** For looking at the hot side only: leaves the cold store alone, which others may have to themselves. Default false. */
+  readonly withoutCold?: boolean;
+}
+
 /**
  * Opens the archive that an argument names: in the configuration, or the keys of a Redis by its
  * address, with `--cold`. It is closed when the command ends. Errors: `invalid-argument`,
  * `unsupported` for a package that is missing, those of the stores.
  */
-export async function openArchive(context: Context, name: string, flags: Values): Promise<Archive> {
+export async function openArchive(
+  context: Context,
+  name: string,
+  flags: Values,
+  { withoutCold = false }: OpenArchiveOptions = {},
+): Promise<Archive> {
   const archive = isAddress(name)
-    ? await ofAddress(context, name, flags)
-    : await ofConfiguration(context, name, flags);
+    ? await ofAddress(context, name, flags, withoutCold)
+    : await ofConfiguration(context, name, flags, withoutCold);
   context.onClose(() => archive.close());
   return archive;
 }
 
-function ofAddress(context: Context, redis: string, flags: Values): Promise<Archive> {
+function ofAddress(
+  context: Context,
+  redis: string,
+  flags: Values,
+  withoutCold: boolean,
+): Promise<Archive> {
   const { cold, namespace, prefix, compress } = flags;
-  if (cold === undefined)
+  if (cold === undefined && !withoutCold)
     throw usageError('archive', 'an address of Redis needs --cold STORE, where its keys go');
+  // What is not opened is not checked by its opening.
+  if (withoutCold && cold !== undefined) parseStoreUrl(cold);
   const definition = {
     redis,
-    cold,
+    cold: withoutCold ? NO_COLD : cold,
     ...(namespace !== undefined && { namespace }),
     ...(prefix !== undefined && { prefix }),
     ...(compress !== undefined && { seal: { compress } }),
@@ -52,7 +74,12 @@ function ofAddress(context: Context, redis: string, flags: Values): Promise<Arch
   return openArchiveDefinition(definition, '', { environment: context.environment });
 }
 
-async function ofConfiguration(context: Context, name: string, flags: Values): Promise<Archive> {
+async function ofConfiguration(
+  context: Context,
+  name: string,
+  flags: Values,
+  withoutCold: boolean,
+): Promise<Archive> {
   for (const which of ['cold', 'namespace', 'prefix', 'compress'] as const)
     if (flags[which] !== undefined)
       throw usageError('archive', `--${which} goes with an address of Redis, not with a name`);
@@ -62,7 +89,8 @@ async function ofConfiguration(context: Context, name: string, flags: Values): P
       throw usageError('archive', `--idle is for what is data; ${name} is made by a function`);
     return made(await value(), name);
   }
-  const definition = isData(value) ? { ...value, ...overrides(context, flags) } : value;
+  const cold = withoutCold && { cold: NO_COLD };
+  const definition = isData(value) ? { ...value, ...cold, ...overrides(context, flags) } : value;
   const { environment } = context;
   return openArchiveDefinition(definition, path, { environment, where: file, resolvePath });
 }

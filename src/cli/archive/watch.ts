@@ -90,8 +90,8 @@ function draw(context: Context, sample: ArchiveSample): void {
   context.err.say(`\r\u001b[2K${color(line)}`);
 }
 
-/** What somebody who watches should see stay on the screen. */
-function told(context: Context, event: ArchiveEvent): void {
+/** Says what somebody who watches should see stay on the screen. */
+export function told(context: Context, event: ArchiveEvent): void {
   const text = textOf(event);
   if (text === undefined) return;
   if (context.err.isTerminal) context.err.say('\r\u001b[2K');

@@ -8,6 +8,7 @@ import type { WebSocketService } from '../../sync/node.ts';
 import type { Context } from '../context.ts';
 import { oneLine } from '../terminal/printable.ts';
 import { version } from '../version.ts';
+import { type ArchiveToShow, startArchiveFigures } from './archive-figures.ts';
 import { type HttpServer, startHttpServer } from './http-server.ts';
 import { isLoopback, sameToken } from './security.ts';
 import { loadStaticFiles } from './static-files.ts';
@@ -32,6 +33,8 @@ export interface ServeOptions {
   readonly writable: boolean;
   /** What is to be done once the address is ours, and before anybody is served. */
   readonly prepare?: () => Promise<unknown>;
+  /** Has a page of the console. */
+  readonly archive?: ArchiveToShow | undefined;
 }
 
 /** Serves a store and its console until the user wants to stop; then ends everything in good order. */
@@ -40,7 +43,7 @@ export async function serveStore(
   store: Store<unknown>,
   options: ServeOptions,
 ): Promise<void> {
-  const { token, writable, name } = options;
+  const { token, writable, name, archive } = options;
   const onError = (error: Error): void =>
     context.note(context.errStyle.dim(oneLine(error.message)));
   const http = await startHttpServer({ ...options, files: loadStaticFiles(), onError });
@@ -53,6 +56,10 @@ export async function serveStore(
   });
   const stats = await startStats(publication, store, { name, writable, version: version() });
   context.onClose(() => stats.close());
+  if (archive !== undefined) {
+    const figures = await startArchiveFigures(archive, stats.store);
+    context.onClose(() => figures.close());
+  }
   stores.register(STATS_ID, stats.store, { authorize: grant(token, false) });
   const sockets = await serveSockets(http, stores);
   context.onClose(() => sayGoodbye(stores, sockets));
@@ -85,7 +92,7 @@ async function announce(
   context: Context,
   { port, url, socketUrl }: HttpServer,
   store: Store<unknown>,
-  { host, token, writable }: ServeOptions,
+  { host, token, writable, archive }: ServeOptions,
 ): Promise<void> {
   const { out, style, json } = context;
   const consoleUrl = `${url}#token=${token}`;
@@ -100,6 +107,7 @@ async function announce(
       'serving',
       `${type}, ${writable ? 'read and write' : 'read only; --write lets subscribers write'}`,
     ],
+    ...(archive === undefined ? [] : [['archive', archiveText(archive)] as const]),
     ['console', style.cyan(consoleUrl)],
     ['programs', `STRATAKV_TOKEN=${token} npx stratakv list ${address}`],
   ] as const;
@@ -107,4 +115,8 @@ async function announce(
   if (!isLoopback(host))
     context.note(`${host} can be reached from elsewhere, and nothing on the way is encrypted`);
   context.note(context.errStyle.dim('Ctrl-C stops'));
+}
+
+function archiveText({ name, worker }: ArchiveToShow): string {
+  return `${name}, ${worker === undefined ? 'only looked at; --work freezes and evicts' : 'frozen and evicted here'}`;
 }

@@ -7,6 +7,7 @@ import type { Shape } from '../../store/primitives.ts';
 import type { Store } from '../../store/store.ts';
 import type { ConnectionState } from '../../sync/index.ts';
 import type { Publication } from '../../sync/publish.ts';
+import type { ServedArchive } from './archive-figures.ts';
 
 /** How often the figures are made anew. */
 const EVERY_MS = 1_000;
@@ -53,7 +54,7 @@ export interface ServedSubscriber {
   readonly trouble?: string;
 }
 
-export type StatsValue = ServedShape | ServedStats | readonly ServedSubscriber[];
+export type StatsValue = ServedShape | ServedStats | readonly ServedSubscriber[] | ServedArchive;
 
 /** A store of figures about a publication, itself replicated to whoever watches the server. */
 export interface StatsStore {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bytes, count, relative, short, span } from './figures.ts';
+import { age, bytes, count, relative, short, span } from './figures.ts';
 
 test.each([
   [0, '0 B'],
@@ -30,4 +30,14 @@ test('counts are grouped, spans cut off, moments relative', () => {
   expect(relative(1_000, 2_000)).toBe('just now');
   expect(relative(0, 120_000)).toBe('2 min ago');
   expect(relative(86_400_000, 0)).toBe('in 1 d');
+});
+
+test.each([
+  [0, '0 s'],
+  [500, '0.5 s'],
+  [45_000, '45 s'],
+  [90_000, '1.5 min'],
+  [7_200_000, '2 h'],
+])('age(%d) is %s', (ms, text) => {
+  expect(age(ms)).toBe(text);
 });

@@ -46,6 +46,12 @@ export function span(ms: number): string {
   return '0 s';
 }
 
+/** `12 s`, `1.5 min`, `2 h`: for an axis, where neighbours must differ. */
+export function age(ms: number): string {
+  const [unit, size] = SPANS.find(([, least]) => ms >= least) ?? ['s', 1_000];
+  return `${shortened(ms / size)} ${unit}`;
+}
+
 /** A moment against now: `just now`, `5 s ago`, `in 3 min`. */
 export function relative(atMs: number, nowMs: number): string {
   const away = nowMs - atMs;

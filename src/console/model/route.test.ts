@@ -5,6 +5,7 @@ import { tokenIn } from './token.ts';
 test.each<Route>([
   { view: 'overview' },
   { view: 'live' },
+  { view: 'archive' },
   { view: 'keys' },
   { view: 'keys', key: 'a/b c?#%' },
   { view: 'keys', key: 'ä\u{1f600}' },

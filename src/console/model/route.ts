@@ -1,6 +1,6 @@
 import { type Signal, signal } from '@preact/signals';
 
-export const VIEWS = ['overview', 'keys', 'live', 'plots'] as const;
+export const VIEWS = ['overview', 'keys', 'live', 'plots', 'archive'] as const;
 export type View = (typeof VIEWS)[number];
 
 /** Where in the console one is: kept in the address, after `#`. */

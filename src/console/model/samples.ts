@@ -1,4 +1,5 @@
 import type { SubscriberStats } from '../../sync/index.ts';
+import { type ColumnOf, SampleWindow } from './sample-window.ts';
 import type { ServedStats } from './served.ts';
 
 /** One second of the server; `null` where a rate has nothing to be taken from. */
@@ -18,16 +19,15 @@ const MAX_STEP_MS = 5_000;
 
 /** Turns the server's counters into rates, and keeps the newest ones. */
 export class Samples {
-  readonly #capacity: number;
-  #samples: Sample[] = [];
+  readonly #window: SampleWindow<Sample>;
   #before: ServedStats | undefined;
 
-  constructor(capacity: number = 300) {
-    this.#capacity = capacity;
+  constructor(capacity?: number) {
+    this.#window = new SampleWindow(capacity);
   }
 
   get all(): readonly Sample[] {
-    return this.#samples;
+    return this.#window.all;
   }
 
   add(stats: ServedStats, subscribers: readonly SubscriberStats[]): void {
@@ -42,7 +42,7 @@ export class Samples {
       continuous && before !== undefined
         ? Math.max(0, ((stats[name] - before[name]) * 1_000) / elapsedMs)
         : null;
-    this.#samples.push({
+    this.#window.add({
       atMs: stats.at,
       operationsPerS: rate('sentOperations'),
       commitsPerS: rate('headRev'),
@@ -50,14 +50,10 @@ export class Samples {
       subscribers: stats.subscribers,
       lag: subscribers.reduce((most, { lag }) => Math.max(most, lag), 0),
     });
-    if (this.#samples.length > this.#capacity) this.#samples.shift();
   }
 
   /** Columns for a plot: seconds since 1970, then one for each name. */
-  columns(names: readonly (keyof Omit<Sample, 'atMs'>)[]): [number[], ...(number | null)[][]] {
-    return [
-      this.#samples.map(({ atMs }) => atMs / 1_000),
-      ...names.map((name) => this.#samples.map((sample) => sample[name])),
-    ];
+  columns(names: readonly ColumnOf<Sample>[]): [number[], ...(number | null)[][]] {
+    return this.#window.columns(names);
   }
 }

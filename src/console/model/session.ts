@@ -7,12 +7,13 @@ import type { Shape } from '../../store/primitives.ts';
 import type { Store } from '../../store/store.ts';
 import type { RemoteChange, SubscriberStats, SubscriptionStatus } from '../../sync/index.ts';
 import { webSocket } from '../../sync/index.ts';
+import { ArchiveSamples } from './archive-samples.ts';
 import { ChangeLog } from './change-log.ts';
 import { type LocalCopy, openCopy } from './copy.ts';
 import { KeyIndex } from './key-index.ts';
 import { Link } from './link.ts';
 import { Samples } from './samples.ts';
-import type { Served, ServedShape, ServedStats, ServedValue } from './served.ts';
+import type { Served, ServedArchive, ServedShape, ServedStats, ServedValue } from './served.ts';
 import { type SourceEntry, sourceEntry } from './source-entry.ts';
 import { forgetToken, keepToken } from './token.ts';
 
@@ -32,6 +33,9 @@ export class Session {
   readonly served: Signal<ServedShape | undefined> = signal(undefined);
   readonly stats: Signal<ServedStats | undefined> = signal(undefined);
   readonly subscribers: Signal<readonly SubscriberStats[]> = signal([]);
+  /** Absent where the server was given no archive. */
+  readonly archive: Signal<ServedArchive | undefined> = signal(undefined);
+  readonly archiveSamples: ArchiveSamples = new ArchiveSamples();
   readonly copyShape: Signal<Shape | undefined> = signal(undefined);
   readonly mayWrite: ReadonlySignal<boolean>;
   readonly token: Signal<string>;
@@ -59,6 +63,7 @@ export class Session {
       token: () => this.token.value,
       onChange: (change) => this.#onAbout(change),
       discard: async () => {
+        this.archive.value = undefined;
         await this.#aboutStore.close();
         this.#aboutStore = aboutStore();
       },
@@ -178,6 +183,10 @@ export class Session {
       if (about.shape !== undefined) this.served.value = about.shape;
       if (about.stats !== undefined) this.stats.value = about.stats;
       if (about.subscribers !== undefined) this.subscribers.value = about.subscribers;
+      if (about.archive !== undefined) {
+        this.archiveSamples.add(about.archive);
+        this.archive.value = about.archive;
+      }
     });
     const stats = this.stats.value;
     if (about.subscribers === undefined || stats === undefined) return;

@@ -19,6 +19,8 @@ export interface ChartProps {
   readonly axis: (value: number) => string;
   /** Values are whole numbers. */
   readonly whole: boolean;
+  /** Distances that lines of the grid may have, such as those of a clock; default decimal ones. */
+  readonly steps?: readonly number[] | undefined;
 }
 
 const HEIGHT_PX = 190;
@@ -49,7 +51,7 @@ export function Chart(props: ChartProps): JSX.Element {
   return <div ref={box} class="chart" role="img" aria-label={props.label} />;
 }
 
-function options({ series, axis, whole }: ChartProps, box: HTMLElement): uPlot.Options {
+function options({ series, axis, whole, steps }: ChartProps, box: HTMLElement): uPlot.Options {
   const styles = getComputedStyle(box);
   const color = (name: string): string => styles.getPropertyValue(name).trim();
   const font = `11px ${styles.fontFamily}`;
@@ -72,6 +74,7 @@ function options({ series, axis, whole }: ChartProps, box: HTMLElement): uPlot.O
       {
         ...axisLook,
         size: 58,
+        ...(steps !== undefined && { incrs: [...steps] }),
         values: (_, ticks) => ticks.map((tick) => (whole && tick % 1 !== 0 ? '' : axis(tick))),
       },
     ],

@@ -1,18 +1,11 @@
 import type { JSX } from 'preact';
 import { bytes, count, short } from '../format/figures.ts';
+import type { ColumnOf } from '../model/sample-window.ts';
 import type { Sample } from '../model/samples.ts';
 import type { Session } from '../model/session.ts';
-import { Chart, type ChartSeries } from '../parts/chart.tsx';
+import { type Plot, PlotCard } from '../parts/plot-card.tsx';
 
-interface Plot {
-  readonly title: string;
-  readonly note: string;
-  readonly series: readonly (ChartSeries & { readonly column: keyof Omit<Sample, 'atMs'> })[];
-  readonly axis: (value: number) => string;
-  readonly whole?: boolean;
-}
-
-const PLOTS: readonly Plot[] = [
+const PLOTS: readonly Plot<ColumnOf<Sample>>[] = [
   {
     title: 'Operations',
     note: 'a second',
@@ -56,29 +49,13 @@ export function PlotsView({ session }: { readonly session: Session }): JSX.Eleme
           Gathering figures: one each second…
         </p>
       ) : null}
-      {PLOTS.map(({ title, note, series, axis, whole }) => (
-        <figure key={title} class="card plot">
-          <figcaption>
-            <h2>{title}</h2>
-            <span class="dim">{note}</span>
-            <span class="plot-now">
-              {series.map(({ column, label, color }) => (
-                <span key={column} data-color={color}>
-                  <i aria-hidden="true" />
-                  <b>{axis(last?.[column] ?? 0)}</b>
-                  {series.length > 1 ? ` ${label}` : ''}
-                </span>
-              ))}
-            </span>
-          </figcaption>
-          <Chart
-            label={`${title}, ${note}, over the last minutes`}
-            columns={session.samples.columns(series.map(({ column }) => column))}
-            series={series}
-            axis={axis}
-            whole={whole === true}
-          />
-        </figure>
+      {PLOTS.map((plot) => (
+        <PlotCard
+          key={plot.title}
+          plot={plot}
+          columns={session.samples.columns(plot.series.map(({ column }) => column))}
+          last={last}
+        />
       ))}
     </div>
   );
