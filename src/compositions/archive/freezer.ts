@@ -108,7 +108,8 @@ export class Freezer {
       const key = item.key.shown;
       if (fate === 'deleted') this.#tell({ type: 'deleted', key });
       if (fate === 'frozen') {
-        const bytes = item.object.payload.length;
+        const { payload, logical } = item.object;
+        const bytes = payload.length + (logical?.length ?? 0);
         this.#tell({ type: 'frozen', key, bytes, tookMs: this.nowMs - takenMs });
       }
     } catch (error) {

@@ -5,7 +5,7 @@ export type ArchiveEvent =
   | { readonly type: 'started' }
   /** Nothing is under way any more. */
   | { readonly type: 'stopped' }
-  /** The cold store has what the hot side had of the key; `bytes` as they were dumped. */
+  /** The cold store has what the hot side had of the key; `bytes` of its value, before sealing, in all forms that are kept. */
   | {
       readonly type: 'frozen';
       readonly key: string;
@@ -48,7 +48,7 @@ export interface WorkerStats {
   readonly evicted: number;
   /** Tries that failed. */
   readonly failures: number;
-  /** Of what was frozen, as it was dumped. */
+  /** Of the values that were frozen, before sealing, in all forms that are kept. */
   readonly bytes: number;
   /** For how long the cold store has failed, in ms; absent while it answers. */
   readonly coldAwayMs?: number;

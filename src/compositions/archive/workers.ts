@@ -24,7 +24,7 @@ export interface Done {
   readonly frozen: number;
   /** Times that it could not. */
   readonly failures: number;
-  /** Of what it froze, as the hot side gave it. */
+  /** Of the values that it froze, before sealing, in all forms that are kept. */
   readonly bytes: number;
 }
 
