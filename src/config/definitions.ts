@@ -237,7 +237,7 @@ export interface ArchiveDefinition extends Data<ArchiveOptions, 'hot' | 'cold' |
   readonly cold: StoreDefinition | string;
   /** The keys that may be archived begin with it. Default all. */
   readonly prefix?: string | FromEnvironment;
-  /** Keeps archives of one Redis or store apart. Default `strata-archive`. */
+  /** Keeps archives of one Redis, of one hot store and of one cold store apart. Default `strata-archive`. */
   readonly namespace?: string | FromEnvironment;
   /** With `redis`: a `maxmemory-policy` that is accepted although it could remove keys. */
   readonly allowPolicy?: string;

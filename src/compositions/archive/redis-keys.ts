@@ -30,7 +30,7 @@ import { RedisSide } from './redis-side.ts';
 export interface RedisKeysOptions {
   /** The keys that may be archived begin with it; default all but the archive's own. */
   readonly prefix?: string;
-  /** Begins the archive's own keys in Redis, and keeps archives of one Redis apart. Default `strata-archive`. */
+  /** Begins the archive's own keys in Redis, and keeps archives of one Redis and of one cold store apart. Default `strata-archive`. */
   readonly namespace?: string;
   /** A `maxmemory-policy` that is accepted although it could remove keys that are in Redis only. */
   readonly allowPolicy?: string;

@@ -88,7 +88,7 @@ export const archive: TypeSpec<ArchiveDefinition, Archive> = {
         },
         '^[A-Za-z0-9_.-]{1,64}$',
       ),
-      'Keeps archives of one Redis or store apart, and begins the archive’s own keys. Default `strata-archive`.',
+      'Keeps archives of one Redis, of one hot store and of one cold store apart, and begins the archive’s own keys. Default `strata-archive`.',
     ),
     allowPolicy: value(
       is.text,

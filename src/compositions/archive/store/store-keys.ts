@@ -13,7 +13,7 @@ import { StoreSide } from './store-side.ts';
 export interface StoreKeysOptions {
   /** The keys that may be archived begin with it; default all. */
   readonly prefix?: string;
-  /** Keeps archives of one store apart. Default `strata-archive`. */
+  /** Keeps archives of one hot store and of one cold store apart. Default `strata-archive`. */
   readonly namespace?: string;
   /**
    * `ensure` notes at most so often that a key was used, in ms; default 60,000. Idle times are exact
