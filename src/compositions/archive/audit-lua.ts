@@ -53,6 +53,12 @@ export const CONFIRM = `
 local key, gen, expiresAt = keys[1], ARGV[1], tonumber(ARGV[2])
 if tonumber(clockNow()) < tonumber(gen) then setClock(gen) end
 if evictedAs(key) ~= '0' then return 'moved' end
+-- Written since, which must not leave the record of what was before.
+if redis.call('EXISTS', key) == 1 then
+  mark(key)
+  dropRecord(key)
+  return 'moved'
+end
 if expiresAt > 0 and expiresAt <= now then
   dropRecord(key)
   return 'gone'

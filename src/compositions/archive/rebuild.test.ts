@@ -114,6 +114,21 @@ describeWithEngine('redis-server', 'rebuilding the records of an archive', () =>
     expect(await one.stats()).toMatchObject({ evicted: 0, dirty: 0 });
   });
 
+  it('keeps no record of a key that is written while its object is read, and expires unmarked', async () => {
+    const { one, plan } = on.world();
+    await on.frozen(one, 'k', 'old');
+    await on.client.flushAll();
+    plan.hangNext('read', { applied: true });
+    const rebuilding = one.rebuildIndex();
+    await expect.poll(() => plan.hanging).toBe(1);
+    await on.client.set('k', 'new', { PX: 500 });
+    plan.release();
+    expect(await rebuilding).toMatchObject({ recorded: 0, hot: 1 });
+    await expect.poll(() => on.client.exists('k'), { timeout: 10_000 }).toBe(0);
+    await one.ensure('k');
+    expect(await on.client.get('k')).toBe(null);
+  });
+
   it('leaves a deletion to its worker that has yet to reach the cold store', async () => {
     const { one, plan } = on.world();
     await on.evicted(one, 'k', 'v');

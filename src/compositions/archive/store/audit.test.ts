@@ -95,4 +95,24 @@ describe('archive over a store as a whole', () => {
     expect(await rebuilding).toMatchObject({ recorded: 0, expired: 1, hot: 1 });
     expect(await after.stats()).toMatchObject({ evicted: 0 });
   });
+
+  it('keeps no record of a key that is written while its object is read, and deleted unmarked', async () => {
+    const plan = new FaultPlan();
+    const [lost, hot] = [memory<Uint8Array>(), memory<Uint8Array>()];
+    const cold = faulty(memory<Uint8Array>(), plan);
+    const before = archive({ hot: lost, cold });
+    await lost.set('k', bytes('old'));
+    await before.dirty('k');
+    await before.drain();
+    const after = archive({ hot, cold });
+    plan.hangNext('read', { applied: true });
+    const rebuilding = after.rebuildIndex();
+    while (plan.hanging < 1) await new Promise(setImmediate);
+    await hot.set('k', bytes('new'));
+    plan.release();
+    expect(await rebuilding).toMatchObject({ recorded: 0, hot: 1 });
+    await hot.delete('k');
+    await after.ensure('k');
+    expect(await hot.has('k')).toBe(false);
+  });
 });

@@ -65,6 +65,12 @@ export class StoreAudit implements HotAudit {
       const text = textOf(key);
       ledger.raiseClock(generation);
       if (ledger.evictedAs(text) !== 0) return 'moved';
+      if (ledger.entryOf(text) !== undefined) {
+        // Written since, which must not leave the record of what was before.
+        ledger.mark(text);
+        ledger.dropRecord(text);
+        return 'moved';
+      }
       if (expiresAt > 0 && expiresAt <= ledger.nowMs) {
         ledger.dropRecord(text);
         return 'gone';
