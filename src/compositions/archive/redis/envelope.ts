@@ -1,6 +1,7 @@
 /** The commands that go over the wire around commands, and what their answers mean. Pure. */
 import type { RedisWord } from '../../../drivers/redis/port.ts';
 import { failure } from '../../../store/errors.ts';
+import { nameOf } from './command-table.ts';
 import { type Planned, together } from './plan.ts';
 import { GUARD, MARKS } from './scripts.ts';
 
@@ -55,7 +56,7 @@ export class Envelope {
     this.#guardInside = writes.length + deletes.length === 0;
     const guard = needs.length > 0;
     const inside: Sent[] = [];
-    const marks = new MarksCalls(names);
+    const marks = new MarksCalls(names, commands.some(mayForgetScripts));
     if (guard && this.#guardInside) {
       const script = whole ? ['EVAL', GUARD] : ['EVALSHA', names.guard];
       inside.push(other([...script, ...keysOf(names, needs), '0']));
@@ -135,13 +136,18 @@ export class Envelope {
   }
 }
 
-/** Calls of the script of marks. The first brings it along, so that the others find it. */
+/** SCRIPT FLUSH, in a transaction of the caller. */
+const mayForgetScripts = ({ words }: Planned): boolean => nameOf(words[0]) === 'SCRIPT';
+
+/** Calls of the script of marks. The first brings it along, so that the others find it; each does where it may be lost in between. */
 class MarksCalls {
   readonly #names: ScriptNames;
+  readonly #mayBeLost: boolean;
   #called = false;
 
-  constructor(names: ScriptNames) {
+  constructor(names: ScriptNames, mayBeLost: boolean) {
     this.#names = names;
+    this.#mayBeLost = mayBeLost;
   }
 
   call(
@@ -149,7 +155,8 @@ class MarksCalls {
     what: string,
     ...more: readonly (RedisWord | undefined)[]
   ): RedisWord[] {
-    const script = this.#called ? ['EVALSHA', this.#names.marks] : ['EVAL', MARKS];
+    const isThere = this.#called && !this.#mayBeLost;
+    const script = isThere ? ['EVALSHA', this.#names.marks] : ['EVAL', MARKS];
     this.#called = true;
     return [...script, ...keysOf(this.#names, keys), what, ...(more as RedisWord[])];
   }

@@ -6,6 +6,7 @@ import { describeWithEngine } from '../../../../test/support/engines.ts';
 import type { RedisPort, RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
 import { hotKeysOf } from '../hot-keys-of.ts';
 import type { Archive } from '../index.ts';
+import { archivedRedis } from './index.ts';
 import { portsLikeIoRedis } from './ioredis.ts';
 import { Session } from './session.ts';
 
@@ -102,6 +103,15 @@ describeWithEngine('redis-server', 'archivedRedis, between its steps', () => {
     for (let n = 6; n < 30; n++) expect(await run(session, 'INCR', 'n')).toBe(n);
     await other.ensure('n');
     expect(await on.client.get('n')).toBe('29');
+  });
+
+  it('marks what is written behind a SCRIPT FLUSH of the same transaction', async () => {
+    const { one } = on.world();
+    const kv = archivedRedis(new Redis(on.url), { archive: one });
+    await kv.rpush('l', 'a', 'b');
+    await kv.multi().lpop('l').script('FLUSH').set('x', '1').exec();
+    expect(await on.client.hKeys('strata-archive:marks')).toEqual(['l', 'x']);
+    kv.disconnect();
   });
 
   it('leaves nothing half done when its process ends at any step', async () => {
