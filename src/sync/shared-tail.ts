@@ -17,6 +17,8 @@ const RETRY_MS = 100;
 const MAX_FAILURES = 3;
 /** Small frames are bounded by their number, because each costs something beside its bytes. */
 const MAX_FRAMES = 4_096;
+/** Of the time for which updates are gathered, so much passes between two groups however soon the first is taken. */
+const LEAST_PART = 0.1;
 
 /**
  * The newest frames of a store, encoded once for all subscribers of one scope. It reads on as soon
@@ -47,6 +49,8 @@ export class SharedTail {
   /** When the last group was complete, and how many followers have taken it since. */
   #sentMs: number = Number.NEGATIVE_INFINITY;
   #taken = 0;
+  /** How many it had. */
+  #operations = 0;
   readonly #gathering: Pause;
   /** How many follow, however far they are. */
   followers = 0;
@@ -183,9 +187,19 @@ export class SharedTail {
 
   /** An update goes out at once while nothing is under way; those that follow closely go together. */
   async #gather(): Promise<void> {
-    if (this.#isTaken) return;
-    const waitMs = this.#sentMs + this.#gatherMs - this.#env.monotonicMs();
-    if (waitMs > 0) await this.#gathering.sleep(waitMs, { background: true });
+    for (let ms = this.#waitMs(); ms > 0 && this.#end !== undefined; ms = this.#waitMs())
+      await this.#gathering.sleep(ms, { background: true });
+  }
+
+  /**
+   * How long the next group waits. Some time passes in any case, or followers in this process that
+   * answer at once would let nothing else run; the whole time after a group that only moves the
+   * cursor, which nobody waits for.
+   */
+  #waitMs(): number {
+    const isSoon = this.#isTaken && this.#operations > 0;
+    const wholeMs = isSoon ? this.#gatherMs * LEAST_PART : this.#gatherMs;
+    return this.#sentMs + wholeMs - this.#env.monotonicMs();
   }
 
   #sleep(delayMs: number): Promise<void> {
@@ -224,6 +238,7 @@ export class SharedTail {
       this.#sentMs = this.#env.monotonicMs();
       this.#taken = 0;
     }
+    this.#operations = frame.operations + (frame.begins ? 0 : this.#operations);
     const historyBytes = this.#historyBytes();
     while (
       this.#frames.length > 1 &&
