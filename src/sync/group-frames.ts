@@ -240,8 +240,8 @@ export class GroupEncoder {
     const { batchBytes, batchKeys } = this.#source.limits;
     return (
       this.#frames > 0 ||
-      this.#operations.bytes + this.#mergedBytes + (this.#ordered?.bytes ?? 0) >= batchBytes / 2 ||
-      this.#operations.count + this.#merged.size >= batchKeys / 2 ||
+      this.#operations.bytes + this.#mergedBytes + (this.#ordered?.bytes ?? 0) >= batchBytes ||
+      this.#operations.count + this.#merged.size >= batchKeys ||
       this.#commits >= MAX_COMMITS
     );
   }
@@ -366,11 +366,11 @@ const NOTHING = new Uint8Array(0);
 const MEND_KEYS = 64;
 /** So many commits at most are waited for before what they come to goes out. */
 const MAX_COMMITS = 4_096;
-/** Counted for a key beside its value, or for a value of unknown size. */
-const ROUGH_BYTES = 64;
+/** Counted for a change beside its key and value: about what it takes in a frame. */
+const ROUGH_BYTES = 10;
 
 function roughBytes(change: Change<unknown>): number {
   const size =
     change.type === 'set' && change.value instanceof Uint8Array ? change.value.length : 0;
-  return ROUGH_BYTES + size;
+  return ROUGH_BYTES + change.key.length + size;
 }
