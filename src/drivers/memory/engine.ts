@@ -26,7 +26,7 @@ import type {
 } from '../../store/primitives.ts';
 import { randomId, WriteIds } from '../../store/version.ts';
 import { EntryTable, type TombstoneBounds } from './entry-table.ts';
-import { MemoryCommit, PackedCommit, SetsCommit } from './memory-commit.ts';
+import { MemoryCommit, SetsCommit } from './memory-commit.ts';
 import { EntryNode, Node, PackedNode, type Placed, Tombstone } from './nodes.ts';
 import { SetHeads, SetOutcome } from './set-heads.ts';
 
@@ -47,6 +47,8 @@ export class MemoryEngine<V> implements Feed<V> {
   readonly #bell = new Doorbell();
   readonly #positionOf = (rev: number): Position => this.#position(rev);
   #rev = 0;
+  #headAt: Position;
+  #lastId: Pick<Position, 'rev' | 'id'> = { rev: 0, id: '' };
   #sweeper: Timer | undefined;
   #closed = false;
   /** Hears of the keys whose expired entries are removed. */
@@ -58,6 +60,7 @@ export class MemoryEngine<V> implements Feed<V> {
     this.#storeId = randomId(env);
     this.#epoch = randomId(env);
     this.#seed = Math.floor(env.random() * 2 ** 32);
+    this.#headAt = this.#position(0);
     this.#log = new CommitLog(options.logBytes);
     this.#table = new EntryTable(env, options);
   }
@@ -148,7 +151,8 @@ export class MemoryEngine<V> implements Feed<V> {
     const outcomes: WriteOutcome[] = [];
     for (let pos = 0; pos < writes.length; pos++)
       outcomes.push(this.#place(writes[pos] as SetWrite<V>, replaced[pos], pos, heads, nowMs));
-    this.#committed(new SetsCommit<V>(rev, this.#positionOf, writes, heads));
+    // The list is the caller's to use again.
+    this.#committed(new SetsCommit<V>(this.#positionOf, writes.slice(), heads, false));
     return { rev, outcomes };
   }
 
@@ -179,7 +183,7 @@ export class MemoryEngine<V> implements Feed<V> {
       }
     }
     const outcome = this.#place(last, this.#table.index.get(last.key), pos, heads, nowMs);
-    this.#committed(new PackedCommit<V>(this.#positionOf, [...sets, last], heads));
+    this.#committed(new SetsCommit<V>(this.#positionOf, [...sets, last], heads, true));
     return { rev, outcomes: [outcome] };
   }
 
@@ -241,7 +245,7 @@ export class MemoryEngine<V> implements Feed<V> {
   }
 
   state(): FeedState {
-    return { storeId: this.#storeId, head: this.#position(this.#rev) };
+    return { storeId: this.#storeId, head: this.#head };
   }
 
   epochOf(): string {
@@ -291,7 +295,7 @@ export class MemoryEngine<V> implements Feed<V> {
           changes.push({ type: 'delete', key: node.key, rev: node.rev });
       }
       if (node === undefined) {
-        yield { changes, end: this.#position(this.#rev) };
+        yield { changes, end: this.#head };
         return;
       }
       yield { changes };
@@ -343,10 +347,15 @@ export class MemoryEngine<V> implements Feed<V> {
 
   #check(operation: string, after: Position): void {
     checkPosition(operation, after, {
-      head: this.#position(this.#rev),
+      head: this.#head,
       floor: this.#table.index.floor,
       idOf: (rev) => this.#idOf(rev),
     });
+  }
+
+  get #head(): Position {
+    if (this.#headAt.rev !== this.#rev) this.#headAt = this.#position(this.#rev);
+    return this.#headAt;
   }
 
   #position(rev: number): Position {
@@ -359,8 +368,12 @@ export class MemoryEngine<V> implements Feed<V> {
    */
   #idOf(rev: number): string {
     if (rev === 0) return '';
+    // Who follows commit by commit asks again for where it has arrived.
+    if (rev === this.#lastId.rev) return this.#lastId.id;
     let mixed = Math.imul(rev ^ this.#seed, 0x9e3779b1);
     mixed = Math.imul(mixed ^ (mixed >>> 15), 0x85ebca77);
-    return ((mixed ^ (mixed >>> 13)) >>> 0).toString(36);
+    const id = ((mixed ^ (mixed >>> 13)) >>> 0).toString(36);
+    this.#lastId = { rev, id };
+    return id;
   }
 }

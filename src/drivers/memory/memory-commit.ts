@@ -8,58 +8,26 @@ import type { PackedSets } from '../../store/packed-sets.ts';
 import type { Position, SetWrite } from '../../store/primitives.ts';
 import type { SetHeads } from './set-heads.ts';
 
-/** A commit that only sets, as the log keeps it: as its writes. */
+/** A commit that only sets, as the log keeps it: as what it was made of. */
 export class SetsCommit<V> implements LoggedCommit<V> {
   readonly bytes: number;
-  readonly #rev: number;
   readonly #positionOf: (rev: number) => Position;
-  readonly #writes: readonly SetWrite<V>[];
-  readonly #heads: SetHeads;
-
-  constructor(
-    rev: number,
-    positionOf: (rev: number) => Position,
-    writes: readonly SetWrite<V>[],
-    heads: SetHeads,
-  ) {
-    this.#rev = rev;
-    this.#positionOf = positionOf;
-    // The list is the caller's to use again.
-    this.#writes = writes.slice();
-    this.#heads = heads;
-    let bytes = 0;
-    for (const { key, value } of writes) bytes += changeBytes(key, value);
-    this.bytes = bytes;
-  }
-
-  get end(): Position {
-    return this.#positionOf(this.#rev);
-  }
-
-  get changes(): readonly Change<V>[] {
-    return this.#writes.map((write, pos) => ({
-      ...this.#heads.make(write, pos),
-      type: 'set',
-      value: write.value,
-    }));
-  }
-}
-
-/** A commit of sets that came packed, as the log keeps it. */
-export class PackedCommit<V> implements LoggedCommit<V> {
-  readonly bytes: number;
-  readonly #positionOf: (rev: number) => Position;
+  #end: Position | undefined;
   readonly #sets: readonly (PackedSets<V> | SetWrite<V>)[];
   readonly #heads: SetHeads;
+  readonly #mayRepeat: boolean;
 
+  /** `mayRepeat`: a key may come more than once, and the last counts. */
   constructor(
     positionOf: (rev: number) => Position,
     sets: readonly (PackedSets<V> | SetWrite<V>)[],
     heads: SetHeads,
+    mayRepeat: boolean,
   ) {
     this.#positionOf = positionOf;
     this.#sets = sets;
     this.#heads = heads;
+    this.#mayRepeat = mayRepeat;
     let bytes = 0;
     for (const set of sets)
       bytes +=
@@ -70,20 +38,25 @@ export class PackedCommit<V> implements LoggedCommit<V> {
   }
 
   get end(): Position {
-    return this.#positionOf(this.#heads.rev);
+    this.#end ??= this.#positionOf(this.#heads.rev);
+    return this.#end;
   }
 
   get changes(): readonly Change<V>[] {
-    // Of a key that came more than once, the last counts.
-    const last = new Map<string, Change<V>>();
-    let pos = 0;
+    const all: Change<V>[] = [];
     const add = (write: SetWrite<V>): void => {
-      last.delete(write.key);
-      last.set(write.key, { ...this.#heads.make(write, pos++), type: 'set', value: write.value });
+      const { value } = write;
+      all.push({ ...this.#heads.make(write, all.length), type: 'set', value });
     };
     for (const set of this.#sets)
       if (set.type === 'set') add(set);
       else for (let at = 0; at < set.count; at++) add(set.setAt(at));
+    if (!this.#mayRepeat) return all;
+    const last = new Map<string, Change<V>>();
+    for (const change of all) {
+      last.delete(change.key);
+      last.set(change.key, change);
+    }
     return [...last.values()];
   }
 }
@@ -93,6 +66,7 @@ export class MemoryCommit<V> implements LoggedCommit<V> {
   bytes = 0;
   readonly #rev: number;
   readonly #positionOf: (rev: number) => Position;
+  #end: Position | undefined;
   /** Heads of what was set, keys of what was deleted. */
   readonly #heads: (EntryHead | string)[] = [];
   readonly #values: (V | undefined)[] = [];
@@ -110,7 +84,8 @@ export class MemoryCommit<V> implements LoggedCommit<V> {
   }
 
   get end(): Position {
-    return this.#positionOf(this.#rev);
+    this.#end ??= this.#positionOf(this.#rev);
+    return this.#end;
   }
 
   get changes(): readonly Change<V>[] {

@@ -97,12 +97,14 @@ export interface Placed<V> {
   readonly firstPos: number;
 }
 
-/** An entry that came packed: value and head are made when somebody asks for them. */
+/**
+ * An entry that came packed: value and head are made when somebody asks for them. The head is not
+ * kept: with it a copy that was listed once would take twice the memory.
+ */
 export class PackedNode<V> extends Node<V> {
   readonly #placed: Placed<V>;
   readonly #at: number;
   #value: V | undefined = undefined;
-  #head: EntryHead | undefined = undefined;
 
   constructor(key: string, placed: Placed<V>, at: number) {
     super(key);
@@ -120,8 +122,7 @@ export class PackedNode<V> extends Node<V> {
 
   get live(): EntryHead {
     const { pack, heads } = this.#placed;
-    this.#head ??= heads.make(pack.setAt(this.#at), this.pos);
-    return this.#head;
+    return heads.make(pack.setAt(this.#at), this.pos);
   }
 
   get value(): V {
