@@ -359,12 +359,10 @@ export class WalkedReach {
       }
     }
     for (const found of this.#graph.link(node, links)) this.#unread.push(found);
-    Object.assign(node, {
-      state: isPublished ? 'there' : 'refused',
-      rev,
-      expiresAt,
-      isAhead: rev > read.rev,
-    });
+    node.state = isPublished ? 'there' : 'refused';
+    node.rev = rev;
+    node.expiresAt = expiresAt;
+    node.isAhead = rev > read.rev;
     this.#held.hold(node, stored);
   }
 

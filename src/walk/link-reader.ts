@@ -70,12 +70,19 @@ export class LinkReader<V> {
     return this.run(key, 'the walker', () => this.#collect(entry));
   }
 
-  async #collect({ key, value }: Entry<V>): Promise<string[]> {
-    // Awaited, because a walker without types may be an async function.
-    const given: Keys = await this.#init.walker(key, value);
+  /** At once where the walker gives its keys so: a promise and a deadline for each entry cost more than most walkers. */
+  #collect({ key, value }: Entry<V>): string[] | Promise<string[]> {
+    const given: Keys | PromiseLike<Keys> = this.#init.walker(key, value);
+    // A walker without types may be an async function.
+    if (isThenable(given) || !isIterable(given)) return this.#collectLater(key, given);
+    return Array.from(given, (link) => this.#checked(key, link));
+  }
+
+  async #collectLater(key: string, given: Keys | PromiseLike<Keys>): Promise<string[]> {
+    const keys = await given;
     const links: string[] = [];
-    if (isIterable(given)) for (const link of given) links.push(this.#checked(key, link));
-    else for await (const link of given) links.push(this.#checked(key, link));
+    if (isIterable(keys)) for (const link of keys) links.push(this.#checked(key, link));
+    else for await (const link of keys) links.push(this.#checked(key, link));
     return links;
   }
 
@@ -121,6 +128,10 @@ export function missingEntry(
     key,
     ...(from !== undefined && { details: { from } }),
   });
+}
+
+function isThenable(given: unknown): given is PromiseLike<Keys> {
+  return typeof (given as { then?: unknown } | null)?.then === 'function';
 }
 
 function isIterable(keys: Keys): keys is Iterable<string> {
