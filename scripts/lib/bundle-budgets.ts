@@ -21,7 +21,7 @@ const budgets: readonly Budget[] = [
   {
     name: 'memory',
     source: `export { memory } from 'stratakv';`,
-    maxBytes: 14_000,
+    maxBytes: 14_900,
     goalBytes: 5_000,
     without: /lru|node_modules/,
   },
@@ -30,7 +30,7 @@ const budgets: readonly Budget[] = [
     source: `
       export { memory } from 'stratakv';
       export { lru } from 'stratakv/lru';`,
-    maxBytes: 21_200,
+    maxBytes: 21_400,
     goalBytes: 12_000,
     // The library is in the published file.
     without: /node_modules/,
@@ -41,7 +41,7 @@ const budgets: readonly Budget[] = [
       export { memory, tiered } from 'stratakv';
       export { indexeddb } from 'stratakv/indexeddb';
       export { subscribe, webSocket } from 'stratakv/sync';`,
-    maxBytes: 65_300,
+    maxBytes: 67_100,
     goalBytes: 16_000,
     splits: true,
     without: /lru/,
