@@ -177,6 +177,18 @@ describeWithEngine('redis-server', 'archive', () => {
     }
   });
 
+  it('refuses a server that keeps no idle times, also while it has no bound', async () => {
+    await on.client.configSet('maxmemory-policy', 'allkeys-lfu');
+    try {
+      await expect(on.world().one.stats()).rejects.toMatchObject({
+        code: 'invalid-argument',
+        message: expect.stringContaining('idle times'),
+      });
+    } finally {
+      await on.client.configSet('maxmemory-policy', 'noeviction');
+    }
+  });
+
   it('evicts what was idle, within its prefix, and keeps archives of one Redis apart', async () => {
     const hotOf = (prefix: string, namespace: string): ArchiveOptions['hot'] =>
       redisKeys(redisClients['node-redis'](on.url).client, { prefix, namespace });

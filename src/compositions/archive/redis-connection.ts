@@ -144,6 +144,13 @@ export async function checkServer(
   const words = Array.isArray(told) ? told.map(String) : [];
   const setting = (name: string): string | undefined => words[words.indexOf(name) + 1];
   const policy = words.includes('maxmemory-policy') ? setting('maxmemory-policy') : 'noeviction';
+  if (policy?.endsWith('-lfu') && policy !== allowPolicy)
+    throw invalidArgument(
+      'redisKeys',
+      "the server's maxmemory-policy",
+      policy,
+      'noeviction, or its name as the option allowPolicy: under it Redis knows of no idle times, and refuses to evict by them',
+    );
   if (policy !== 'noeviction' && setting('maxmemory') !== '0' && policy !== allowPolicy)
     throw invalidArgument(
       'redisKeys',
