@@ -175,7 +175,20 @@ export function archive(options: ArchiveOptions): Archive {
   const { conditional } = options.cold.capabilities;
   if (conditional !== 'all' && conditional !== 'set')
     throw failure('unsupported', 'archive', 'the cold store has no conditional writes');
-  return keepHotKeys(new HotArchive(options), options.hot);
+  const hot = isSide(options.hot) ? options.hot : storeKeys(options.hot);
+  if ('store' in hot && hot.store === options.cold && reachesObjects(hot))
+    throw invalidArgument(
+      'archive',
+      'cold',
+      options.cold,
+      'another store than the hot one, or a prefix of hot keys that its objects do not have: they would be evicted themselves',
+    );
+  return keepHotKeys(new HotArchive({ ...options, hot }), options.hot);
+}
+
+/** Whether names of cold objects are among the keys that are archived. */
+function reachesObjects({ prefix, namespace }: StoreKeys): boolean {
+  return `${namespace}/`.startsWith(prefix) || prefix.startsWith(`${namespace}/`);
 }
 
 class HotArchive implements Archive {
@@ -185,9 +198,9 @@ class HotArchive implements Archive {
   readonly #objects: ColdObjects;
   readonly #concurrency: number;
 
-  constructor(options: ArchiveOptions) {
+  constructor(options: ArchiveOptions & { readonly hot: RedisKeys | StoreKeys }) {
     const { hot, cold, seal = sealOf(), concurrency = 16, leaseMs = 60_000 } = options;
-    this.#hot = (isSide(hot) ? hot : storeKeys(hot)).side;
+    this.#hot = hot.side;
     const objects = new ColdObjects(
       cold,
       seal,

@@ -31,6 +31,8 @@ export interface StoreKeys {
   readonly prefix: string;
   /** @internal */
   readonly side: HotSide;
+  /** @internal */
+  readonly store: object;
 }
 
 const RULES: OptionRules = {
@@ -63,7 +65,7 @@ export function storeKeys(
   // What the store keeps, before a codec: values are archived as they are stored.
   const bytes = primitives.bytes ?? (primitives as Primitives<Uint8Array>);
   const times = { noteEveryMs, ...(timeoutMs !== undefined && { timeoutMs }) };
-  return { namespace, prefix, side: new StoreSide(bytes, { namespace, prefix }, times) };
+  return { namespace, prefix, side: new StoreSide(bytes, { namespace, prefix }, times), store };
 }
 
 function checkCapabilities({ atomic, conditional, evicts }: Capabilities): void {

@@ -315,6 +315,21 @@ describe('archive over a store', () => {
     expect(() => archive({ hot: memory({ maxEntries: 10 } as never), cold })).toThrow();
     expect(() => archive({ hot: {}, cold } as never)).toThrow(/the option hot is/);
     expect(() => storeKeys(cold, { prefic: 'a' } as never)).toThrow(/prefic/);
-    expect(() => archive({ hot: cold, cold }).dirtyAtomically({} as never, ['a'])).toThrow();
+    const one = archive({ hot: memory(), cold });
+    expect(() => one.dirtyAtomically({} as never, ['a'])).toThrow(/no transactions/);
+  });
+
+  it('refuses to keep cold objects among the keys that it evicts', async () => {
+    const cold = memory<Uint8Array>();
+    for (const prefix of ['', 'strata', 'strata-archive/k/'])
+      expect(() => archive({ hot: storeKeys(cold, { prefix }), cold })).toThrow(/another store/);
+    expect(() => archive({ hot: cold, cold })).toThrow(/another store/);
+    const one = archive({ hot: storeKeys(cold, { prefix: 'user/' }), cold, throttleMs: 0 });
+    await cold.set('user/1', bytes('v'));
+    await one.dirty('user/1');
+    await one.drain();
+    expect(await one.evict('user/1')).toMatchObject({ evicted: 1 });
+    await one.ensure('user/1');
+    expect(await text(cold, 'user/1')).toBe('v');
   });
 });
