@@ -43,10 +43,10 @@ export class AtOnce<V> {
 
   /** Whether a write can go to all members at once. */
   takes(writes: readonly Write<V>[]): boolean {
-    const { first, sync, bytesOf } = this.#setup;
+    const { first, bytesOf, sync } = this.#setup;
     if (!sync.some(({ writes: { isLate } }) => isLate) || !first.isSteady || !first.isNoted)
       return false;
-    if (writes.length > MOST_WRITES) return false;
+    if (writes.length > MOST_WRITES || !this.#canAllPut(writes)) return false;
     let bytes = 0;
     for (const write of writes) {
       if (write.if !== undefined || this.#awaited.has(write.key)) return false;
@@ -56,6 +56,17 @@ export class AtOnce<V> {
       if (meta !== undefined && JSON.stringify(meta).length > MOST_META_BYTES) return false;
     }
     return bytes <= MOST_BYTES;
+  }
+
+  /** Where a member holds an older intent of a key, it must take this one too. */
+  #canAllPut(writes: readonly Write<V>[]): boolean {
+    const { first, sync } = this.#setup;
+    for (const { isLive, intents, writes: own } of sync) {
+      if (!isLive || intents.size === 0) continue;
+      if (own.isLate && intents.canPut(writes.length, first)) continue;
+      if (writes.some(({ key }) => intents.has(key))) return false;
+    }
+    return writes.length === 1 || new Set(writes.map(({ key }) => key)).size === writes.length;
   }
 
   /** Writes so. What is to be waited for beyond the first store is `intents` of the second argument. */
@@ -94,10 +105,10 @@ export class AtOnce<V> {
     );
   }
 
-  /** Waits until no intent of these keys is left that could be taken for newer than what follows. */
-  clear(writes: readonly Write<V>[], call: Call): Awaitable<void> {
-    if (!this.#isBusy(writes)) return;
-    return this.#wait(writes, call);
+  /** Begins what follows once no intent of these keys is left that could be taken for newer. */
+  clear<R>(writes: readonly Write<V>[], call: Call, begin: () => Awaitable<R>): Awaitable<R> {
+    if (!this.#isBusy(writes)) return begin();
+    return this.#wait(writes, call, begin).then(({ begun }) => begun);
   }
 
   /** Looks again whether those that wait can go on. */
@@ -108,13 +119,19 @@ export class AtOnce<V> {
     for (const go of waiting) go();
   }
 
-  async #wait(writes: readonly Write<V>[], call: Call): Promise<void> {
+  async #wait<R>(
+    writes: readonly Write<V>[],
+    call: Call,
+    begin: () => Awaitable<R>,
+  ): Promise<{ readonly begun: Awaitable<R> }> {
     const keys = new Set(writes.map(({ key }) => key));
     for (const key of keys) this.#awaited.set(key, (this.#awaited.get(key) ?? 0) + 1);
     try {
       while (this.#isBusy(writes))
         await call.untilEnd(new Promise<void>((resolve) => this.#waiting.push(resolve)));
       call.throwIfEnded();
+      // Before another write of these keys can have intents again.
+      return { begun: begin() };
     } finally {
       for (const key of keys) lower(this.#awaited, key);
     }

@@ -65,6 +65,8 @@ export async function catchUp<V>(target: CatchUpMember<V>): Promise<void> {
       continue;
     }
     await sweepIntents(target, stand);
+    // What came into doubt meanwhile may be in the first store since.
+    if (target.moment() !== moment) continue;
     if (target.atHead(stand, moment)) return;
     await headBeyond(target, stand);
   }
@@ -110,6 +112,7 @@ async function compareAll<V>(target: CatchUpMember<V>, mark: Mark | undefined): 
     life,
     ...(wasDeleted && { wasDeleted }),
     alone: (step) => target.alone(step),
+    apply: (writes) => target.apply(writes),
   });
   target.onCompared(counts);
   await moveMark(target, head);

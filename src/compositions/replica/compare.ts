@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Entry, Origin } from '../../store/entry.ts';
 import { isStrataError } from '../../store/errors.ts';
@@ -27,6 +28,8 @@ export interface Comparing<V> {
   readonly life: Call;
   /** Runs one step while nothing else is written to the member. */
   alone<T>(step: () => Promise<T>): Promise<T>;
+  /** Writes to the member, within such a step. */
+  apply(writes: readonly Write<V>[]): Awaitable<unknown>;
   /** What is known beside the stamp of an entry. */
   readonly wasDeleted?: WasDeleted<V>;
   /** After each range, with the counts so far. */
@@ -83,7 +86,7 @@ function isSame<V>(theirs: Entry<V> | undefined, own: Entry<V> | undefined): boo
 }
 
 async function fixKeys<V>(
-  { first, member, mark, wasDeleted: isKnown }: Comparing<V>,
+  { first, member, mark, apply, wasDeleted: isKnown }: Comparing<V>,
   keys: readonly string[],
 ): Promise<RepairCounts> {
   const [theirs, own] = await Promise.all(
@@ -107,8 +110,7 @@ async function fixKeys<V>(
       else adopted.push(held);
     }
   }
-  if (writes.length > 0)
-    await member.ask('repair', (call) => member.primitives.commit(writes, call));
+  if (writes.length > 0) await apply(writes);
   for (const entry of adopted) await adopt(first, [toAdopted(entry)]);
   return { ...NO_COUNTS, copied, deleted: writes.length - copied, adopted: adopted.length };
 }

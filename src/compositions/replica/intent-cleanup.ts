@@ -36,15 +36,25 @@ export async function applyIntendedDeletes<V>(
 
 /** Removes the intents that a member does not need once it has everything up to a position. */
 export async function sweepIntents<V>(holder: IntentHolder<V>, at: Position): Promise<void> {
-  const { first, intents } = holder;
+  const { first, intents, life } = holder;
   if (intents === undefined) return;
-  const over = intents.removable(({ rev }, { epoch }) => rev <= at.rev || epoch !== first.epoch);
-  const left = at.rev >= first.beganAt ? await intents.findLeft() : [];
-  const old = left.map((key): Write<V> => ({ type: 'delete', key }));
-  if (over.length + old.length === 0) return;
-  await write(holder, [...old, ...intents.removal(over)]);
-  intents.removed(over);
-  if (left.length > 0) intents.forgetLeft();
+  if (at.rev >= first.beganAt) await sweepLeft(holder, await intents.findLeft(life));
+  for (;;) {
+    const over = intents.removable(({ rev }, { epoch }) => rev <= at.rev || epoch !== first.epoch);
+    if (over.length === 0) return;
+    await write(holder, intents.removal(over));
+    intents.removed(over);
+  }
+}
+
+/** Removes what an earlier process has left: at once, or the oldest first where a commit is not one step. */
+async function sweepLeft<V>(holder: IntentHolder<V>, left: readonly string[]): Promise<void> {
+  if (left.length === 0) return;
+  const isAtomic = holder.member.primitives.capabilities.atomic === 'batch';
+  const deletes = left.map((key): Write<V> => ({ type: 'delete', key }));
+  for (const together of isAtomic ? [deletes] : deletes.map((one) => [one]))
+    await write(holder, together);
+  holder.intents?.forgetLeft();
 }
 
 function write<V>(

@@ -1,8 +1,9 @@
+import type { Call } from '../../store/call.ts';
 import type { EntryHead, Meta } from '../../store/entry.ts';
-import { failure } from '../../store/errors.ts';
+import { failure, type StrataError } from '../../store/errors.ts';
 import { type KeyRange, prefixBounds } from '../../store/keys.ts';
 import type { SetWrite, Write } from '../../store/primitives.ts';
-import type { Mark, Member } from './member.ts';
+import { asStrataError, type Mark, type Member } from './member.ts';
 import { isNotApplied } from './not-applied.ts';
 
 /** Most intents that one member holds; writes beyond take two steps. */
@@ -41,6 +42,8 @@ export interface IntentsHolder {
   mayPut(): boolean;
   /** How far the member came. */
   mark(): Mark | undefined;
+  /** It did not answer in time, and may still take one. */
+  onHung(error: StrataError): void;
   /** It is clear of one whether the member has it, or what became of its write. */
   onSettled(): void;
 }
@@ -56,6 +59,8 @@ export function intentRange({ notePrefix }: Pick<Member<never>, 'notePrefix'>): 
  * known to be empty: so there are few such keys, and few tombstones of them.
  */
 export class Intents<V> {
+  /** Whether a commit of the member is one step. */
+  readonly isAtomic: boolean;
   readonly #member: Member<V>;
   /** Oldest first. */
   readonly #intents = new Set<Intent>();
@@ -70,6 +75,7 @@ export class Intents<V> {
 
   constructor(member: Member<V>, holder: IntentsHolder) {
     this.#member = member;
+    this.isAtomic = member.primitives.capabilities.atomic === 'batch';
     this.#holder = holder;
   }
 
@@ -81,14 +87,17 @@ export class Intents<V> {
     return this.#byKey.size > 0 && this.#byKey.has(key);
   }
 
+  /** Whether the member can have the intents of so many writes. */
+  canPut(count: number, { storeId, epoch }: Pick<Intended, 'storeId' | 'epoch'>): boolean {
+    const mark = this.#holder.mark();
+    // In another epoch they say nothing.
+    if (mark?.storeId !== storeId || mark.at.epoch !== epoch) return false;
+    return this.#holder.mayPut() && count <= this.#free.length + MOST_SLOTS - this.#slots;
+  }
+
   /** Brings the member the intents of a commit; `undefined` where it cannot have them. */
   put(writes: readonly Write<V>[], intended: Intended): Intent | undefined {
-    const { storeId, at: head } = this.#holder.mark() ?? {};
-    // In another epoch they say nothing.
-    if (storeId !== intended.storeId || head?.epoch !== intended.epoch) return undefined;
-    if (!this.#holder.mayPut()) return undefined;
-    const room = this.#free.length + MOST_SLOTS - this.#slots;
-    if (writes.length > room) return undefined;
+    if (!this.canPut(writes.length, intended)) return undefined;
     const slots = writes.map(() => this.#free.pop() ?? this.#slots++);
     const records = writes.map((write, at) =>
       this.#record(write, slots[at] as number, at, intended),
@@ -112,7 +121,10 @@ export class Intents<V> {
       isPutting: true,
       kept: call.guard(put).then(
         () => true,
-        () => false,
+        (error: unknown) => {
+          if (intent.isPutting) this.#holder.onHung(asStrataError(error, 'replicate'));
+          return false;
+        },
       ),
     };
     this.#add(intent);
@@ -155,7 +167,10 @@ export class Intents<V> {
       await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  /** Those that are not needed any more, oldest first; none passes an older one of its keys. */
+  /**
+   * Those that are not needed any more, oldest first; none passes an older one of its keys, nor goes
+   * beside it where a commit is not one step.
+   */
   removable(isOver: (fate: Exclude<Fate, 'void'>, intent: Intent) => boolean): readonly Intent[] {
     if (this.#intents.size === 0) return NONE;
     const found: Intent[] = [];
@@ -163,8 +178,9 @@ export class Intents<V> {
     for (const intent of this.#intents) {
       const { fate, isPutting, keys } = intent;
       const isDone = !isPutting && fate !== undefined && (fate === 'void' || isOver(fate, intent));
-      if (isDone && !keys.some((key) => passed.has(key))) found.push(intent);
-      else for (const key of keys) passed.add(key);
+      const isFree = isDone && !keys.some((key) => passed.has(key));
+      if (isFree) found.push(intent);
+      if (!isFree || !this.isAtomic) for (const key of keys) passed.add(key);
     }
     return found;
   }
@@ -181,21 +197,23 @@ export class Intents<V> {
     for (const intent of intents) this.#drop(intent);
   }
 
-  /** What an earlier process has left in the member. */
-  async findLeft(): Promise<readonly string[]> {
+  /** Keys of what an earlier process has left in the member, oldest first. */
+  async findLeft(life: Call): Promise<readonly string[]> {
     if (this.#left !== undefined) return this.#left;
-    const found: string[] = [];
+    const found: { readonly key: string; readonly base: number; readonly seq: number }[] = [];
     const known = new Set(
       [...this.#intents].flatMap(({ slots }) => slots.map((at) => this.#keyOf(at))),
     );
     const { primitives } = this.#member;
     const range = intentRange(this.#member);
-    await this.#member.ask('replicate', async (call) => {
-      for await (const page of primitives.scanKeys(range, call))
-        for (const key of page) if (!known.has(key)) found.push(key);
-    });
-    this.#left = found;
-    return found;
+    for await (const page of this.#member.pages(life, (call) => primitives.scan(range, call)))
+      for (const { key, meta } of page) {
+        const { base = 0, seq = 0 } = (meta?.intent ?? {}) as unknown as Partial<Intended>;
+        if (!known.has(key)) found.push({ key, base, seq });
+      }
+    found.sort((a, b) => a.base - b.base || a.seq - b.seq);
+    this.#left = found.map(({ key }) => key);
+    return this.#left;
   }
 
   forgetLeft(): void {

@@ -45,9 +45,6 @@ export class Lane<V> {
   readonly #refusals: Refusals;
   readonly #waiters = new WaiterList();
   #phase: 'new' | 'behind' | 'live' | 'closed' = 'new';
-  /** Something is being written to the member. */
-  #busy = false;
-  #idle: (() => void)[] = [];
   /** The newest turn of the queue, and the newest that is done with. */
   #putTurn = 0;
   #doneTurn = 0;
@@ -56,7 +53,6 @@ export class Lane<V> {
   /** Everything up to this revision was in the member when it was last brought up to date. */
   #caughtUp = 0;
   #timesLive = 0;
-  #mark: Mark | undefined;
   #away: StrataError | undefined;
   #sourceAway = false;
   readonly #retry: Retry;
@@ -79,8 +75,12 @@ export class Lane<V> {
     this.#retry = new Retry(member.env, setup.retry, () => this.#recover());
     this.intents = new Intents(member, {
       mayPut: () => this.isLive && this.#queue.size < queueLength && this.#queue.bytes < queueBytes,
-      mark: () => this.#mark,
+      mark: () => this.mark,
       onSettled: () => this.#pump(),
+      onHung: (error) => {
+        this.#givenUp(error);
+        this.#wake();
+      },
     });
     this.#marker = new Marker({
       member,
@@ -88,9 +88,7 @@ export class Lane<V> {
       isLive: () => this.isLive,
       isEven: () => this.isEven,
       seenUpTo: () => this.#seen.upTo,
-      marked: (mark) => {
-        this.#mark = mark;
-      },
+      onLost: () => this.distrust(),
       onOthers: () => this.distrust(),
       onRewound: setup.onRewound,
     });
@@ -111,7 +109,7 @@ export class Lane<V> {
   }
 
   get mark(): Mark | undefined {
-    return this.#mark;
+    return this.#marker.mark;
   }
 
   /** How often the member was brought up to date. */
@@ -152,7 +150,11 @@ export class Lane<V> {
     const fate = intent && this.intents.done(intent, rev);
     this.#seen.note(rev);
     this.#offered = Math.max(this.#offered, rev);
-    if (rev <= this.#caughtUp || this.#phase === 'closed') return undefined;
+    if (rev <= this.#caughtUp || this.#phase === 'closed') {
+      // The intent is over, and somebody may wait for it to go.
+      this.#pump();
+      return undefined;
+    }
     this.fences.raise(changes.keys(), rev);
     if (this.#seen.beyond > MAX_BEYOND) this.distrust();
     const waiter = waiterFor(rev);
@@ -200,15 +202,13 @@ export class Lane<V> {
 
   /** Runs a step while nothing else is written to the member. */
   async alone<T>(step: () => Promise<T>): Promise<T> {
-    while (this.#busy)
-      await this.life.untilEnd(new Promise<void>((resolve) => this.#idle.push(resolve)));
-    this.life.throwIfEnded();
-    this.#busy = true;
+    await this.writes.enter();
     try {
       const result = step();
       this.writes.begun(result);
       return await result;
     } finally {
+      if (this.writes.hasStrayed && this.#phase === 'live') this.#fallBehind();
       this.#rest();
     }
   }
@@ -221,9 +221,7 @@ export class Lane<V> {
       if (this.isEven || this.#phase === 'closed') return;
       if (this.#phase === 'live' && this.#doneTurn >= turn) return;
       if (this.#away !== undefined && this.#retry.isPausing) throw this.#away;
-      await call.untilEnd(
-        this.life.untilEnd(new Promise<void>((resolve) => this.#idle.push(resolve))),
-      );
+      await call.untilEnd(this.life.untilEnd(this.writes.untilIdle()));
     }
   }
 
@@ -244,14 +242,15 @@ export class Lane<V> {
   }
 
   #pump(): void {
-    while (this.#phase === 'live' && !this.#busy) {
+    while (this.#phase === 'live' && !this.writes.isBusy) {
       const window = this.#queue.take();
-      const turn = window?.turn ?? this.#doneTurn;
+      // Where a commit is not one step, what it removes may go before what it brings.
+      const turn = window !== undefined && this.intents.isAtomic ? window.turn : this.#doneTurn;
       const over = this.intents.removable(
         (fate) => fate.turn <= turn || fate.rev <= this.#caughtUp,
       );
       if (window === undefined && over.length === 0) return;
-      this.#busy = true;
+      this.writes.isBusy = true;
       const copies = window?.changes.map((change) => toCopy(change, this.#setup.first)) ?? [];
       void attempt(
         () =>
@@ -263,7 +262,10 @@ export class Lane<V> {
           if (window === undefined) this.#rest();
           else this.#applied(window);
         },
-        (error) => this.#failed(asStrataError(error, 'replicate')),
+        (error) => {
+          this.#givenUp(asStrataError(error, 'replicate'));
+          this.#rest();
+        },
       );
     }
   }
@@ -281,26 +283,23 @@ export class Lane<V> {
 
   /** The member takes the next write. */
   #rest(): void {
-    this.#busy = false;
+    this.writes.isBusy = false;
     this.#wake();
   }
 
   /** What waited for a change here looks again. */
   #wake(): void {
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const go of idle) go();
+    this.writes.wake();
     this.room.admit();
     this.#setup.onAdvance();
     this.#pump();
   }
 
-  #failed(error: StrataError): void {
-    if (this.#phase === 'live') {
-      this.#fallBehind(error);
-      this.#waiters.rejectAll(error);
-    }
-    this.#rest();
+  /** Something that was written to the member failed. */
+  #givenUp(error: StrataError): void {
+    if (this.#phase !== 'live') return;
+    this.#fallBehind(error);
+    this.#waiters.rejectAll(error);
   }
 
   /** From here on the feed tells what the member lacks. */
@@ -364,7 +363,7 @@ export class Lane<V> {
       ...(awaited && { intents: this.intents }),
       moment: () => this.fences.moment,
       marked: (mark) => {
-        this.#mark = mark;
+        this.#marker.mark = mark;
         const isOfNow = mark.storeId === first.storeId && mark.at.epoch === first.epoch;
         if (isOfNow) this.#waiters.settle(({ rev }) => rev <= mark.at.rev);
       },

@@ -14,7 +14,8 @@ export interface MarkerSetup<V> {
   isEven(): boolean;
   /** Of all revisions up to here is known what they did. */
   seenUpTo(): number;
-  marked(mark: Mark): void;
+  /** The member does not hold what was noted in it: it has lost data. */
+  onLost(): void;
   /** Somebody else writes to the first store. */
   onOthers(): void;
   onRewound(): void;
@@ -25,6 +26,8 @@ export interface MarkerSetup<V> {
  * may lag behind, and never leads.
  */
 export class Marker<V> {
+  /** The newest that is known to be noted. */
+  mark: Mark | undefined;
   readonly #setup: MarkerSetup<V>;
   #windows = 0;
   #timer: Timer | undefined;
@@ -65,10 +68,12 @@ export class Marker<V> {
   }
 
   async #write(): Promise<void> {
-    const { first, member, isLive, isEven, seenUpTo, marked, onOthers, onRewound } = this.#setup;
+    const { first, member, isLive, isEven, seenUpTo, onOthers } = this.#setup;
     const { head } = await first.state();
+    const held = await member.readMark();
     if (!isLive()) return;
-    if (head.epoch !== first.epoch) return onRewound();
+    if (head.epoch !== first.epoch) return this.#setup.onRewound();
+    if (!this.#isHeld(held)) return this.#setup.onLost();
     if (seenUpTo() < head.rev) {
       // Not by this store: the feed tells what it was.
       if (first.atRest) onOthers();
@@ -76,6 +81,14 @@ export class Marker<V> {
     }
     if (!isEven()) return;
     this.#windows = 0;
-    marked(await member.writeMark({ storeId: first.storeId, at: head }));
+    this.mark = await member.writeMark({ storeId: first.storeId, at: head });
+  }
+
+  /** Whether a note in the member is the last one, or newer: of one whose answer was lost. */
+  #isHeld(held: Mark | undefined): boolean {
+    const noted = this.mark;
+    if (noted === undefined) return true;
+    if (held?.storeId !== noted.storeId || held.at.epoch !== noted.at.epoch) return false;
+    return held.at.rev >= noted.at.rev;
   }
 }

@@ -9,6 +9,9 @@ export class MemberWrites<V> {
   readonly #member: Member<V>;
   /** Ends all of them. */
   readonly #life: Call;
+  /** Something is being written to the member. */
+  isBusy = false;
+  #idle: (() => void)[] = [];
   #isLate = false;
   /** A write that was given up and may still be applied. */
   #straggler: Promise<void> | undefined;
@@ -37,9 +40,35 @@ export class MemberWrites<V> {
     return result instanceof Promise ? this.#bounded(result, call) : result;
   }
 
+  /** Whether a write was given up that may still be applied. */
+  get hasStrayed(): boolean {
+    return this.#straggler !== undefined;
+  }
+
   /** Something else is written to the member. */
   begun(work: Promise<unknown>): void {
     this.#underWay = settled(work);
+  }
+
+  /** Waits until nothing is written to the member, and what was given up cannot be applied over what follows. */
+  async enter(): Promise<void> {
+    while (this.isBusy || this.hasStrayed)
+      if (this.isBusy) await this.#life.untilEnd(this.untilIdle());
+      else await this.strayed();
+    this.#life.throwIfEnded();
+    this.isBusy = true;
+  }
+
+  /** Settles at the next `wake`. */
+  untilIdle(): Promise<void> {
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Those that wait look again. */
+  wake(): void {
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const go of idle) go();
   }
 
   /** Waits for what was given up: it is applied by then, or never. */

@@ -13,7 +13,9 @@ const NOT_APPLIED = [
   'denied',
 ] as const;
 
-/** Whether a write that failed so has certainly not been applied. */
+/** Whether a commit that failed so has certainly not been applied, nor any part of it. */
 export function isNotApplied(error: unknown): boolean {
-  return isStrataError(error, ...NOT_APPLIED);
+  if (!isStrataError(error, ...NOT_APPLIED)) return false;
+  const applied = error.details?.applied;
+  return !Array.isArray(applied) || applied.length === 0;
 }

@@ -103,6 +103,7 @@ export class Repairs<V> {
         life,
         wasDeleted,
         alone: (step) => lane.alone(step),
+        apply: (writes) => lane.writes.apply(writes),
         onProgress: (now) => {
           counts = now;
           onProgress(now);

@@ -1,7 +1,6 @@
 import type { Call } from '../../store/call.ts';
 import { failure } from '../../store/errors.ts';
-import type { KeyRange } from '../../store/keys.ts';
-import { compareKeys } from '../../store/keys.ts';
+import { compareKeys, FIRST_USER_KEY, type KeyRange } from '../../store/keys.ts';
 import type { FirstStore } from './first-store.ts';
 import type { Lane } from './lane.ts';
 import type { Member } from './member.ts';
@@ -76,7 +75,8 @@ function mayBeBehind<V>({ name }: Member<V>, { operation }: Call): Error {
 /** What is left of a range after a key. */
 function beyond(range: KeyRange, after: string | undefined): KeyRange {
   const unlimited = { ...range, limit: Number.POSITIVE_INFINITY };
-  if (after === undefined) return range.limit > 1_000 ? unlimited : withSpare(range);
+  // Nobody knows how many notes and intents there are, which are left out afterwards.
+  if (after === undefined) return reachesReserved(range) ? unlimited : range;
   const bound = { key: after, inclusive: false };
   const end = range.reverse ? range.lower : range.upper;
   if (end !== undefined && compareKeys(end.key, after) === 0)
@@ -84,7 +84,6 @@ function beyond(range: KeyRange, after: string | undefined): KeyRange {
   return range.reverse ? { ...unlimited, upper: bound } : { ...unlimited, lower: bound };
 }
 
-/** Room for the notes, which are left out afterwards. */
-function withSpare(range: KeyRange): KeyRange {
-  return { ...range, limit: range.limit + 1 };
+function reachesReserved({ lower }: KeyRange): boolean {
+  return lower === undefined || compareKeys(lower.key, FIRST_USER_KEY) < 0;
 }

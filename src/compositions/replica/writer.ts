@@ -88,12 +88,12 @@ export class Writer<V> {
         told?.();
         return this.#acknowledge(done, call, ahead);
       });
-    return chain(atOnce?.clear(writes, call), () =>
+    const commit = (): Awaitable<CommitOutcome> =>
       chain(first.commit(writes, call), (done) => {
         told?.();
         return this.#acknowledge(done, call);
-      }),
-    );
+      });
+    return atOnce === undefined ? commit() : atOnce.clear(writes, call, commit);
   }
 
   #takeRoom(at: number, load: Load, call: Call, taken: Room[]): Awaitable<void> {
