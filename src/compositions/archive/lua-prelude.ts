@@ -33,6 +33,11 @@ local function recordOf(key)
   local id, hex = idOf(key)
   return EVICTED..':'..(tonumber(string.sub(hex, 33, 35), 16)), id
 end
+-- As recordOf, for the SHA-1 that begins after so many bytes.
+local function recordBy(digests, at)
+  local high, low = string.byte(digests, at + 17, at + 18)
+  return EVICTED..':'..(high * 16 + math.floor(low / 16)), string.sub(digests, at + 1, at + 16)
+end
 local function countRecord(by) redis.call('INCRBY', EVICTED, by) end
 local function recordCount() return redis.call('GET', EVICTED) or '0' end
 `;
@@ -55,6 +60,8 @@ local function tick()
 end
 local function setClock(n) redis.call('HSET', INDEX, 'clock', n) end
 local function recordOf(key) return INDEX, (idOf(key)) end
+-- As recordOf, for the SHA-1 that begins after so many bytes.
+local function recordBy(digests, at) return INDEX, string.sub(digests, at + 1, at + 16) end
 local function countRecord(by) return by end
 local function recordCount()
   local others = redis.call('HEXISTS', INDEX, 'clock') + redis.call('HEXISTS', INDEX, 'listed')
@@ -157,7 +164,12 @@ end
 const SLOT_OTHERS = `
 local function isOfAnother(key)
   local rest = string.match(key, '^[%w_.-]+:{%w+}:(.*)$')
-  if not rest then return false end
+  if not rest then
+    -- The list of slots.
+    if not string.find(key, '^[%w_.-]+:slots$') or redis.call('TYPE', key).ok ~= 'zset' then return false end
+    local slot = tonumber(redis.call('ZRANGE', key, 0, 0)[1])
+    return slot ~= nil and slot < 16384
+  end
   return ({index = 1, marks = 1, due = 1, retry = 1})[rest] or string.find(rest, '^staging:')
 end
 `;

@@ -210,6 +210,34 @@ describeWithEngine('redis-server', 'archive over a Redis Cluster', () => {
     for (const key of keys) expect(await app.get(key)).toBe('v');
   });
 
+  it('leaves alone what another archive of the same cluster keeps of its keys', async () => {
+    const { one } = world();
+    const client = (clients.ioredis as () => RedisKeysClient)();
+    const hot = redisKeys(client, { namespace: 'other', prefix: 'o:' });
+    const other = archive({ hot, cold: memory(), throttleMs: 0 });
+    open.push(other);
+    await evicted(other, 'o:1', 'v');
+    await app.set('o:2', 'v');
+    await other.dirty('o:2');
+    const own = async (): Promise<string[]> => {
+      const nodes = cluster.nodes.map(({ client: node }) => node.keys('other:*'));
+      return (await Promise.all(nodes)).flat().sort();
+    };
+    const before = await own();
+    for (let pass = 0; pass < 2; pass++) {
+      await app.set('idle', 'for as long as what the other has');
+      await expect
+        .poll(() => app.object('IDLETIME', 'idle'), { timeout: 10_000 })
+        .toBeGreaterThan(0);
+      await one.evictIdle();
+      await one.drain();
+    }
+    expect(before).toContain('other:slots');
+    expect(await own()).toEqual(before);
+    await other.ensure('o:1');
+    expect(await app.get('o:1')).toBe('v');
+  });
+
   it('refuses the client of one server, and a prefix of the client', async () => {
     const [node] = cluster.nodes as [ClusterNode];
     const one = archive({ hot: redisKeys(node.client), cold: memory() });
