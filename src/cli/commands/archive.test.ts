@@ -16,11 +16,11 @@ describe('stratakv archive, before anything is opened', () => {
   test('tells what is wrong with the command', async () => {
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
       [['melt', 'redis://127.0.0.1:1'], /"melt" is no action; expected one of status, freeze/],
-      [['status', 'redis://127.0.0.1:1'], /needs --cold STORE/],
+      [['verify', 'redis://127.0.0.1:1'], /needs --cold STORE/],
       [['status', 'redis://127.0.0.1:1', 'key', '--cold', 'memory:'], /status takes no KEY/],
       [['status', 'sessions'], /no strata\.config\.ts that could name an archive/],
       [['verify', 'sessions', '--sample', '2'], /--sample is "2"; expected a number above 0/],
-      [['status', 'redis://127.0.0.1:1', '--cold', 'cold'], /cold: is "cold"; expected an address/],
+      [['verify', 'redis://127.0.0.1:1', '--cold', 'cold'], /cold: is "cold"; expected an address/],
       [['evict', 'redis://127.0.0.1:1', '--cold', 'memory:'], /evict needs a KEY, or --idle TIME/],
     ];
     const results = await Promise.all(
@@ -144,6 +144,11 @@ describeWithEngine('redis-server', 'stratakv archive', () => {
     // Nothing was marked: idle keys are found by themselves, frozen, and evicted later.
     await worker.until((out) => samples(out).some(({ evicted }) => evicted === 50));
     expect(await client.exists(keys)).toBe(0);
+    // The folder is the worker's; who only looks leaves it alone.
+    const looked = await runCli(['archive', 'status', ...named, '--json'], { env });
+    expect(JSON.parse(looked.out)).toMatchObject({ dirty: 0, evicted: 50 });
+    const second = await runCli(['archive', 'ensure', ...named, 'w0'], { env });
+    expect(second).toMatchObject({ code: 3, stderr: expect.stringMatching(/conflict/) });
     worker.child.kill('SIGINT');
     expect(await worker.ended).toMatchObject({ code: 0 });
     expect(readdirSync(join(folder, 'watched')).length).toBeGreaterThan(0);

@@ -55,10 +55,12 @@ export const archiveCommand: Command = defineCommand({
     'marking the KEYs that are named; ensure brings KEYs back; evict takes KEYs, or what was idle for',
     'the time of --idle, out of Redis where the cold store has it as it is; verify compares both',
     'sides; rebuild makes the records of evicted keys anew from the cold store; watch freezes and',
-    'evicts until Ctrl-C. All of them may run beside the application and its workers.',
+    'evicts until Ctrl-C. All of them may run beside the application and its workers, where the cold',
+    'store takes several processes: a folder of files has one at a time. status does not open it.',
   ].join('\n'),
   examples: [
     ['stratakv archive status sessions', 'an archive of the configuration'],
+    ['stratakv archive status redis://127.0.0.1', 'the keys of a Redis'],
     ['stratakv archive watch redis://127.0.0.1 --cold file:./cold --idle 7d', 'a worker'],
     ['stratakv archive ensure sessions user:1 user:2', 'bring back two keys'],
     ['stratakv archive verify sessions --sample 0.01', 'look at one key in a hundred'],
@@ -75,7 +77,7 @@ export const archiveCommand: Command = defineCommand({
     if (!action.keys && keys.length > 0) throw usageError('archive', `${word} takes no KEY`);
     return action.run({
       context,
-      archive: await openArchive(context, name, flags),
+      archive: await openArchive(context, name, flags, { withoutCold: word === 'status' }),
       keys,
       sample: flags.sample,
       restore: flags.restore === true,
