@@ -3,9 +3,13 @@ import { afterEach, expect, test, vi } from 'vitest';
 import type { ReplicaCommand, ReplicaSetup } from '../../../test/support/replica-commands.ts';
 import { ReplicaModel } from '../../../test/support/replica-model.ts';
 import { Fences } from './fences.ts';
+import { Intents } from './intents.ts';
 import { Lane } from './lane.ts';
 
-const SETUP: ReplicaSetup = { sync: 3, async: 1, options: { write: 2 } };
+const SETUPS: readonly ReplicaSetup[] = [
+  { sync: 3, async: 1, options: { write: 2 } },
+  { sync: 3, async: 1, options: { write: 'all' } },
+];
 const MOST_RUNS = 150;
 
 /** Numbers below a bound, the same for a seed. */
@@ -41,6 +45,7 @@ function commandsOf(seed: number): ReplicaCommand[] {
     () => ({ do: 'lose-answer', member: next(2), operation: 'commit', times: 1 }),
     () => ({ do: 'heal', member: member() }),
     () => ({ do: 'reopen', wiped: undefined }),
+    () => ({ do: 'crash', wiped: [undefined, 0][next(2)] }),
   ];
   return Array.from({ length: 60 }, () =>
     (commands[next(commands.length)] as () => ReplicaCommand)(),
@@ -51,7 +56,7 @@ function commandsOf(seed: number): ReplicaCommand[] {
 async function firstProblem(): Promise<string | undefined> {
   for (let seed = 0; seed < MOST_RUNS; seed++)
     try {
-      await new ReplicaModel(SETUP).run(commandsOf(seed));
+      await new ReplicaModel(SETUPS[seed % 2] as ReplicaSetup).run(commandsOf(seed));
     } catch (error) {
       return `${seed}: ${error instanceof Error ? error.message : String(error)}`;
     }
@@ -65,6 +70,13 @@ const bugs: Record<string, () => unknown> = {
     vi.spyOn(Fences.prototype, 'raise').mockReturnValue(undefined),
   'writes of unknown outcome are taken for refused': () =>
     vi.spyOn(Lane.prototype, 'doubt').mockReturnValue(undefined),
+  'intents that were never sent count': () =>
+    vi
+      .spyOn(Intents.prototype, 'put')
+      .mockImplementation(
+        (writes) =>
+          ({ keys: writes.map(({ key }) => key), slots: [], kept: Promise.resolve(true) }) as never,
+      ),
   'repairs and returning members change nothing': () =>
     vi.spyOn(Lane.prototype, 'alone').mockResolvedValue({} as never),
 };

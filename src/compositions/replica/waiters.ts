@@ -8,7 +8,12 @@ export interface Waiter {
   turn: number;
   state: 'waiting' | 'here' | { readonly error: StrataError };
   settle?: () => void;
+  /** Nobody waits any more. */
+  isLeft?: boolean;
 }
+
+/** So many are remembered before those that nobody waits for are looked for. */
+const SWEPT_FROM = 1_024;
 
 export function waiterFor(rev: number): Waiter {
   return { rev, turn: Number.POSITIVE_INFINITY, state: 'waiting' };
@@ -30,9 +35,17 @@ export function reached(waiter: Waiter | undefined): Awaitable<void> {
 /** The writers that wait for one member. */
 export class WaiterList {
   #waiting: Waiter[] = [];
+  #sweepAt = SWEPT_FROM;
+
+  get size(): number {
+    return this.#waiting.length;
+  }
 
   add(waiter: Waiter): void {
     this.#waiting.push(waiter);
+    if (this.#waiting.length < this.#sweepAt) return;
+    this.#waiting = this.#waiting.filter(({ isLeft }) => isLeft !== true);
+    this.#sweepAt = Math.max(SWEPT_FROM, 2 * this.#waiting.length);
   }
 
   /** What these wait for is in the member. */

@@ -155,21 +155,27 @@ export class Writer<V> {
     if (here >= needed) return outcome;
     // Whatever the caller hears from now on, it is written.
     call.markSent();
-    return new Promise((resolve, reject) => {
-      const causes: MemberCause[] = [];
-      here = 0;
-      for (const [at, lane] of sync.entries())
-        attempt(
-          () => arrived(told[at], ahead?.intents[at], counts),
-          () => {
-            if (++here === needed) resolve(outcome);
-          },
-          (cause) => {
-            causes.push({ member: lane.member.name, cause });
-            if (sync.length - causes.length < needed) reject(partly(causes, call));
-          },
-        );
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<CommitOutcome>();
+    const forget = call.onEnd(reject);
+    const over = (): void => {
+      forget();
+      for (const waiter of told) if (waiter !== undefined) waiter.isLeft = true;
+    };
+    promise.then(over, over);
+    const causes: MemberCause[] = [];
+    here = 0;
+    for (const [at, lane] of sync.entries())
+      attempt(
+        () => arrived(told[at], ahead?.intents[at], counts),
+        () => {
+          if (++here === needed) resolve(outcome);
+        },
+        (cause) => {
+          causes.push({ member: lane.member.name, cause });
+          if (sync.length - causes.length < needed) reject(partly(causes, call));
+        },
+      );
+    return promise;
   }
 }
 
