@@ -104,6 +104,16 @@ describe('examples', () => {
     expect(program.said()).toBe(`4 chunks, 1 of them new\n${part}\n2 versions\n{ swept: 0 }\n`);
   });
 
+  test('archive: an idle entry comes back, and all of them after a loss', async () => {
+    for (let run = 0; run < 2; run++) {
+      const program = start('archive.ts');
+      expect(await program.ended).toBe(0);
+      expect(program.said()).toBe(
+        "undefined in the store\n{ text: 'tea' } from the files\n{ restored: 1, checked: 1, differing: 0 } true\n",
+      );
+    }
+  });
+
   test('configuration: a store by name, and a fault with its path', async () => {
     const program = start('configuration.ts');
     expect(await program.ended).toBe(0);
