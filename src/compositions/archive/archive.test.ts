@@ -40,7 +40,7 @@ describeWithEngine('redis-server', 'archive', () => {
   };
 
   it.each(['ioredis', 'node-redis'] as const)(
-    'keeps values of all types and keys of all kinds through freeze, evict and ensure: %s',
+    'keeps values of all types and keys of all kinds through freeze, evict and ensure (A22): %s',
     async (library) => {
       const { one } = on.world({
         hot: redisKeys(redisClients[library](on.url).client),

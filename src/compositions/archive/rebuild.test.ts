@@ -43,7 +43,7 @@ describeWithEngine('redis-server', 'rebuilding the records of an archive', () =>
     expect(await one.stats()).toMatchObject({ dirty: 0, evicted: 0 });
   });
 
-  it('records what is in the cold store only, and leaves it there until it is asked for', async () => {
+  it('records what is in the cold store only, and leaves it there until it is asked for (A26)', async () => {
     const { one } = on.world();
     for (const key of ['a', 'b', 'hot']) await on.frozen(one, key, key);
     await one.evict('a', 'b');

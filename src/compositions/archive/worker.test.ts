@@ -97,6 +97,18 @@ describeWithEngine('redis-server', 'a worker of an archive', () => {
     expect(Math.min(...shares)).toBeGreaterThan(0);
   });
 
+  it('freezes many keys in the time that the cold store takes for one (A27)', async () => {
+    const { one, plan } = on.world();
+    await one.dirty(...(await fill(200)));
+    plan.delay('commit', 100);
+    const startMs = performance.now();
+    const worker = one.worker({ ...fast, concurrency: 64 });
+    await until(() => worker.stats().frozen).toBe(200);
+    // One after another they took 20 s; a worker that does 20 a second, 10 s.
+    expect(performance.now() - startMs).toBeLessThan(5_000);
+    await worker.stop();
+  });
+
   it('tries again what failed beside a steady stream of new keys, and lists it (A25)', async () => {
     const { one, plan } = on.world({ concurrency: 1 });
     await one.dirty(...(await fill(1, 'failed')));
