@@ -107,6 +107,23 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     expect(await on.client.get('k')).toBe('a');
   });
 
+  it('raises a clock that went back also by keys that are marked all the time', async () => {
+    const { one, another, plan } = on.world();
+    await on.client.set('strata-archive:clock', 1_000);
+    await on.frozen(one, 'k', 'old');
+    await on.client.set('strata-archive:clock', 1);
+    const other = another();
+    await on.client.set('k', 'new');
+    await other.dirty('k');
+    plan.hangNext('read', { applied: true });
+    const draining = other.drain();
+    await until(() => plan.hanging).toBe(1);
+    await one.dirty('k');
+    plan.release();
+    expect(await draining).toEqual({ frozen: 1, deleted: 0, failed: [] });
+    expect((await one.stats()).dirty).toBe(0);
+  });
+
   it('restores nothing older than what was evicted last', async () => {
     const { one, another, plan } = on.world();
     const other = another();

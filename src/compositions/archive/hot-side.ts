@@ -103,8 +103,8 @@ export interface HotSide extends KeyBounds {
   /** Whether nobody took the turn of that name within so many ms; then the caller has it. */
   turn(operation: string, name: string, ms: number): Promise<boolean>;
   /**
-   * The cold store has a generation above the mark's: where that is current, raises the clock, which
-   * went back, and makes the mark due at once.
+   * The cold store has a generation above the mark's: raises the clock to it, where that went back,
+   * and makes the mark due at once, unless another has taken it.
    */
   raise(operation: string, mark: Mark, generation: number): Promise<void>;
   /** Marks and deletes keys, with their records; gives how many there were. */

@@ -115,9 +115,10 @@ return redis.call('SET', ns..'turn:'..ARGV[1], '1', 'NX', 'PX', ARGV[2]) and 1 o
 
 /** ARGV: generation, generation found in the cold store. Raises the clock where it went back. */
 const RAISE = `
-local current, m = isCurrent(keys[1], ARGV[1])
-if not current then return 0 end
+-- Whoever marked the key meanwhile did it by the clock that went back, too.
 if tonumber(clockNow()) < tonumber(ARGV[2]) then setClock(ARGV[2]) end
+local _, m = isCurrent(keys[1], ARGV[1])
+if not m then return 0 end
 redis.call('ZADD', laneOf(m), 'XX', atOnce, keys[1])
 return 1`;
 

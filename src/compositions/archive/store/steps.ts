@@ -107,9 +107,9 @@ export function fail(ledger: Ledger, mark: Mark, delayMs: number, cause: FailCau
 }
 
 export function raise(ledger: Ledger, mark: Mark, generation: number): void {
-  if (!takenAs(ledger, mark).isCurrent) return;
+  // Whoever marked the key meanwhile did it by the clock that went back, too.
   ledger.raiseClock(generation);
-  defer(ledger, textOf(mark.key), ledger.nowMs);
+  if (takenAs(ledger, mark).standing !== undefined) defer(ledger, textOf(mark.key), ledger.nowMs);
 }
 
 /** Gives how many of the keys there were. */
