@@ -1,7 +1,8 @@
 /** A write that goes to all synchronous members at once: what it costs, and what is left of it when things go wrong in the midst. */
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { DELAY_MS, FOREVER, LateMembers } from '../../../test/support/late-members.ts';
 import type { Store } from '../../store/store.ts';
+import { AtOnce } from './at-once.ts';
 
 describe('a write without conditions', () => {
   test('takes as long as the slowest member', async () => {
@@ -117,6 +118,46 @@ describe('a conditional write', () => {
     expect(await w.take(deleting)).toBe(true);
     expect(await w.intents(1)).toBe(0);
     await w.take(w.store.close());
+  });
+});
+
+describe('a write that comes when a conditional one goes on', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  test('has no intent beside it', async () => {
+    for (let steps = 0; steps < 12; steps++) {
+      const w = await new LateMembers(2).open();
+      w.plan(1).hangNext('commit', { after: 1 });
+      const { version } = await w.take(w.store.set('a', '1'));
+      let isOver = false;
+      const done = (): void => {
+        isOver = true;
+      };
+      // The other may come first.
+      const deleting = w.store.delete('a', { if: { version } }).then(done, done);
+      await w.env.advance(20 * DELAY_MS);
+      let writing: Promise<unknown> | undefined;
+      const wake = AtOnce.prototype.wake;
+      vi.spyOn(AtOnce.prototype, 'wake').mockImplementation(function (this: AtOnce<unknown>) {
+        wake.call(this);
+        let then = Promise.resolve();
+        for (let step = 0; step < steps; step++) then = then.then(() => {});
+        writing ??= then.then(() => w.store.set('a', '2'));
+      });
+      w.plan(0).delay('commit', 50);
+      w.plan(1).release();
+      let beside = 0;
+      for (let ms = 0; ms < 100 && !isOver; ms++) {
+        await w.env.advance(1);
+        if (writing !== undefined && !isOver) beside = Math.max(beside, await w.intents(1));
+      }
+      expect([steps, beside]).toEqual([steps, 0]);
+      await w.take(Promise.all([deleting, writing]));
+      vi.restoreAllMocks();
+      await w.take(w.store.close());
+    }
   });
 });
 

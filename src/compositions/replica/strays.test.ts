@@ -220,3 +220,17 @@ describe('a member', () => {
     await w.take(w.store.close());
   });
 });
+
+describe('a member that lags behind', () => {
+  test('gets what it lacks without a read or a write, and no read waits for it', async () => {
+    const w = await new LateMembers(3).open({ write: 2 });
+    w.plan(1).failNext('commit', 'unavailable', { times: 3 });
+    await w.take(w.store.set('a', '1'));
+    expect(await w.members[1]?.get('a')).toBeUndefined();
+    expect((await w.timed(w.store.get('a'))).ms).toBeLessThanOrEqual(DELAY_MS + 1);
+    await w.env.advance(2_000);
+    expect(await w.members[1]?.get('a')).toBe('1');
+    expect(w.store.status().members[0]).toMatchObject({ state: 'live', fenced: 0 });
+    await w.take(w.store.close());
+  });
+});
