@@ -1,4 +1,4 @@
-import { failure, invalidArgument } from '../../store/errors.ts';
+import { failure, invalidArgument, type StrataError } from '../../store/errors.ts';
 
 /** A key in Redis: any bytes; a string stands for its UTF-8. */
 export type HotKey = string | Uint8Array;
@@ -8,15 +8,21 @@ export interface Named {
   readonly bytes: Buffer;
   /** For errors and results: its text, or `0x` and digits where it is none. */
   readonly shown: string;
+  /** Whether it is UTF-8, so that `shown` stands for it exactly. */
+  readonly isText: boolean;
 }
 
 /** Keys as they are taken: checked, each once, in their order. */
 export function named(operation: string, keys: readonly HotKey[], bounds: KeyBounds): Named[] {
   const found = new Map<string, Named>();
+  const prefix = Buffer.from(bounds.prefix);
+  const own = Buffer.from(`${bounds.namespace}:`);
   for (const key of keys) {
-    const one = namedBytes(toBytes(operation, key));
-    checkPlace(operation, one, bounds);
-    found.set(one.bytes.toString('hex'), one);
+    const one = toNamed(operation, key);
+    if (!begins(one.bytes, prefix)) throw outside(operation, one, bounds);
+    if (bounds.checkKey !== undefined) bounds.checkKey(operation, one);
+    else if (begins(one.bytes, own)) throw reserved(operation, one);
+    found.set(one.bytes.toString('latin1'), one);
   }
   return [...found.values()];
 }
@@ -29,51 +35,40 @@ export interface KeyBounds {
   checkKey?(operation: string, key: Named): void;
 }
 
-function toBytes(operation: string, key: HotKey): Buffer {
-  if (typeof key === 'string' && key.isWellFormed()) return Buffer.from(key);
-  if (key instanceof Uint8Array) return Buffer.from(key);
+function toNamed(operation: string, key: HotKey): Named {
+  if (typeof key === 'string' && key.isWellFormed())
+    return { bytes: Buffer.from(key), shown: key, isText: true };
+  if (key instanceof Uint8Array) return namedBytes(Buffer.from(key));
   throw invalidArgument(operation, 'the key', key, 'a string of well-formed Unicode, or bytes');
 }
 
-function checkPlace(operation: string, key: Named, bounds: KeyBounds): void {
-  const { bytes, shown } = key;
-  const own = Buffer.from(`${bounds.namespace}:`);
-  const begins = (prefix: Buffer): boolean => bytes.subarray(0, prefix.length).equals(prefix);
-  if (!begins(Buffer.from(bounds.prefix)))
-    throw failure(
-      'invalid-argument',
-      operation,
-      `the key ${JSON.stringify(shown)} does not begin with the prefix ${JSON.stringify(bounds.prefix)}`,
-      { key: shown },
-    );
-  if (bounds.checkKey !== undefined) bounds.checkKey(operation, key);
-  else if (begins(own))
-    throw failure(
-      'invalid-argument',
-      operation,
-      `the key ${JSON.stringify(shown)} is one of the archive's own`,
-      { key: shown },
-    );
+/** Whether bytes begin with others. Compared one by one: names are short, and thousands are asked for at once. */
+function begins(bytes: Buffer, start: Buffer): boolean {
+  if (bytes.length < start.length) return false;
+  for (let at = 0; at < start.length; at++) if (bytes[at] !== start[at]) return false;
+  return true;
+}
+
+function outside(operation: string, { shown }: Named, { prefix }: KeyBounds): StrataError {
+  const what = `the key ${JSON.stringify(shown)} does not begin with the prefix ${JSON.stringify(prefix)}`;
+  return failure('invalid-argument', operation, what, { key: shown });
+}
+
+function reserved(operation: string, { shown }: Named): StrataError {
+  const what = `the key ${JSON.stringify(shown)} is one of the archive's own`;
+  return failure('invalid-argument', operation, what, { key: shown });
 }
 
 /** Whether a key is one that the archive is for. */
 export function isInside(bytes: Buffer, { prefix, namespace }: KeyBounds): boolean {
-  const begins = (text: string): boolean => {
-    const start = Buffer.from(text);
-    return bytes.subarray(0, start.length).equals(start);
-  };
-  return begins(prefix) && !begins(`${namespace}:`);
+  return begins(bytes, Buffer.from(prefix)) && !begins(bytes, Buffer.from(`${namespace}:`));
 }
 
 /** A key that was checked before. */
 export function namedBytes(bytes: Buffer): Named {
-  return { bytes, shown: shownKey(bytes) };
-}
-
-/** A key for people. */
-function shownKey(bytes: Buffer): string {
   const text = bytes.toString('utf8');
-  return Buffer.from(text).equals(bytes) ? text : `0x${bytes.toString('hex')}`;
+  const isText = Buffer.from(text).equals(bytes);
+  return { bytes, shown: isText ? text : `0x${bytes.toString('hex')}`, isText };
 }
 
 /** Room that a cold key leaves for the key itself; beyond it stands a digest. */

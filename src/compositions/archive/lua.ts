@@ -122,21 +122,33 @@ if not m then return 0 end
 redis.call('ZADD', laneOf(m), 'XX', atOnce, keys[1])
 return 1`;
 
-/** Gives for each key: 1 (there, touched), 0 (deleted), or the generation of an evicted one as a string. */
+/**
+ * ARGV: SHA-1s of the keys in one string, or '' to have them computed, which takes longer than all
+ * else here. Gives for each key: 1 (there, touched), 0 (deleted), or the generation of an evicted
+ * one as a string; in place of all that, where all are there and none is recorded, 1 when nothing
+ * at all is recorded, else 2.
+ */
 const PRESENCE = `
-local found = {}
+local call, digests = redis.call, ARGV[1]
 -- All at once, where all are there.
-local all = #keys <= 1000 and redis.call('TOUCH', unpack(keys)) == #keys
-for i, key in ipairs(keys) do
-  local there = all or redis.call('TOUCH', key) == 1
-  local gen = evictedAs(key)
+local all = #keys <= 1000 and call('TOUCH', unpack(keys)) == #keys
+if all and recordCount() == '0' then return 1 end
+local function recorded(i)
+  if digests == '' then return evictedAs(keys[i]) end
+  return call('HGET', recordBy(digests, 20 * (i - 1)))
+end
+local found, plain = {}, all
+for i = 1, #keys do
+  local gen = recorded(i)
+  local there = all or call('TOUCH', keys[i]) == 1
   if there and gen then
-    mark(key)
-    dropRecord(key)
+    mark(keys[i])
+    dropRecord(keys[i])
+    plain = false
   end
   found[i] = there and 1 or gen or 0
 end
-return found`;
+return plain and 2 or found`;
 
 /** ARGV: generation recorded before the fetch, expiry or 0, payload. */
 const RESTORE = `

@@ -1,4 +1,5 @@
 import type { RedisWord } from '../../drivers/redis/port.ts';
+import { sha1s } from '../../drivers/redis/sha1.ts';
 import type { Env } from '../../store/env.ts';
 import { type ColdObject, DELETED } from './cold-objects.ts';
 import type { HotAudit } from './hot-audit.ts';
@@ -32,6 +33,8 @@ export class RedisSteps implements Omit<HotSide, 'idleKeys' | 'close'> {
   readonly prefix: string;
   readonly #redis: ScriptRunner;
   readonly #form: ValueForm;
+  /** Whether keys were recorded as evicted when it was last asked. */
+  #hasRecords = false;
 
   constructor(redis: ScriptRunner, { namespace, prefix }: KeyBounds, form: ValueForm) {
     this.env = redis.env;
@@ -133,7 +136,10 @@ export class RedisSteps implements Omit<HotSide, 'idleKeys' | 'close'> {
   }
 
   async presence(operation: string, keys: readonly Named[]): Promise<readonly Presence[]> {
-    const found = await this.#redis.run(operation, 'presence', bytesOf(keys), []);
+    const digests = this.#hasRecords ? sha1s(bytesOf(keys)) : '';
+    const found = await this.#redis.run(operation, 'presence', keys.map(wordOf), [digests]);
+    this.#hasRecords = found !== 1;
+    if (typeof found === 'number') return keys.map(() => 'hot');
     return (found as (number | Buffer)[]).map((one) => {
       if (typeof one !== 'number') return Number(String(one));
       return one === 1 ? 'hot' : 'absent';
@@ -205,6 +211,8 @@ export async function* scanned(
   } while (cursor !== '0');
 }
 
+/** Text is sent as such: clients put thousands of short strings together sooner than buffers. */
+const wordOf = ({ isText, shown, bytes }: Named): RedisWord => (isText ? shown : bytes);
 const bytesOf = (keys: readonly Named[]): Buffer[] => keys.map(({ bytes }) => bytes);
 
 function toFailed(item: Buffer[]): FailedKey {
