@@ -4,6 +4,8 @@ import { ArchiveServer } from '../../../test/support/archive-world.ts';
 import { describeWithEngine } from '../../../test/support/engines.ts';
 import { redisClients } from '../../../test/support/redis-clients.ts';
 import { memory } from '../../drivers/memory/index.ts';
+import { redis } from '../../drivers/redis/index.ts';
+import { text } from '../../store/codec.ts';
 import { tiered } from '../tiered/index.ts';
 import { type Archive, redisKeys } from './index.ts';
 
@@ -35,6 +37,23 @@ describeWithEngine('redis-server', 'an archive beside others', () => {
     expect((await on.client.keys('other:*')).sort()).toEqual(own);
     await other.ensure('o:1');
     expect(await on.client.get('o:1')).toBe('evicted');
+  });
+
+  it('leaves alone the keys of a store in the same Redis', async () => {
+    const { one } = on.world({ evictAfterMs: 1 });
+    const client = redisClients['node-redis'](on.url).client;
+    await using store = redis({ client, prefix: 'a:b c', codec: text() });
+    await store.setMany([
+      ['k', 'v'],
+      ['gone', 'v'],
+    ]);
+    await store.delete('gone');
+    await on.client.hSet('{no store}:data', 'k', 'v');
+    await settled(one);
+    expect((await on.client.keys('{*}:*')).length).toBeGreaterThan(3);
+    expect(await one.evict('{a:b c}:data')).toMatchObject({ evicted: 0 });
+    expect(await store.get('k')).toBe('v');
+    expect(await on.client.exists('{no store}:data')).toBe(0);
   });
 
   it('asks the cold store itself, where processes have copies of it', async () => {

@@ -1,3 +1,5 @@
+import { KEY_NAMES } from '../../drivers/redis/lua/prelude.ts';
+
 /*
  * What every script of the archive begins with: where the archive's own keys are, and what is done
  * with marks and records. `keys` are the user's keys that a step is about.
@@ -148,9 +150,19 @@ local function standingOf(key, generation, expiresAt)
 end
 `;
 
-/** Whether a key is what another archive of this server keeps for itself: it has a clock, and such names. */
+/**
+ * Whether a key is what another archive of this server keeps for itself, which has a clock and such
+ * names, or a store of the driver, which would be found empty without it.
+ */
 const SERVER_OTHERS = `
+local STORE_NAMES = {${KEY_NAMES.map((name) => `['${name}'] = 1`).join(', ')}}
+local function isOfStore(key)
+  local start, rest = string.match(key, '^({[^{}]+}:)([%l-]+)$')
+  if not start or not STORE_NAMES[rest] or redis.call('TYPE', start..'meta').ok ~= 'hash' then return false end
+  return redis.call('HEXISTS', start..'meta', 'format') == 1
+end
 local function isOfAnother(key)
+  if isOfStore(key) then return true end
   local start, rest = string.match(key, '^([%w_.-]+:)(.*)$')
   if not start then return false end
   local isName = ({clock = 1, due = 1, retry = 1, marks = 1, evicted = 1})[rest]
