@@ -4,7 +4,7 @@ import type { Entry } from '../store/entry.ts';
 import { isStrataError, StrataError } from '../store/errors.ts';
 import type { KeyRange } from '../store/keys.ts';
 import { FIRST_USER_KEY, intersect, prefixBounds } from '../store/keys.ts';
-import { packedCommits } from '../store/packed-sets.ts';
+import { packedCommits } from '../store/packed-commits.ts';
 import type { CommitOutcome, DeleteWrite, Position, SetWrite, Write } from '../store/primitives.ts';
 import {
   type CursorRecord,

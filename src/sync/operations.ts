@@ -1,5 +1,4 @@
-import type { PackedSets } from '../store/packed-sets.ts';
-import type { SetWrite, Write } from '../store/primitives.ts';
+import type { PackedSets, SetWrite, Write } from '../store/primitives.ts';
 
 /** What a group holds: writes, and sets in the form in which they came. */
 export type Operation<V> = Write<V> | PackedSets<V>;

@@ -1,5 +1,4 @@
-import type { PackedSets } from '../store/packed-sets.ts';
-import type { SetWrite } from '../store/primitives.ts';
+import type { PackedSets, SetWrite } from '../store/primitives.ts';
 
 /** Numbers of an operation: revision, time, ends of key, of text and of value. */
 export const PACKED_NUMBERS = 5;

@@ -5,7 +5,7 @@ import { defineStore } from '../store/define-store.ts';
 import { invalidArgument, isStrataError, StrataError } from '../store/errors.ts';
 import { primitivesOf } from '../store/internals.ts';
 import type { BatchResult, BatchWrite } from '../store/operations.ts';
-import { packedCommits } from '../store/packed-sets.ts';
+import { packedCommits } from '../store/packed-commits.ts';
 import type { Feed, Primitives, Write } from '../store/primitives.ts';
 import type { ReadonlyStore } from '../store/readonly-store.ts';
 import { toBatchResult } from '../store/results.ts';

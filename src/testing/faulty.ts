@@ -4,7 +4,7 @@ import { defineStore } from '../store/define-store.ts';
 import type { Env } from '../store/env.ts';
 import { StrataError, type StrataErrorCode } from '../store/errors.ts';
 import { primitivesOf } from '../store/internals.ts';
-import { packedCommits } from '../store/packed-sets.ts';
+import { packedCommits } from '../store/packed-commits.ts';
 import type { BlockingPrimitives, Feed, Primitives } from '../store/primitives.ts';
 import type { Store, StoreWithBlocking } from '../store/store.ts';
 

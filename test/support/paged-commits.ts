@@ -1,7 +1,7 @@
 /** What only some engines do, over a store in memory: commits in pages, and processes that die. */
 import type { Entry } from '../../src/store/entry.ts';
 import { compareKeys, inRange } from '../../src/store/keys.ts';
-import { packedCommits } from '../../src/store/packed-sets.ts';
+import { packedCommits } from '../../src/store/packed-commits.ts';
 import type { PagedWrites, PageView, Primitives, Write } from '../../src/store/primitives.ts';
 
 type CommitPages<V> = NonNullable<Primitives<V>['commitPages']>;

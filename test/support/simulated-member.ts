@@ -3,7 +3,7 @@ import { memory } from '../../src/drivers/memory/index.ts';
 import type { Awaitable } from '../../src/store/awaitable.ts';
 import { defineStore } from '../../src/store/define-store.ts';
 import { primitivesOf } from '../../src/store/internals.ts';
-import { packedCommits } from '../../src/store/packed-sets.ts';
+import { packedCommits } from '../../src/store/packed-commits.ts';
 import type { CommitOutcome, Primitives, Write } from '../../src/store/primitives.ts';
 import type { Store, StoreWithBlocking } from '../../src/store/store.ts';
 import { recordKey } from '../../src/sync/cursor-record.ts';

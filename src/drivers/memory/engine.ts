@@ -13,12 +13,12 @@ import {
   type Standing,
 } from '../../store/feed/plan.ts';
 import type { KeyRange } from '../../store/keys.ts';
-import type { PackedSets } from '../../store/packed-sets.ts';
 import type {
   CommitOutcome,
   Feed,
   FeedPage,
   FeedState,
+  PackedSets,
   Position,
   SetWrite,
   Write,

@@ -4,8 +4,7 @@ import {
   changeBytes,
   type LoggedCommit,
 } from '../../store/feed/commit-log.ts';
-import type { PackedSets } from '../../store/packed-sets.ts';
-import type { Position, SetWrite } from '../../store/primitives.ts';
+import type { PackedSets, Position, SetWrite } from '../../store/primitives.ts';
 import type { SetHeads } from './set-heads.ts';
 
 /** A commit that only sets, as the log keeps it: as what it was made of. */

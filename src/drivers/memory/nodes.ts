@@ -1,8 +1,7 @@
 import { sameValue } from '../../store/clone.ts';
 import type { Entry, EntryHead } from '../../store/entry.ts';
 import type { Standing } from '../../store/feed/plan.ts';
-import type { PackedSets } from '../../store/packed-sets.ts';
-import type { SetWrite } from '../../store/primitives.ts';
+import type { PackedSets, SetWrite } from '../../store/primitives.ts';
 import type { SetHeads } from './set-heads.ts';
 
 /**

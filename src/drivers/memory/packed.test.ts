@@ -5,8 +5,8 @@ import { Call } from '../../store/call.ts';
 import type { Change, Entry } from '../../store/entry.ts';
 import { primitivesOf } from '../../store/internals.ts';
 import type { KeyRange } from '../../store/keys.ts';
-import { type PackedSets, packedCommits } from '../../store/packed-sets.ts';
-import type { Primitives, SetWrite } from '../../store/primitives.ts';
+import { packedCommits } from '../../store/packed-commits.ts';
+import type { PackedSets, Primitives, SetWrite } from '../../store/primitives.ts';
 import { type SimulatedEnv, simulatedEnv } from '../../testing/index.ts';
 import { memory } from './index.ts';
 
