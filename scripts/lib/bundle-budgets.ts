@@ -30,7 +30,7 @@ const budgets: readonly Budget[] = [
     source: `
       export { memory } from 'stratakv';
       export { lru } from 'stratakv/lru';`,
-    maxBytes: 21_400,
+    maxBytes: 22_100,
     goalBytes: 12_000,
     // The library is in the published file.
     without: /node_modules/,
