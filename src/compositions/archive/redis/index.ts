@@ -62,24 +62,34 @@ export function archivedRedis<C extends IoRedisClient | NodeRedisClient>(
     mostWaiting: maxPending,
   };
   const again = (other: C): C => archivedRedis(other, options);
-  if (is.object.accepts(client)) {
+  if (is.object.accepts(client) && !archived.has(client)) {
     if (isIoRedis(client)) {
       const made = new Session(portsLikeIoRedis(client), archive, session);
-      return archivedIoRedis(client, made, again as (other: IoRedisClient) => unknown) as C;
+      return remembered(archivedIoRedis(client, made, again as (other: IoRedisClient) => unknown));
     }
     if (isNodeRedis(client)) {
       if (!isKnownNodeRedis(client))
         throw failure('unsupported', 'archivedRedis', 'this version of the package redis');
       const made = new Session(portsLikeNodeRedis(client), archive, session);
-      return archivedNodeRedis(client, made, again as (other: NodeRedisClient) => unknown) as C;
+      return remembered(
+        archivedNodeRedis(client, made, again as (other: NodeRedisClient) => unknown),
+      );
     }
   }
   throw invalidArgument(
     'archivedRedis',
     'the client',
     client,
-    'a client of ioredis or node-redis for one server',
+    'a client of ioredis or node-redis for one server that has no archive yet',
   );
+}
+
+/** Clients that were made here: commands go to an archive once. */
+const archived = new WeakSet<object>();
+
+function remembered<C extends object>(client: unknown): C {
+  archived.add(client as C);
+  return client as C;
 }
 
 function guarded(archive: Archive): GuardedArchive {

@@ -47,6 +47,8 @@ describeWithEngine('redis-server', 'archivedRedis, what it refuses', () => {
     await expect(node.dbSize()).rejects.toMatchObject({ code: 'unsupported' });
     await expect(node.select(1)).rejects.toMatchObject({ code: 'unsupported' });
     expect(() => node.legacy()).toThrow('legacy of a client');
+    for (const client of [kv, node])
+      expect(() => archivedRedis(client, { archive: one })).toThrow('that has no archive yet');
   });
 
   it('sends what is allowed by name as it is', async () => {
