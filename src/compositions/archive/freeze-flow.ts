@@ -9,14 +9,15 @@ interface Waiting {
 }
 
 /**
- * Marks on their way: so many are worked off at once, and as many are taken in advance, so that
- * nobody waits for the next ones and one that is slow holds up no other.
+ * Marks on their way: so many are put at once, as many are taken in advance, and as many are settled
+ * meanwhile, so that the cold store waits for nothing and one that is slow holds up no other.
  */
 export class FreezeFlow {
   readonly #freezer: Freezer;
   readonly #concurrency: number;
   readonly #waiting: Waiting[] = [];
   #running = 0;
+  #settling = 0;
   #taking = 0;
   #step: PromiseWithResolvers<void> = Promise.withResolvers();
 
@@ -27,13 +28,13 @@ export class FreezeFlow {
 
   /** Marks that are taken, or asked for, and not done with. */
   get underWay(): number {
-    return this.#waiting.length + this.#running + this.#taking;
+    return this.#waiting.length + this.#running + this.#settling + this.#taking;
   }
 
   /** Once there is room, takes as many as there is room for; gives how many. Throws what the hot side failed with. */
   async fill(operation: string): Promise<number> {
-    while (this.underWay > 1.5 * this.#concurrency) await this.step();
-    const most = Math.min(2 * this.#concurrency, this.#freezer.most) - this.underWay;
+    while (this.underWay > 2.5 * this.#concurrency) await this.step();
+    const most = Math.min(3 * this.#concurrency, this.#freezer.most) - this.underWay;
     if (most <= 0) return 0;
     this.#taking += most;
     const askedMs = this.#freezer.nowMs;
@@ -73,13 +74,25 @@ export class FreezeFlow {
       if (next === undefined) return;
       // It waited long behind others: taken again, it is what is true then.
       if (this.#freezer.hasLapsed(next.takenMs)) continue;
-      this.#running++;
-      this.#freezer.workOff(operation, next.item, next.askedMs).then(() => {
-        this.#running--;
-        this.#begin(operation);
-        this.#stepped();
-      });
+      this.#work(operation, next);
     }
+  }
+
+  #work(operation: string, { item, askedMs }: Waiting): void {
+    let isPut = false;
+    this.#running++;
+    const onPut = (): void => {
+      isPut = true;
+      this.#running--;
+      this.#settling++;
+      this.#begin(operation);
+    };
+    this.#freezer.workOff(operation, item, askedMs, onPut).then(() => {
+      if (isPut) this.#settling--;
+      else this.#running--;
+      this.#begin(operation);
+      this.#stepped();
+    });
   }
 
   #stepped(): void {

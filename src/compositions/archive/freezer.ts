@@ -101,10 +101,18 @@ export class Freezer {
     return this.nowMs - takenMs >= this.#options.leaseMs;
   }
 
-  /** Works off a mark that was taken at that time. Never rejects: what fails is told, and the mark stays. */
-  async workOff(operation: string, item: Taken, takenMs: number): Promise<void> {
+  /**
+   * Works off a mark that was taken at that time; `onPut` is called when the cold store is done with
+   * it, if it comes to that. Never rejects: what fails is told, and the mark stays.
+   */
+  async workOff(
+    operation: string,
+    item: Taken,
+    takenMs: number,
+    onPut: () => void = () => {},
+  ): Promise<void> {
     try {
-      const fate = await this.#frozen(operation, item, takenMs);
+      const fate = await this.#frozen(operation, item, takenMs, onPut);
       const key = item.key.shown;
       if (fate === 'deleted') this.#tell({ type: 'deleted', key });
       if (fate === 'frozen') {
@@ -131,7 +139,7 @@ export class Freezer {
     }
   }
 
-  async #frozen(operation: string, item: Taken, takenMs: number): Promise<Fate> {
+  async #frozen(operation: string, item: Taken, takenMs: number, onPut: () => void): Promise<Fate> {
     const { key, state, object } = item;
     if (state === 'error')
       throw failure(
@@ -142,6 +150,7 @@ export class Freezer {
       );
     // Its object is there, or it would not be recorded so.
     if (state !== 'evicted' && !(await this.#watchedPut(operation, item))) return 'again';
+    onPut();
     const { throttleMs } = this.#options;
     const sinceMs = Math.ceil(this.nowMs - takenMs);
     if (!(await this.#hot.settle(operation, item, throttleMs, sinceMs))) return 'again';

@@ -64,26 +64,30 @@ for _, key in ipairs(chosen) do
 end
 return taken`;
 
-/** ARGV: generation, delay in ms until a key that was marked meanwhile is due again, ms since it was taken. */
+/** ARGV: delay in ms until a key that was marked meanwhile is due again; for each key its generation, ms since it was taken. Gives for each 1 where its mark is gone. */
 const SETTLE = `
-local key = keys[1]
-local current, m = isCurrent(key, ARGV[1])
-if current then
-  unmark(key)
-  return 1
-end
-if m then
-  -- What is marked still came after the key was read.
-  m.first, m.tries, m.code = int(math.max(tonumber(m.first), now - tonumber(ARGV[3]))), 0, ''
-  keepMark(key, m)
-  local due = redis.call('ZSCORE', RETRY, key)
-  if due then
-    redis.call('ZREM', RETRY, key)
-    redis.call('ZADD', DUE, due, key)
+local function settle(key, gen, sinceMs)
+  local current, m = isCurrent(key, gen)
+  if current then
+    unmark(key)
+    return 1
   end
-  redis.call('ZADD', DUE, 'XX', 'LT', int(now + tonumber(ARGV[2])), key)
+  if m then
+    -- What is marked still came after the key was read.
+    m.first, m.tries, m.code = int(math.max(tonumber(m.first), now - tonumber(sinceMs))), 0, ''
+    keepMark(key, m)
+    local due = redis.call('ZSCORE', RETRY, key)
+    if due then
+      redis.call('ZREM', RETRY, key)
+      redis.call('ZADD', DUE, due, key)
+    end
+    redis.call('ZADD', DUE, 'XX', 'LT', int(now + tonumber(ARGV[1])), key)
+  end
+  return 0
 end
-return 0`;
+local settled = {}
+for i, key in ipairs(keys) do settled[i] = settle(key, ARGV[2 * i], ARGV[2 * i + 1]) end
+return settled`;
 
 /** ARGV: generation, delay in ms, code, message. */
 const FAIL = `

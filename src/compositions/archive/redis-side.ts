@@ -2,6 +2,7 @@ import type { RedisWord } from '../../drivers/redis/port.ts';
 import { sha1s } from '../../drivers/redis/sha1.ts';
 import type { Env } from '../../store/env.ts';
 import { type ColdObject, DELETED } from './cold-objects.ts';
+import { Gathered } from './gathered.ts';
 import type { HotAudit } from './hot-audit.ts';
 import { isInside, type KeyBounds, type Named, namedBytes } from './hot-key.ts';
 import type {
@@ -24,6 +25,11 @@ import { markWithin, type RedisTransaction } from './redis-transaction.ts';
 
 /** Keys that one step of a scan looks at, about. */
 const SCAN_KEYS = 500;
+
+interface Settling {
+  readonly mark: Mark;
+  readonly sinceMs: number;
+}
 
 /** The steps on keys of one server, or of one slot of a cluster: each is a script there. */
 export class RedisSteps implements Omit<HotSide, 'idleKeys' | 'close'> {
@@ -68,14 +74,26 @@ export class RedisSteps implements Omit<HotSide, 'idleKeys' | 'close'> {
     return (items as Buffer[][]).map(toTaken);
   }
 
-  async settle(
+  async settle(operation: string, mark: Mark, delayMs: number, sinceMs: number): Promise<boolean> {
+    const [settled] = await this.settleAll(operation, delayMs, [{ mark, sinceMs }]);
+    return settled as boolean;
+  }
+
+  /** As `settle`, of several marks. */
+  protected async settleAll(
     operation: string,
-    { key, generation }: Mark,
     delayMs: number,
-    sinceMs: number,
-  ): Promise<boolean> {
-    const args = [generation, delayMs, sinceMs].map(String);
-    return (await this.#redis.run(operation, 'settle', [key.bytes], args)) === 1;
+    all: readonly Settling[],
+  ): Promise<boolean[]> {
+    const keys = all.map(({ mark }) => mark.key.bytes);
+    const args = all.flatMap(({ mark, sinceMs }) => [mark.generation, sinceMs]);
+    const settled = await this.#redis.run(
+      operation,
+      'settle',
+      keys,
+      [delayMs, ...args].map(String),
+    );
+    return (settled as number[]).map((one) => one === 1);
   }
 
   async fail(operation: string, mark: Mark, delayMs: number, cause: FailCause): Promise<void> {
@@ -172,6 +190,7 @@ export class RedisSteps implements Omit<HotSide, 'idleKeys' | 'close'> {
 export class RedisSide extends RedisSteps implements HotSide {
   readonly #connection: HotConnection;
 
+  readonly #settlings = new Map<string, Gathered<Settling, boolean>>();
   readonly audit: HotAudit;
 
   constructor(connection: HotConnection, bounds: KeyBounds, form: ValueForm) {
@@ -180,6 +199,24 @@ export class RedisSide extends RedisSteps implements HotSide {
     this.audit = new RedisAudit(connection, (operation) =>
       scanned(bounds, (words) => connection.read(operation, words)),
     );
+  }
+
+  override settle(
+    operation: string,
+    mark: Mark,
+    delayMs: number,
+    sinceMs: number,
+  ): Promise<boolean> {
+    const id = `${operation} ${delayMs}`;
+    let settlings = this.#settlings.get(id);
+    if (settlings === undefined) {
+      settlings = new Gathered(
+        (all) => this.settleAll(operation, delayMs, all),
+        () => this.#settlings.delete(id),
+      );
+      this.#settlings.set(id, settlings);
+    }
+    return settlings.add({ mark, sinceMs });
   }
 
   markWithin(transaction: RedisTransaction, keys: readonly Named[]): void {
