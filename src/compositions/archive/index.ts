@@ -71,7 +71,15 @@ export interface ArchiveOptions {
 /** What `stats` tells: how the archive stands, and what this object of it did since it was made. */
 export interface ArchiveStats extends HotStats, Done {}
 
-/** An archive. See `archive`. */
+/**
+ * An archive. See `archive`.
+ *
+ * Errors of all calls, beside those that they name: `invalid-argument` for keys outside of the prefix,
+ * the archive's own, and a server that is refused (see `redisKeys`); of the hot side `unavailable`
+ * and `timeout` where the step was not taken, `unknown-outcome` where it may have been (to be called
+ * again), `no-space`, `denied` and `closed`. Of the cold store `ensure`, `forget`, `evict` and
+ * `evictIdle` pass on what it failed with; `drain` tells it in its result.
+ */
 export interface Archive {
   /** Marks keys that were written. Keys that do not exist are refused with `invalid-argument`, after the others were marked. */
   dirty(...keys: HotKey[]): Promise<void>;
@@ -93,13 +101,17 @@ export interface Archive {
    */
   ensure(...keys: HotKey[]): Promise<void>;
   /**
-   * Deletes keys in Redis and the cold store; gives how many there were. When the cold store fails
+   * Deletes keys in Redis and the cold store; gives how many there were, evicted ones included, also
+   * those whose own expiry has passed since. When the cold store fails
    * they are deleted nevertheless and never come back; `drain` finishes it.
    */
   forget(...keys: HotKey[]): Promise<number>;
   /** Evicts keys now, however recently they were used, if what the cold store has is what Redis has. */
   evict(...keys: HotKey[]): Promise<EvictResult>;
-  /** Evicts every key that was idle for `evictAfterMs`; marks those that are not in the cold store as they are. */
+  /**
+   * Evicts every key that was idle for `evictAfterMs`; marks those that are not in the cold store as
+   * they are. Fails with `unsupported` where the archive has no `evictAfterMs`.
+   */
   evictIdle(): Promise<EvictResult>;
   /**
    * Freezes what is marked and due, until nothing is, or the cold store is found to be away. Any
@@ -129,7 +141,7 @@ export interface Archive {
    */
   verify(options?: VerifyOptions): Promise<VerifyResult>;
   stats(): Promise<ArchiveStats>;
-  /** Stops the workers and ends the connection to Redis; the cold store stays open. */
+  /** Stops the workers and ends the connection to Redis; the cold store stays open, as does a hot one. */
   close(): Promise<void>;
 }
 
