@@ -32,7 +32,7 @@ export interface CatchUpMember<V> {
   /** For what was not known before it. */
   moment(): number;
   marked(mark: Mark): void;
-  /** It has everything up to a head; true when that is all there is. */
+  /** It has everything up to what was a head after the moment; true when it goes on by its queue. */
   atHead(at: Position, moment: number): boolean;
   /** Goes on without a write that the member refuses. */
   refuse?(refused: RefusedWrite): void;
@@ -60,15 +60,12 @@ export async function catchUp<V>(target: CatchUpMember<V>): Promise<void> {
     const moment = target.moment();
     const end: Position | undefined = await follow(target, stand);
     if (stand.epoch !== first.epoch) throw lostData();
-    if (end !== undefined) {
-      stand = end;
-      continue;
-    }
+    if (end !== undefined) stand = end;
     await sweepIntents(target, stand);
     // What came into doubt meanwhile may be in the first store since.
     if (target.moment() !== moment) continue;
     if (target.atHead(stand, moment)) return;
-    await headBeyond(target, stand);
+    if (end === undefined) await headBeyond(target, stand);
   }
 }
 

@@ -1,7 +1,7 @@
 import { attempt } from '../../kernel/awaitable.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
 import type { Call } from '../../store/call.ts';
-import { isStrataError } from '../../store/errors.ts';
+import { failure, isStrataError } from '../../store/errors.ts';
 import type { CommitOutcome, Feed, FeedState, Write } from '../../store/primitives.ts';
 import type { Intent } from './intents.ts';
 import type { Mark, Member } from './member.ts';
@@ -55,6 +55,8 @@ export class FirstStore<V, T = unknown> implements Sequence {
   #newest = 0;
   #beganAt = 0;
   #isSteady = false;
+  /** How often it has lost data. */
+  #losses = 0;
 
   constructor(
     member: Member<V>,
@@ -94,6 +96,7 @@ export class FirstStore<V, T = unknown> implements Sequence {
 
   /** The store has lost data: nothing is known of its history until `begin`. */
   rewound(): void {
+    this.#losses++;
     this.epoch = '';
     this.#newest = 0;
     this.#isSteady = false;
@@ -138,6 +141,7 @@ export class FirstStore<V, T = unknown> implements Sequence {
     for (const { key } of writes) keys.add(key);
     this.#enter(keys);
     const newest = this.#newest;
+    const losses = this.#losses;
     const noted = this.isNoted ? writes : this.#withNote(writes);
     return attempt(
       () => {
@@ -145,6 +149,8 @@ export class FirstStore<V, T = unknown> implements Sequence {
         return ahead !== undefined && result instanceof Promise ? call.untilEnd(result) : result;
       },
       (outcome) => {
+        // Nobody knows whether it was before the loss or after it.
+        if (losses !== this.#losses) throw this.#lostMeanwhile(keys, call);
         if (noted !== writes) this.isNoted = true;
         // It was begun after that revision was known.
         if ((outcome.rev ?? newest + 1) <= newest) this.#listener.onRewound();
@@ -157,6 +163,14 @@ export class FirstStore<V, T = unknown> implements Sequence {
         throw error;
       },
     );
+  }
+
+  #lostMeanwhile(keys: Iterable<string>, { operation, key }: Call): Error {
+    this.#end(keys);
+    this.#listener.onUnknown(keys);
+    return failure('unknown-outcome', operation, 'the first store has lost data meanwhile', {
+      key,
+    });
   }
 
   /** In the first commit of all, because one of its own would be seen in the feed. */

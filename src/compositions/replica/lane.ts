@@ -1,28 +1,25 @@
 import { attempt } from '../../kernel/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import { failure, type StrataError } from '../../store/errors.ts';
-import type { Position } from '../../store/primitives.ts';
+import type { Position, Write } from '../../store/primitives.ts';
 import { type CatchUpMember, catchUp, SourceAway } from './catch-up.ts';
 import { Contiguity, MAX_BEYOND } from './contiguity.ts';
 import type { MemberStatus, RepairCounts } from './events.ts';
 import { Fences } from './fences.ts';
 import { type Intent, Intents } from './intents.ts';
+import { LaneQueue } from './lane-queue.ts';
 import type { LaneSetup } from './lane-setup.ts';
 import { Marker } from './marker.ts';
 import { asStrataError, type Mark, type Member } from './member.ts';
 import { MemberWrites } from './member-writes.ts';
-import {
-  type ChangeQueue,
-  CommitQueue,
-  NewestQueue,
-  type StampedCommit,
-  type Window,
-} from './queues.ts';
+import type { StampedCommit, Window } from './queues.ts';
 import { Refusals } from './refusals.ts';
 import { Retry } from './retry.ts';
 import { Room } from './room.ts';
 import { toCopy } from './stamps.ts';
 import { type Waiter, WaiterList, waiterFor } from './waiters.ts';
+
+const NO_LOAD = { entries: 0, bytes: 0 };
 
 /**
  * Brings one member what the first store commits. While the member is live, commits come through a
@@ -39,15 +36,12 @@ export class Lane<V> {
   readonly intents: Intents<V>;
   readonly writes: MemberWrites<V>;
   readonly #setup: LaneSetup<V>;
-  readonly #queue: ChangeQueue<V>;
+  readonly #queue: LaneQueue<V>;
   readonly #seen = new Contiguity();
   readonly #marker: Marker<V>;
   readonly #refusals: Refusals;
   readonly #waiters = new WaiterList();
   #phase: 'new' | 'behind' | 'live' | 'closed' = 'new';
-  /** The newest turn of the queue, and the newest that is done with. */
-  #putTurn = 0;
-  #doneTurn = 0;
   /** The newest commit that was offered. */
   #offered = 0;
   /** Everything up to this revision was in the member when it was last brought up to date. */
@@ -64,17 +58,14 @@ export class Lane<V> {
     this.member = member;
     this.fences = new Fences(maxFenced);
     this.#refusals = new Refusals(member.name, setup.onEvent);
-    this.#queue = everyWrite && !awaited ? new CommitQueue() : new NewestQueue();
-    const queued = (): { entries: number; bytes: number } =>
-      this.#phase === 'live'
-        ? { entries: this.#queue.size, bytes: this.#queue.bytes }
-        : { entries: 0, bytes: 0 };
-    this.room = new Room({ entries: queueLength, bytes: queueBytes }, queued);
+    const most = { entries: queueLength, bytes: queueBytes };
+    this.#queue = new LaneQueue(everyWrite && !awaited, most);
+    this.room = new Room(most, () => (this.isLive ? this.#queue.load : NO_LOAD));
     this.life = Call.background(member.env, 'replicate');
     this.writes = new MemberWrites(member, this.life);
     this.#retry = new Retry(member.env, setup.retry, () => this.#recover());
     this.intents = new Intents(member, {
-      mayPut: () => this.isLive && this.#queue.size < queueLength && this.#queue.bytes < queueBytes,
+      mayPut: () => this.isLive && this.#queue.hasRoom,
       mark: () => this.mark,
       onSettled: () => this.#pump(),
       onHung: (error) => {
@@ -105,7 +96,7 @@ export class Lane<V> {
 
   /** Whether the member has all that was offered. */
   get isEven(): boolean {
-    return this.#phase === 'live' && this.#queue.size === 0;
+    return this.isLive && this.#queue.isEmpty;
   }
 
   get mark(): Mark | undefined {
@@ -120,15 +111,15 @@ export class Lane<V> {
   /** Whether the member has what `offer` gave this for. */
   has(waiter: Waiter | undefined): boolean {
     if (waiter === undefined || waiter.state === 'here') return true;
-    return waiter.turn <= this.#doneTurn || waiter.rev <= this.#caughtUp;
+    return waiter.turn <= this.#queue.doneTurn || waiter.rev <= this.#caughtUp;
   }
 
   get status(): MemberStatus {
-    const { size, bytes } = this.#queue;
+    const { entries, bytes } = this.isLive ? this.#queue.load : NO_LOAD;
     return {
       name: this.member.name,
       state: this.#phase === 'live' ? 'live' : this.#away === undefined ? 'catching-up' : 'away',
-      queued: size,
+      queued: entries,
       queuedBytes: Math.round(bytes),
       fenced: this.fences.size,
       rev: this.#phase === 'live' ? this.#seen.upTo : this.#caughtUp,
@@ -158,12 +149,12 @@ export class Lane<V> {
     this.fences.raise(changes.keys(), rev);
     if (this.#seen.beyond > MAX_BEYOND) this.distrust();
     const waiter = waiterFor(rev);
+    if (this.#phase !== 'live' && !this.#queue.hasRoom) this.#forgetQueue();
+    // What another write has replaced is there when that is.
+    waiter.turn = this.#queue.put(commit);
+    if (fate !== undefined) fate.turn = waiter.turn;
     if (this.#phase === 'live') {
-      if (changes.size > 0) this.#putTurn = this.#queue.put(commit);
-      // What another write has replaced is there when that is.
-      waiter.turn = this.#putTurn;
-      if (fate !== undefined) fate.turn = this.#putTurn;
-      if (this.#putTurn <= this.#doneTurn) waiter.state = 'here';
+      if (waiter.turn <= this.#queue.doneTurn) waiter.state = 'here';
     } else {
       if (this.#sourceAway) this.kick();
       if (this.#away !== undefined && this.#retry.isPausing) waiter.state = { error: this.#away };
@@ -172,6 +163,12 @@ export class Lane<V> {
     // The same window takes the intent away.
     if (intent?.isPutting !== true) this.#pump();
     return waiter;
+  }
+
+  /** What was offered up to here is left to the feed. */
+  #forgetQueue(): void {
+    this.#queue.forget(this.#offered);
+    this.#waiters.forgetTurns();
   }
 
   /** These keys may have changed in the first store, and it cannot be known but from its feed. */
@@ -191,6 +188,7 @@ export class Lane<V> {
     this.#seen.reset();
     this.#offered = 0;
     this.#caughtUp = 0;
+    this.#forgetQueue();
     this.#waiters.rejectAll(failure('unavailable', 'replicate', 'the first store has lost data'));
     this.distrust();
   }
@@ -215,11 +213,11 @@ export class Lane<V> {
 
   /** Settles when the member is live and has all that was offered by now; or fails next. */
   async even(call: Call): Promise<void> {
-    const turn = this.#putTurn;
+    const turn = this.#queue.putTurn;
     this.kick();
     for (;;) {
       if (this.isEven || this.#phase === 'closed') return;
-      if (this.#phase === 'live' && this.#doneTurn >= turn) return;
+      if (this.#phase === 'live' && this.#queue.doneTurn >= turn) return;
       if (this.#away !== undefined && this.#retry.isPausing) throw this.#away;
       await call.untilEnd(this.life.untilEnd(this.writes.untilIdle()));
     }
@@ -245,18 +243,17 @@ export class Lane<V> {
     while (this.#phase === 'live' && !this.writes.isBusy) {
       const window = this.#queue.take();
       // Where a commit is not one step, what it removes may go before what it brings.
-      const turn = window !== undefined && this.intents.isAtomic ? window.turn : this.#doneTurn;
+      const turn =
+        window !== undefined && this.intents.isAtomic ? window.turn : this.#queue.doneTurn;
       const over = this.intents.removable(
         (fate) => fate.turn <= turn || fate.rev <= this.#caughtUp,
       );
       if (window === undefined && over.length === 0) return;
       this.writes.isBusy = true;
-      const copies = window?.changes.map((change) => toCopy(change, this.#setup.first)) ?? [];
+      const writes = this.#copiesOf(window);
+      if (over.length > 0) writes.push(...this.intents.removal(over));
       void attempt(
-        () =>
-          this.writes.apply(
-            over.length === 0 ? copies : [...copies, ...this.intents.removal(over)],
-          ),
+        () => (writes.length === 0 ? undefined : this.writes.apply(writes)),
         () => {
           this.intents.removed(over);
           if (window === undefined) this.#rest();
@@ -270,10 +267,17 @@ export class Lane<V> {
     }
   }
 
+  /** Without what the feed has brought, which may be newer. */
+  #copiesOf(window: Window<V> | undefined): Write<V>[] {
+    const copies: Write<V>[] = [];
+    for (const change of window?.changes ?? [])
+      if ((change.rev ?? 0) > this.#caughtUp) copies.push(toCopy(change, this.#setup.first));
+    return copies;
+  }
+
   #applied({ changes, turn }: Window<V>): void {
     if (this.#phase === 'live') {
-      this.#queue.done();
-      this.#doneTurn = turn;
+      this.#queue.done(turn);
       for (const { key, rev = 0 } of changes) this.fences.lower(key, rev);
       this.#waiters.settle((waiter) => waiter.turn <= turn);
       this.#marker.applied();
@@ -281,7 +285,6 @@ export class Lane<V> {
     this.#rest();
   }
 
-  /** The member takes the next write. */
   #rest(): void {
     this.writes.isBusy = false;
     this.#wake();
@@ -295,7 +298,6 @@ export class Lane<V> {
     this.#pump();
   }
 
-  /** Something that was written to the member failed. */
   #givenUp(error: StrataError): void {
     if (this.#phase !== 'live') return;
     this.#fallBehind(error);
@@ -305,8 +307,7 @@ export class Lane<V> {
   /** From here on the feed tells what the member lacks. */
   #fallBehind(cause?: StrataError): void {
     this.#phase = 'behind';
-    this.#queue.clear();
-    this.#waiters.forgetTurns();
+    this.#forgetQueue();
     this.#marker.rest();
     this.room.admit();
     this.#setup.onAdvance();
@@ -377,16 +378,16 @@ export class Lane<V> {
     };
   }
 
-  /** The member has everything up to a head of the first store; true when that is all there is. */
+  /** The member has everything up to a head of the first store; true when the queue has the rest. */
   #atHead(at: Position, moment: number): boolean {
     if (this.#phase !== 'behind') return true;
     this.#caughtUp = at.rev;
     this.#seen.skipTo(at.rev);
-    if (this.#offered > at.rev) return false;
+    if (!this.#queue.goesOnFrom(at.rev)) return false;
     this.fences.caughtUp(at.rev, moment);
     this.#phase = 'live';
     this.#timesLive++;
-    this.#doneTurn = this.#putTurn;
+    this.#queue.join();
     this.#away = undefined;
     this.#sourceAway = false;
     this.#marker.rest();

@@ -234,3 +234,24 @@ describe('a member that lags behind', () => {
     await w.take(w.store.close());
   });
 });
+
+test('a member goes on from its queue however closely writes follow one another', async () => {
+  for (const everyWrite of [false, true]) {
+    const w = await new LateMembers(3).open({ write: 1, everyWrite, queueLength: 50 });
+    w.plan(1).failNext('commit', 'unavailable', { times: 2 });
+    const writes: Promise<unknown>[] = [];
+    for (let n = 0; n < 2_000; n++) {
+      writes.push(w.store.set(`k${n % 7}`, String(n)));
+      await w.env.advance(1);
+    }
+    expect(w.store.status().members.map(({ state }) => state)).toEqual(['live', 'live']);
+    await w.take(Promise.all(writes));
+    await w.take(w.store.flush());
+    const all = await Promise.all(
+      w.members.map((member) => Array.fromAsync(member.list(), ({ key, value }) => [key, value])),
+    );
+    expect(all[1]).toEqual(all[0]);
+    expect(all[2]).toEqual(all[0]);
+    await w.take(w.store.close());
+  }
+});
