@@ -144,4 +144,30 @@ describeWithEngine('redis-server', 'archivedRedis, with others', () => {
     expect(await a.mget(keys)).toEqual(['920', '80']);
     expect(tries).toBeGreaterThan(20);
   });
+
+  it('loses and resurrects nothing while records are rebuilt and keys evicted', async () => {
+    const { one, another } = on.world({ leaseMs: 50 });
+    const evicting = new Evicting(another(), KEYS);
+    const rebuilder = another();
+    const kv = ioredis(one);
+    const expected = new Map<string, number>();
+    for (let n = 0; n < 400; n++) {
+      const key = KEYS[n % KEYS.length] as string;
+      const rebuilding = rebuilder.rebuildIndex({ restore: n % 3 === 0 });
+      if (n % 7 === 0) {
+        await kv.del(key);
+        expected.delete(key);
+      } else {
+        const next = (expected.get(key) ?? 0) + 1;
+        expect(await kv.incr(key)).toBe(next);
+        expected.set(key, next);
+      }
+      await rebuilding;
+    }
+    await evicting.stop();
+    expect(evicting.evicted).toBeGreaterThan(10);
+    await one.ensure(...KEYS);
+    const values = await on.client.mGet(KEYS);
+    expect(values).toEqual(KEYS.map((key) => expected.get(key)?.toString() ?? null));
+  });
 });
