@@ -36,7 +36,7 @@ function watchedClient(): NodeRedisClient {
       const answer = await send(args);
       if (args[0] === 'SCRIPT')
         for (const [name, source] of SOURCES)
-          if (source === args[2]) names.set(String(answer), name.replace(/Logical$/, ''));
+          if (source === args[2]) names.set(String(answer), name.replace(/(Logical|Each)$/, ''));
       return answer;
     };
     return made;

@@ -164,6 +164,31 @@ dropRecord(key)
 return 'restored'`;
 
 /**
+ * For each key ARGV: generation recorded before the fetch, expiry or 0, 'dump' or 'string', and what
+ * DUMP gave or the string. Gives for each what became of it, or 'alone' where the value was refused:
+ * then the key is as it was.
+ */
+const RESTORE_EACH = `
+local function restore(key, generation, expiry, words)
+  local expiresAt = tonumber(expiry)
+  local standing = standingOf(key, generation, expiresAt)
+  if standing then return standing end
+  local done = redis.pcall(unpack(words))
+  if type(done) == 'table' and done.err then return 'alone' end
+  if expiresAt > 0 then redis.call('PEXPIREAT', key, expiry) end
+  dropRecord(key)
+  return 'restored'
+end
+local outcomes = {}
+for i, key in ipairs(keys) do
+  local at = 4 * i - 3
+  local words = {'SET', key, ARGV[at + 3]}
+  if ARGV[at + 2] == 'dump' then words = {'RESTORE', key, ARGV[at + 1], ARGV[at + 3], 'ABSTTL'} end
+  outcomes[i] = restore(key, ARGV[at], ARGV[at + 1], words)
+end
+return outcomes`;
+
+/**
  * ARGV: least idle time in ms, lease in ms. Marks the key under a lease, so that nothing but
  * what marks or takes it again can change its cold object. Gives the mark's generation, or why not.
  */
@@ -270,6 +295,7 @@ export type ScriptName =
   | 'raise'
   | 'presence'
   | 'restore'
+  | 'restoreEach'
   | 'stage'
   | 'restoreLogical'
   | 'inspect'
@@ -298,6 +324,7 @@ ${TAKE}`,
   raise: RAISE,
   presence: PRESENCE,
   restore: RESTORE,
+  restoreEach: RESTORE_EACH,
   stage: STAGE,
   restoreLogical: RESTORE_LOGICAL,
   inspect: INSPECT,

@@ -56,7 +56,8 @@ const flaws: Readonly<Record<string, Flaw>> = {
         .replace(/int\(math\.max\(0, redis\.call\('PEXPIRETIME', key\)\)\) ~= ARGV\[5\]/, 'false'),
   },
   'a key that was restored counts as evicted': {
-    script: (source) => source.replace(/dropRecord\(key\)\nreturn 'restored'/, "return 'restored'"),
+    script: (source) =>
+      source.replace(/dropRecord\(key\)\n *return 'restored'/, "return 'restored'"),
   },
 };
 

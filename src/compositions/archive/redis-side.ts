@@ -1,6 +1,7 @@
 import type { RedisWord } from '../../drivers/redis/port.ts';
 import { sha1s } from '../../drivers/redis/sha1.ts';
 import type { Env } from '../../store/env.ts';
+import { isStrataError } from '../../store/errors.ts';
 import { type ColdObject, DELETED } from './cold-objects.ts';
 import { Gathered } from './gathered.ts';
 import type { HotAudit } from './hot-audit.ts';
@@ -18,6 +19,7 @@ import type {
   TakeOptions,
 } from './hot-side.ts';
 import { restoreObject } from './logical/restore.ts';
+import { restoreEach, type SmallValue, smallValue } from './logical/restore-each.ts';
 import { MOST_BOTH_BYTES, takenLogical, type ValueForm } from './logical/taken.ts';
 import { RedisAudit } from './redis-audit.ts';
 import type { HotConnection, ScriptRunner } from './redis-connection.ts';
@@ -25,6 +27,8 @@ import { markWithin, type RedisTransaction } from './redis-transaction.ts';
 
 /** Keys that one step of a scan looks at, about. */
 const SCAN_KEYS = 500;
+/** Values that one step restores, about. */
+const RESTORED_BYTES = 256 * 1024;
 
 interface Settling {
   readonly mark: Mark;
@@ -190,6 +194,7 @@ export class RedisSteps implements Omit<HotSide, 'idleKeys' | 'close'> {
 export class RedisSide extends RedisSteps implements HotSide {
   readonly #connection: HotConnection;
 
+  readonly #restorings = new Map<string, Gathered<SmallValue, Restored | 'alone'>>();
   readonly #settlings = new Map<string, Gathered<Settling, boolean>>();
   readonly audit: HotAudit;
 
@@ -217,6 +222,31 @@ export class RedisSide extends RedisSteps implements HotSide {
       this.#settlings.set(id, settlings);
     }
     return settlings.add({ mark, sinceMs });
+  }
+
+  override async restore(
+    operation: string,
+    key: Named,
+    generation: number,
+    object: Pick<ColdObject, 'expiresAt' | 'payload' | 'logical'>,
+  ): Promise<Restored> {
+    const small = smallValue(key, generation, object);
+    if (small === undefined) return super.restore(operation, key, generation, object);
+    let restorings = this.#restorings.get(operation);
+    if (restorings === undefined) {
+      restorings = new Gathered(
+        (all) => restoreEach(this.#connection, operation, all),
+        () => this.#restorings.delete(operation),
+        RESTORED_BYTES,
+      );
+      this.#restorings.set(operation, restorings);
+    }
+    const outcome = await restorings.add(small, small.bytes.length).catch((error: unknown) => {
+      // Refused for want of memory in the midst of others: each hears of itself.
+      if (isStrataError(error, 'no-space')) return 'alone' as const;
+      throw error;
+    });
+    return outcome === 'alone' ? super.restore(operation, key, generation, object) : outcome;
   }
 
   markWithin(transaction: RedisTransaction, keys: readonly Named[]): void {
