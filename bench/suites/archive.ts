@@ -71,7 +71,19 @@ async function freezing({ client, cold, safe }: Ground, report: Report): Promise
   report(rateRow(result, { ...again, ...goal }));
 }
 
-async function ensuring({ client, safe }: Ground, report: Report): Promise<void> {
+/** Keys that are there; their records are looked for only where some key is evicted. */
+async function ensuring(
+  { client, safe }: Ground,
+  beside: 'none evicted' | 'others evicted',
+  report: Report,
+): Promise<void> {
+  if (beside === 'others evicted') {
+    const others = keys.map((key) => `other:${key}`);
+    await fill(client, others);
+    await safe.dirty(...others);
+    await safe.drain();
+    await safe.evict(...others);
+  }
   await fill(client, keys);
   const touched = async (): Promise<void> => {
     const pipeline = client.pipeline();
@@ -89,7 +101,7 @@ async function ensuring({ client, safe }: Ground, report: Report): Promise<void>
     ],
     ROUNDS,
   );
-  const named = { name: `ensure, ${KEYS} keys that are there`, unit: 'keys/s', own: 'ensure' };
+  const named = { name: `ensure, ${KEYS} keys there, ${beside}`, unit: 'keys/s', own: 'ensure' };
   report(rateRow(result, { ...named, against: 'pipelined TOUCH', least: 1 / 1.3 }));
 }
 
@@ -175,7 +187,8 @@ export const archiveSuite: Suite = {
     try {
       const ground = { client, cold, safe };
       await freezing(ground, report);
-      await ensuring(ground, report);
+      await ensuring(ground, 'none evicted', report);
+      await ensuring(ground, 'others evicted', report);
       await bringingBack(ground, report);
       await remembering(server.url, client, report);
     } finally {
