@@ -87,7 +87,7 @@ export function heedless(store: Store<Uint8Array>): Store<Uint8Array> {
 }
 
 /** A client whose duplicates send other scripts than they are given. */
-function rewriting(url: string, script: (source: string) => string): NodeRedisClient {
+export function rewriting(url: string, script: (source: string) => string): NodeRedisClient {
   const client = createClient({ url });
   const duplicate = client.duplicate.bind(client);
   client.duplicate = (overrides) => {
