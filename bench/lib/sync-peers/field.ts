@@ -16,6 +16,9 @@ const engines: Partial<Record<PeerName, EngineName>> = {
 
 const OURS: ReadonlySet<PeerName> = new Set(['stratakv', 'stratakv from lmdb', 'bare ws frames']);
 
+/** Whether the others are left out, for a quick look at what is ours. */
+const ALONE = process.env.STRATAKV_BENCH_PEERS === 'none';
+
 /** Who takes part in a suite, and why others do not or no longer, which ends up in the output. */
 export class Field {
   readonly #lacking: Map<string, string> = new Map();
@@ -23,6 +26,7 @@ export class Field {
   /** Those whose engine is here, or can be installed. */
   here<E extends Entrant>(entrants: readonly E[]): E[] {
     return this.still(entrants).filter(({ name }) => {
+      if (ALONE && !OURS.has(name)) return false;
       const engine = engines[name];
       const found = engine === undefined ? undefined : ensureEngine(engine, console.error);
       if (found === undefined || 'at' in found) return true;
