@@ -26,7 +26,10 @@ export class Field {
   /** Those whose engine is here, or can be installed. */
   here<E extends Entrant>(entrants: readonly E[]): E[] {
     return this.still(entrants).filter(({ name }) => {
-      if (ALONE && !OURS.has(name)) return false;
+      if (ALONE && !OURS.has(name)) {
+        this.#lacking.set(name, 'left out');
+        return false;
+      }
       const engine = engines[name];
       const found = engine === undefined ? undefined : ensureEngine(engine, console.error);
       if (found === undefined || 'at' in found) return true;
