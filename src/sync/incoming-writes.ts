@@ -40,7 +40,8 @@ const MAX_WRITER_UNITS = 64;
 /** Puts the writes of one subscriber together from their frames, and counts those that wait. */
 export class IncomingWrites {
   #limits: WriteLimits;
-  #pieces: Pieces;
+  /** Made for the first piece: most connections never write. */
+  #pieces: Pieces | undefined;
   #writing: Incoming | undefined;
   /** A piece of the write that comes was not taken. */
   #lacksPiece = false;
@@ -48,29 +49,28 @@ export class IncomingWrites {
   #attempt: Attempt | undefined;
   #lastId = 0;
   /** Bytes of the writes that wait, by id. */
-  readonly #pending: Map<number, number> = new Map();
+  #pending: Map<number, number> | undefined;
   #pendingBytes = 0;
   mayWrite = false;
 
   constructor(limits: WriteLimits) {
     this.#limits = limits;
-    this.#pieces = new Pieces(limits.writeBytes);
   }
 
   /** Of a connection that has said nothing yet. */
   setLimits(limits: WriteLimits): void {
     this.#limits = limits;
-    this.#pieces = new Pieces(limits.writeBytes);
+    this.#pieces = undefined;
   }
 
   /** Whether nothing is still to be answered. */
   get isAnswered(): boolean {
-    return this.#pending.size === 0 && this.#writing === undefined;
+    return !this.#pending?.size && this.#writing === undefined;
   }
 
   answered(id: number): void {
-    this.#pendingBytes -= this.#pending.get(id) ?? 0;
-    this.#pending.delete(id);
+    this.#pendingBytes -= this.#pending?.get(id) ?? 0;
+    this.#pending?.delete(id);
   }
 
   attempt(attempt: MessageOf<'attempt'>): void {
@@ -87,6 +87,7 @@ export class IncomingWrites {
       this.#lacksPiece = true;
       return;
     }
+    this.#pieces ??= new Pieces(this.#limits.writeBytes);
     this.#pieces.add(message);
     this.#checkBytes((this.#writing?.bytes ?? 0) + this.#pieces.bytes);
   }
@@ -106,7 +107,7 @@ export class IncomingWrites {
       throw new ProtocolError(CLOSE.protocol, 'writes out of order');
     this.#writing = message.last ? undefined : writing;
     if (message.last) this.#lastId = id;
-    const pieced = this.#pieces.take();
+    const pieced = this.#pieces?.take();
     writing.isRefused ||= !this.mayWrite || this.#lacksPiece;
     this.#lacksPiece = false;
     if (writing.isRefused)
@@ -123,9 +124,11 @@ export class IncomingWrites {
 
   #admit({ asked, bytes }: Incoming): TakenWrites {
     const { pendingWrites, writeBytes } = this.#limits;
-    if (this.#pending.size >= pendingWrites || this.#pendingBytes > writeBytes * 3)
+    this.#pending ??= new Map();
+    const pending = this.#pending;
+    if (pending.size >= pendingWrites || this.#pendingBytes > writeBytes * 3)
       return refused(asked, 'overloaded', 'write: too many writes wait');
-    this.#pending.set(asked.id, bytes);
+    pending.set(asked.id, bytes);
     this.#pendingBytes += bytes;
     return { asked };
   }

@@ -95,6 +95,7 @@ export class SubscriberStream {
       if (frame === 'lost') return at;
       if (frame === 'wait') {
         await this.#more();
+        this.#tail.unwant(this.#wake);
         continue;
       }
       if (!this.#init.mayGo()) await this.#room();
@@ -148,6 +149,7 @@ export class SubscriberStream {
     // Nothing follows, yet the tail is somewhere else: it moves on when asked.
     this.state = 'live';
     await this.#more();
+    this.#tail.unwant(this.#wake);
     return from;
   }
 
@@ -168,12 +170,12 @@ export class SubscriberStream {
     this.state = state;
   }
 
-  async #more(): Promise<void> {
-    if (this.#ended) return;
-    await new Promise<void>((resolve) => {
+  /** Not `async`: a connection that is idle waits here, and every frame that waits takes memory. */
+  #more(): Promise<void> {
+    if (this.#ended) return Promise.resolve();
+    return new Promise<void>((resolve) => {
       this.#resolve = resolve;
       this.#tail.want(this.#wake);
     });
-    this.#tail.unwant(this.#wake);
   }
 }
