@@ -27,7 +27,7 @@ import {
   ServerSession,
 } from './server-session.ts';
 import type { SourceSums } from './source-sums.ts';
-import { SubscriberStream } from './subscriber-stream.ts';
+import { type StreamOwner, SubscriberStream } from './subscriber-stream.ts';
 import type { Transport, TransportClose } from './transports/transport.ts';
 import { CLOSE, ProtocolError } from './wire.ts';
 
@@ -43,7 +43,7 @@ const RANGE_STEP_BYTES = 64 * 1024;
 type Mend = (reader: GroupReader) => AsyncGenerator<GroupFrame, void>;
 
 /** Serves one connection: drives the session, and does what it says. */
-export class ServerConnection implements Member, TurnTaker {
+export class ServerConnection implements Member, TurnTaker, StreamOwner {
   readonly #reception: Reception;
   readonly #transport: Transport;
   readonly #info: ConnectionInfo;
@@ -281,13 +281,13 @@ export class ServerConnection implements Member, TurnTaker {
       failed: (error) => this.#failComparison(error),
     });
     this.#comparison = comparison;
-    this.#enter().then((turn) => {
+    this.enter().then((turn) => {
       if (turn !== undefined) comparison.start();
     });
   }
 
   /** Waits until it may read; gives nothing when the connection has ended meanwhile. */
-  async #enter(): Promise<Turn | undefined> {
+  async enter(): Promise<Turn | undefined> {
     const turn = await this.#reception.admission.enter(this);
     if (this.#ended) turn?.end();
     else this.#turn = turn;
@@ -317,15 +317,7 @@ export class ServerConnection implements Member, TurnTaker {
     at: Position | undefined,
     first?: Mend,
   ): void {
-    const stream = new SubscriberStream({
-      core,
-      source,
-      call: this.#call,
-      enter: () => this.#enter(),
-      breathe: () => this.#reception.admission.breathe(),
-      mayGo: () => this.#session.mayStream && this.#hasRoom(core),
-      send: (frame) => this.#sendFrame(core, frame),
-    });
+    const stream = new SubscriberStream({ core, source, call: this.#call, owner: this });
     this.#stream = stream;
     stream.run(at, first, this.#turn).catch((error) => this.#fail(error));
   }
@@ -345,7 +337,16 @@ export class ServerConnection implements Member, TurnTaker {
     return false;
   }
 
-  #sendFrame(core: PublicationCore, frame: GroupFrame): void {
+  breathe(): Promise<void> | undefined {
+    return this.#reception.admission.breathe();
+  }
+
+  mayGo(): boolean {
+    return this.#session.mayStream && this.#hasRoom(this.#core as PublicationCore);
+  }
+
+  send(frame: GroupFrame): void {
+    const core = this.#core as PublicationCore;
     const bytes = frame.bytes.length;
     this.#transport.send(frame.bytes);
     core.sentBytes += bytes;

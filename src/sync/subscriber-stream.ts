@@ -9,18 +9,23 @@ import type { SharedTail } from './shared-tail.ts';
 /** A snapshot that the store cannot finish so many times in a row is given up. */
 const MAX_FRESH_STARTS = 8;
 
-export interface StreamInit {
-  readonly core: PublicationCore;
-  readonly source: GroupSource;
+/** The connection that a stream is for. */
+export interface StreamOwner {
   /** Gives a turn to read alone, or nothing when the connection has ended. */
   enter(): Promise<Turn | undefined>;
   /** Waits where sending has kept everything else waiting for long enough. */
   breathe(): Promise<void> | undefined;
-  /** Ends with the connection. */
-  readonly call: Call;
   /** Whether a frame may go out now; `wake` is called when that may have changed. */
   mayGo(): boolean;
   send(frame: GroupFrame): void;
+}
+
+export interface StreamInit {
+  readonly core: PublicationCore;
+  readonly source: GroupSource;
+  readonly owner: StreamOwner;
+  /** Ends with the connection. */
+  readonly call: Call;
 }
 
 /**
@@ -98,13 +103,13 @@ export class SubscriberStream {
         this.#tail.unwant(this.#wake);
         continue;
       }
-      if (!this.#init.mayGo()) await this.#room();
+      if (!this.#init.owner.mayGo()) await this.#room();
       if (this.#ended) break;
       this.#send(frame);
       index++;
       // The tail may lag behind a reading of one's own.
       if (frame.end !== undefined && frame.end.rev > at.rev) at = frame.end;
-      const pause = this.#init.breathe();
+      const pause = this.#init.owner.breathe();
       if (pause !== undefined) await pause;
     }
     return at;
@@ -119,7 +124,7 @@ export class SubscriberStream {
     // Room first: who does not read is not read for.
     if (held === undefined) await this.#room();
     this.state = 'waiting';
-    const turn = held ?? (this.#ended ? undefined : await this.#init.enter());
+    const turn = held ?? (this.#ended ? undefined : await this.#init.owner.enter());
     if (turn === undefined) return from;
     const frames = group(new GroupReader(this.#init.source));
     try {
@@ -131,7 +136,7 @@ export class SubscriberStream {
         if (next.done === true) break;
         this.#send(next.value);
         turn.moved(next.value.bytes.length);
-        const pause = this.#init.breathe();
+        const pause = this.#init.owner.breathe();
         if (pause !== undefined) await pause;
         if (next.value.end === undefined) continue;
         this.#freshStarts = 0;
@@ -155,12 +160,12 @@ export class SubscriberStream {
 
   #send(frame: GroupFrame): void {
     this.sentOperations += frame.operations;
-    this.#init.send(frame);
+    this.#init.owner.send(frame);
   }
 
   async #room(turn?: Turn): Promise<void> {
     const { state } = this;
-    while (!this.#ended && !this.#init.mayGo()) {
+    while (!this.#ended && !this.#init.owner.mayGo()) {
       this.state = 'blocked';
       turn?.blocked();
       await new Promise<void>((resolve) => {
