@@ -1,10 +1,9 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { ItemCommits } from '../../kernel/items/item-commits.ts';
-import type { Capabilities, Durability } from '../../store/capabilities.ts';
+import { itemStore } from '../../kernel/items/item-store.ts';
+import type { Durability } from '../../store/capabilities.ts';
 import type { Codec } from '../../store/codec.ts';
 import { defineStore } from '../../store/define-store.ts';
 import type { Env } from '../../store/env.ts';
-import { invalidArgument } from '../../store/errors.ts';
 import * as is from '../../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../../store/options.ts';
 import type { Primitives } from '../../store/primitives.ts';
@@ -101,39 +100,14 @@ function toPrimitives(options: DynamoDbOptions): Primitives<Uint8Array> {
   const requests = new Requests(client, table);
   const opening = new Opening(requests, { env, prefix, create, shards });
   const reader = new Reader(requests, opening, env);
-  const commits = new ItemCommits(new Rows(requests, opening), env);
-  const capabilities: Capabilities = Object.freeze({
-    durability,
-    atomic: 'key',
-    conditional: 'all',
-    feed: false,
-    ttl: true,
-    blocking: false,
-    maxKeyBytes: 512,
-    maxValueBytes: MAX_VALUE_BYTES,
-  });
-  return {
+  return itemStore({
     shape: { type: 'dynamodb', details: { table, prefix } },
-    capabilities,
+    reader,
+    port: new Rows(requests, opening),
     env,
-    ...(timeoutMs !== undefined && { timeoutMs }),
-    checkValue,
-    readOne: (key, call) => reader.readOne(key, call),
-    readMany: (keys, call) => reader.readMany(keys, call),
-    scan: (range, call) => reader.scan(range, call),
-    scanKeys: (range, call) => reader.scanKeys(range, call),
-    commit: (writes, call) => commits.commit(writes, call),
-    close: () => commits.settle(),
-  };
-}
-
-function checkValue(operation: string, key: string, value: unknown): void {
-  if (!(value instanceof Uint8Array))
-    throw invalidArgument(
-      operation,
-      'the value',
-      value,
-      'bytes (a Uint8Array), or a codec for the store',
-      key,
-    );
+    durability,
+    conditional: 'all',
+    maxValueBytes: MAX_VALUE_BYTES,
+    timeoutMs,
+  });
 }

@@ -1,3 +1,4 @@
+import { checkBytes } from '../../kernel/check-bytes.ts';
 import type { Capabilities, Durability } from '../../store/capabilities.ts';
 import type { Codec } from '../../store/codec.ts';
 import { defineStore } from '../../store/define-store.ts';
@@ -15,7 +16,7 @@ import { RedisFeed } from './feed.ts';
 import { type IoRedisClient, ioRedisPorts, isIoRedis } from './ioredis.ts';
 import { isNodeRedis, type NodeRedisClient, nodeRedisPorts } from './node-redis.ts';
 import { withPatience } from './patience.ts';
-import { checkValue, plainPrimitives } from './plain/store.ts';
+import { plainPrimitives } from './plain/store.ts';
 import type { RedisPorts } from './port.ts';
 import { Reader } from './reader.ts';
 import { portsOfUrl } from './url.ts';
@@ -174,7 +175,7 @@ function redisPrimitives(options: RedisOptions): Primitives<Uint8Array> {
     capabilities,
     env,
     ...(timeoutMs !== undefined && { timeoutMs }),
-    checkValue,
+    checkValue: checkBytes,
     readOne: (key, call) => reader.readOne(key, call),
     readValue: (key, call) => reader.readValue(key, call),
     readMany: (keys, call) => reader.readMany(keys, call),

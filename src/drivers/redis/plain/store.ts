@@ -1,6 +1,6 @@
+import { checkBytes } from '../../../kernel/check-bytes.ts';
 import type { Capabilities, Durability } from '../../../store/capabilities.ts';
 import type { Env } from '../../../store/env.ts';
-import { invalidArgument } from '../../../store/errors.ts';
 import type { Primitives } from '../../../store/primitives.ts';
 import { Connection } from '../connection.ts';
 import { prepareServer } from '../opening.ts';
@@ -58,7 +58,7 @@ export function plainPrimitives(
     capabilities,
     env,
     ...(timeoutMs !== undefined && { timeoutMs }),
-    checkValue,
+    checkValue: checkBytes,
     readOne: (key, call) => reader.readOne(key, call),
     readValue: (key, call) => reader.readValue(key, call),
     readMany: (keys, call) => reader.readMany(keys, call),
@@ -72,16 +72,4 @@ export function plainPrimitives(
       connection.close();
     },
   };
-}
-
-/** Refuses what is no bytes. */
-export function checkValue(operation: string, key: string, value: unknown): void {
-  if (!(value instanceof Uint8Array))
-    throw invalidArgument(
-      operation,
-      'the value',
-      value,
-      'bytes (a Uint8Array), or a codec for the store',
-      key,
-    );
 }
