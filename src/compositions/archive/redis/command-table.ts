@@ -44,6 +44,11 @@ export class CommandTable {
     return this.#commands.get(sub) ?? this.#commands.get(name);
   }
 
+  /** Whether the server has a command of this name, in capitals; a subcommand with its `|`. */
+  has(name: string): boolean {
+    return this.#commands.has(name);
+  }
+
   #add(item: unknown): void {
     const [name, , flags, , , , , , specs, subcommands] = listOf(item);
     const known = nameOf(name as RedisWord);

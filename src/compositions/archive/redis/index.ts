@@ -18,6 +18,7 @@ export interface ArchivedRedisOptions {
   /**
    * Names of commands that are sent as they are, although the archive cannot make them safe, such as
    * `SCAN`, which does not see what is evicted. Default none: they are refused with `unsupported`.
+   * With a name that the server has no command for, every command fails with `invalid-argument`.
    */
   readonly allow?: readonly string[];
   /** Bound of the commands that wait to be sent; those above it fail with `overloaded`. Default 100,000. */

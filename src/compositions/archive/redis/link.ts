@@ -7,6 +7,7 @@ import { failure, isStrataError } from '../../../store/errors.ts';
 import type { KeyBounds } from '../hot-key.ts';
 import { CommandTable, type Words } from './command-table.ts';
 import type { ScriptNames, Sent } from './envelope.ts';
+import { checkAllowed } from './rules.ts';
 import { GUARD, MARKS } from './scripts.ts';
 
 /** How replies are decoded, where the client has a say in that: what its library takes. */
@@ -34,12 +35,15 @@ const PAUSE_MS = 100;
 /** The connection of a client with an archive, with what has to be known of its server. */
 export class Link {
   readonly #archive: GuardedArchive;
+  readonly #allowed: ReadonlySet<string>;
   readonly #connection: Connection;
   #names: ScriptNames;
   #table: CommandTable | undefined;
 
-  constructor(ports: RedisPorts, archive: GuardedArchive) {
+  /** `allowed` are names of commands, which the server must have. */
+  constructor(ports: RedisPorts, archive: GuardedArchive, allowed: ReadonlySet<string>) {
     this.#archive = archive;
+    this.#allowed = allowed;
     this.#names = { namespace: archive.bounds.namespace, guard: '', marks: '' };
     this.#connection = new Connection(
       () => Promise.resolve(ports),
@@ -112,7 +116,9 @@ export class Link {
       port.send(['COMMAND']),
     ]);
     this.#names = { namespace: bounds.namespace, guard: String(guard), marks: String(marks) };
-    this.#table = new CommandTable(commands);
+    const table = new CommandTable(commands);
+    checkAllowed(this.#allowed, table);
+    this.#table = table;
     // A guard over another database would find nothing evicted.
     const token = Buffer.from(env.randomBytes(16)).toString('hex');
     const place = `${bounds.namespace}:met:${token}`;

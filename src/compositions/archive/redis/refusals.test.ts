@@ -51,6 +51,23 @@ describeWithEngine('redis-server', 'archivedRedis, what it refuses', () => {
       expect(() => archivedRedis(client, { archive: one })).toThrow('that has no archive yet');
   });
 
+  it('refuses to allow what the server does not have', async () => {
+    const { one } = on.world();
+    const kv = clients.ioredis(one, { allow: ['SCAN', 'SCN', 'client tracking'] });
+    for (const call of ['SET n 1', 'PING', 'SCAN 0', 'NOSUCH'])
+      await expect(run(kv, call), call).rejects.toMatchObject({
+        code: 'invalid-argument',
+        message: expect.stringMatching(
+          /names 'SCN', 'CLIENT TRACKING', which .*'CLIENT\|TRACKING'/,
+        ),
+      });
+    expect(await on.client.dbSize()).toBe(0);
+    const node = await clients.nodeRedis(one, { allow: ['SCN'] });
+    await expect(node.set('n', '1')).rejects.toThrow("'SCN'");
+    const right = clients.ioredis(one, { allow: ['client|tracking', 'object|freq', 'Scan'] });
+    expect(await right.scan(0)).toEqual(['0', []]);
+  });
+
   it('sends what is allowed by name as it is', async () => {
     const { one } = on.world();
     const kv = clients.ioredis(one, {

@@ -1,6 +1,6 @@
 /** What commands mean to an archive, beyond what the server tells of them. Pure. */
 import { failure, type StrataError } from '../../../store/errors.ts';
-import { type CommandInfo, nameOf, type Words } from './command-table.ts';
+import { type CommandInfo, type CommandTable, nameOf, type Words } from './command-table.ts';
 
 const UNSEEN = 'it does not see keys that are evicted';
 const WHOLE = 'it would take the records of evicted keys too';
@@ -103,6 +103,18 @@ export function refusal(
     'unsupported',
     name,
     `${name} is not safe with an archive: ${reason}; the option allow: ['${name}'] sends it as it is`,
+  );
+}
+
+/** Refuses names of commands to allow that the server does not have: they would allow nothing. */
+export function checkAllowed(allowed: ReadonlySet<string>, table: CommandTable): void {
+  const unknown = [...allowed].filter((name) => !table.has(name));
+  if (unknown.length === 0) return;
+  const quoted = unknown.map((name) => `'${name}'`).join(', ');
+  throw failure(
+    'invalid-argument',
+    'archivedRedis',
+    `the option allow names ${quoted}, which the server has no command for; expected names of its commands, such as 'SCAN', those of subcommands as 'CLIENT|TRACKING'`,
   );
 }
 

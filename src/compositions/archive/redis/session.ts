@@ -45,7 +45,7 @@ export class Session {
 
   constructor(ports: RedisPorts, archive: GuardedArchive, options: SessionOptions) {
     this.#archive = archive;
-    this.#link = new Link(ports, archive);
+    this.#link = new Link(ports, archive, options.allowed);
     this.#guard = new Guard(this.#link, archive, options.mostWaiting);
     this.#watching = new Watching(ports);
     this.#allowed = options.allowed;
