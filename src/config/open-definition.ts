@@ -61,18 +61,23 @@ export async function openDefinition(
   return prepareAndOpen(reading ? forReading(node) : node, where);
 }
 
-/** Opens the archive that the data describes; closing it closes its stores. Errors as of `openDefinition`. */
+/**
+ * Opens the archive that the data describes; closing it closes its stores. With `reading` the cold
+ * store is the one that is opened so. Errors as of `openDefinition`.
+ */
 export async function openArchiveDefinition(
   value: unknown,
   path: string,
-  options: Pick<DefinitionOptions, 'environment' | 'resolvePath' | 'where'> = {},
+  options: Omit<DefinitionOptions, 'onNode'> = {},
 ): Promise<Archive> {
-  const { where = '' } = options;
+  const { where = '', reading = false } = options;
   const { faults, node } = examined({ environment: {}, ...options }, (examination) =>
     examination.around(value, archive, 'archive', path),
   );
   if (node === undefined) throw faultsError(faults, where);
-  return prepareAndOpen(node, where);
+  const { cold, ...others } = node.parts;
+  const parts = { ...others, cold: forReading(cold as StoreNode) };
+  return prepareAndOpen(reading ? { ...node, parts } : node, where);
 }
 
 async function prepareAndOpen<Made>(node: StoreNode<Made>, where: string): Promise<Made> {

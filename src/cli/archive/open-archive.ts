@@ -28,11 +28,11 @@ const isAddress = (name: string): boolean => /^rediss?:\/\//i.test(name);
 /** What is opened instead of a cold store that nobody is going to use. */
 const NO_COLD = 'memory:';
 
-/** How an archive is opened. */
-export interface OpenArchiveOptions {
-  /** For looking at the hot side only: leaves the cold store alone, which others may have to themselves. Default false. */
-  readonly withoutCold?: boolean;
-}
+/**
+ * What an action does with the cold store, which one process may have to itself for writing: nothing
+ * where it looks at the hot side only, or it reads what the others wrote.
+ */
+export type ColdAccess = 'none' | 'read' | 'write';
 
 /**
  * Opens the archive that an argument names: in the configuration, or the keys of a Redis by its
@@ -43,11 +43,11 @@ export async function openArchive(
   context: Context,
   name: string,
   flags: Values,
-  { withoutCold = false }: OpenArchiveOptions = {},
+  access: ColdAccess,
 ): Promise<Archive> {
   const archive = isAddress(name)
-    ? await ofAddress(context, name, flags, withoutCold)
-    : await ofConfiguration(context, name, flags, withoutCold);
+    ? await ofAddress(context, name, flags, access)
+    : await ofConfiguration(context, name, flags, access);
   context.onClose(() => archive.close());
   return archive;
 }
@@ -56,9 +56,10 @@ function ofAddress(
   context: Context,
   redis: string,
   flags: Values,
-  withoutCold: boolean,
+  access: ColdAccess,
 ): Promise<Archive> {
   const { cold, namespace, prefix, compress } = flags;
+  const withoutCold = access === 'none';
   if (cold === undefined && !withoutCold)
     throw usageError('archive', 'an address of Redis needs --cold STORE, where its keys go');
   // What is not opened is not checked by its opening.
@@ -71,14 +72,15 @@ function ofAddress(
     ...(compress !== undefined && { seal: { compress } }),
     ...overrides(context, flags),
   };
-  return openArchiveDefinition(definition, '', { environment: context.environment });
+  const { environment } = context;
+  return openArchiveDefinition(definition, '', { environment, reading: access === 'read' });
 }
 
 async function ofConfiguration(
   context: Context,
   name: string,
   flags: Values,
-  withoutCold: boolean,
+  access: ColdAccess,
 ): Promise<Archive> {
   for (const which of ['cold', 'namespace', 'prefix', 'compress'] as const)
     if (flags[which] !== undefined)
@@ -89,10 +91,12 @@ async function ofConfiguration(
       throw usageError('archive', `--idle is for what is data; ${name} is made by a function`);
     return made(await value(), name);
   }
-  const cold = withoutCold && { cold: NO_COLD };
+  const cold = access === 'none' && { cold: NO_COLD };
   const definition = isData(value) ? { ...value, ...cold, ...overrides(context, flags) } : value;
   const { environment } = context;
-  return openArchiveDefinition(definition, path, { environment, where: file, resolvePath });
+  const reading = access === 'read';
+  const options = { environment, where: file, resolvePath, reading };
+  return openArchiveDefinition(definition, path, options);
 }
 
 function overrides({ flags: { timeout } }: Context, { idle }: Values): object {

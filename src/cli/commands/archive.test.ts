@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
@@ -147,8 +147,16 @@ describeWithEngine('redis-server', 'stratakv archive', () => {
     // The folder is the worker's; who only looks leaves it alone.
     const looked = await runCli(['archive', 'status', ...named, '--json'], { env });
     expect(JSON.parse(looked.out)).toMatchObject({ dirty: 0, evicted: 50 });
-    const second = await runCli(['archive', 'ensure', ...named, 'w0'], { env });
-    expect(second).toMatchObject({ code: 3, stderr: expect.stringMatching(/conflict/) });
+    const beside = (...args: readonly string[]): Promise<CliResult> =>
+      runCli(['archive', args[0] as string, ...named, ...args.slice(1)], { env });
+    expect(await beside('ensure', 'w0')).toMatchObject({ code: 0 });
+    expect(await beside('verify')).toMatchObject({ code: 0, out: '' });
+    expect(await beside('evict', 'w0')).toMatchObject({ code: 0, out: '' });
+    for (const found of await Promise.all([beside('freeze'), beside('rebuild')]))
+      expect(found).toMatchObject({
+        code: 3,
+        stderr: expect.stringMatching(/conflict.* the process \d+ writes to the store/),
+      });
     worker.child.kill('SIGINT');
     expect(await worker.ended).toMatchObject({ code: 0 });
     expect(readdirSync(join(folder, 'watched')).length).toBeGreaterThan(0);
@@ -163,12 +171,18 @@ describeWithEngine('redis-server', 'stratakv archive', () => {
     await client.set('gone', 'value');
     await runCli(['archive', 'freeze', server.url, '--cold', `file:${cold}`, 'gone']);
     await runCli([...lost, 'gone']);
-    rmSync(cold, { recursive: true });
-    const found = await runCli(['archive', 'ensure', server.url, '--cold', `file:${cold}`, 'gone']);
-    expect(found).toMatchObject({
+    const ensure = ['archive', 'ensure', server.url, '--cold', `file:${cold}`, 'gone'];
+    await runCli(['delete', `file:${cold}`, 'strata-archive/k/gone']);
+    expect(await runCli(ensure)).toMatchObject({
       code: 6,
       stderr: expect.stringMatching(/^stratakv: data-missing: .*"gone"/),
     });
+    rmSync(cold, { recursive: true });
+    expect(await runCli(ensure)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/cold: .*there is no store at .*lost/),
+    });
+    expect(existsSync(cold)).toBe(false);
     const away = ['archive', 'status', 'redis://127.0.0.1:1', '--cold', 'memory:'];
     expect(await runCli([...away, '--timeout', '300ms'])).toMatchObject({ code: 4 });
   });

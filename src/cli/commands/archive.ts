@@ -8,7 +8,7 @@ import {
   status,
   verify,
 } from '../archive/actions.ts';
-import { ARCHIVE_FLAGS, openArchive } from '../archive/open-archive.ts';
+import { ARCHIVE_FLAGS, type ColdAccess, openArchive } from '../archive/open-archive.ts';
 import { watch } from '../archive/watch.ts';
 import { type Command, defineCommand } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
@@ -31,17 +31,21 @@ const FLAGS = {
   restore: flag.on('rebuild: brings back every key that is in the cold store only'),
 };
 
-/** What each action does, and whether it takes keys. */
-const ACTIONS: Readonly<
-  Record<string, { readonly run: (task: ArchiveTask) => Promise<ExitCode>; readonly keys: boolean }>
-> = {
-  status: { run: status, keys: false },
-  freeze: { run: freeze, keys: true },
-  ensure: { run: ensure, keys: true },
-  evict: { run: evict, keys: true },
-  verify: { run: verify, keys: false },
-  rebuild: { run: rebuild, keys: false },
-  watch: { run: watch, keys: false },
+interface Action {
+  readonly run: (task: ArchiveTask) => Promise<ExitCode>;
+  readonly cold: ColdAccess;
+  /** Whether it takes keys. */
+  readonly keys: boolean;
+}
+
+const ACTIONS: Readonly<Record<string, Action>> = {
+  status: { run: status, cold: 'none', keys: false },
+  freeze: { run: freeze, cold: 'write', keys: true },
+  ensure: { run: ensure, cold: 'read', keys: true },
+  evict: { run: evict, cold: 'read', keys: true },
+  verify: { run: verify, cold: 'read', keys: false },
+  rebuild: { run: rebuild, cold: 'write', keys: false },
+  watch: { run: watch, cold: 'write', keys: false },
 };
 
 export const archiveCommand: Command = defineCommand({
@@ -55,8 +59,9 @@ export const archiveCommand: Command = defineCommand({
     'marking the KEYs that are named; ensure brings KEYs back; evict takes KEYs, or what was idle for',
     'the time of --idle, out of Redis where the cold store has it as it is; verify compares both',
     'sides; rebuild makes the records of evicted keys anew from the cold store; watch freezes and',
-    'evicts until Ctrl-C. All of them may run beside the application and its workers, where the cold',
-    'store takes several processes: a folder of files has one at a time. status does not open it.',
+    'evicts until Ctrl-C. All of them may run beside the application and its workers; but a folder of',
+    'files takes one process that writes, and freeze, rebuild and watch write: where a worker has it,',
+    'it freezes what is marked. ensure, evict and verify only read it, and status does not open it.',
   ].join('\n'),
   examples: [
     ['stratakv archive status sessions', 'an archive of the configuration'],
@@ -77,7 +82,7 @@ export const archiveCommand: Command = defineCommand({
     if (!action.keys && keys.length > 0) throw usageError('archive', `${word} takes no KEY`);
     return action.run({
       context,
-      archive: await openArchive(context, name, flags, { withoutCold: word === 'status' }),
+      archive: await openArchive(context, name, flags, action.cold),
       keys,
       sample: flags.sample,
       restore: flags.restore === true,

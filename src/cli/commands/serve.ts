@@ -93,7 +93,7 @@ async function archiveToShow(
 ): Promise<ArchiveToShow | undefined> {
   const { archive: name, work } = flags;
   if (name === undefined) return undefined;
-  const archive = await openArchive(context, name, flags, { withoutCold: work !== true });
+  const archive = await openArchive(context, name, flags, work === true ? 'write' : 'none');
   const shown = { name: withoutSecrets(name), archive };
   if (work !== true) return shown;
   const monitor = (event: ArchiveEvent): void => told(context, event);
