@@ -107,7 +107,18 @@ export class Returner {
       return this.#missing(operation, key, generation, found);
     // A tombstone of a later time: Redis went back to before the delete.
     const expiresAt = object.type === DELETED ? 1 : object.expiresAt;
-    return this.#hot.restore(operation, key, generation, { ...object, expiresAt });
+    try {
+      return await this.#hot.restore(operation, key, generation, { ...object, expiresAt });
+    } catch (cause) {
+      // A seal of another kind may have let damage through.
+      if (
+        !isStrataError(cause, 'unsupported') ||
+        (await this.#hot.audit?.isSound(object)) !== false
+      )
+        throw cause;
+      const what = `the cold object of ${JSON.stringify(key.shown)} is damaged`;
+      throw failure('corrupt', operation, what, { key: key.shown, cause });
+    }
   }
 
   /** Fails, unless the record has changed since, so that the object had to. */

@@ -1,4 +1,5 @@
 /** Values of all types, evicted and brought back by what DUMP gave and by their logical form. */
+import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { ArchiveServer } from '../../../../test/support/archive-world.ts';
 import { describeWithEngine } from '../../../../test/support/engines.ts';
@@ -12,6 +13,7 @@ import {
 import { memory } from '../../../drivers/memory/index.ts';
 import { bounded } from '../../../layers/bounded/index.ts';
 import { seal } from '../../../layers/sealed/index.ts';
+import type { StrataError } from '../../../store/errors.ts';
 import type { Store } from '../../../store/store.ts';
 import { type ArchiveOptions, redisKeys } from '../index.ts';
 import type { ValueForm } from './taken.ts';
@@ -107,6 +109,7 @@ describeWithEngine('redis-server', 'the forms of a value', () => {
       'k',
       'strata-archive:clock',
       'strata-archive:evicted',
+      'strata-archive:id',
     ]);
   });
 
@@ -227,6 +230,24 @@ describeWithEngine('redis-server', 'the forms of a value', () => {
     await expect(one.ensure('k')).rejects.toMatchObject({ code: 'unsupported', key: 'k' });
     expect((await one.stats()).evicted).toBe(1);
   });
+
+  it('says that what the server refuses is damaged, where it is not what it gave', async () => {
+    const { one, cold, names, before } = await evicted('dump', [...sampleKeys(14, 9, Date.now())]);
+    const whole = await Array.fromAsync(cold.list());
+    // As a seal without a checksum would let it through.
+    await eachOpened(cold, (object) =>
+      changedDump(object, (dump) => dump.with(2, ~(dump[2] ?? 0))),
+    );
+    const error = await one.ensure(...names).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'corrupt', message: expect.stringMatching(/is damaged/) });
+    const { failed } = (error as StrataError).details as { failed: { error: StrataError }[] };
+    expect(failed.map((one) => one.error.code)).toEqual(names.map(() => 'corrupt'));
+    expect((await one.stats()).evicted).toBe(names.length);
+    for (const { key, value } of whole) await cold.set(key, value);
+    await one.ensure(...names);
+    const keys = [...sampleKeys(14, 9, Date.now())];
+    expect(await Promise.all(keys.map((key) => digestOf(on.client, key)))).toEqual(before);
+  });
 });
 
 /** Changes what is inside every object, as if another version had written it. */
@@ -236,16 +257,38 @@ async function eachOpened(
 ): Promise<void> {
   const sealing = seal();
   for (const key of await Array.fromAsync(cold.keys())) {
+    if (key === 'strata-archive/id') continue;
     const place = { key, storeId: 'strata-archive' };
     const opened = await sealing.thaw((await cold.get(key)) as Uint8Array, place);
     await cold.set(key, await sealing.freeze(change(opened), place));
   }
 }
 
-/** The version is what comes before the last eight bytes of what DUMP gives. */
-function newerDump(object: Uint8Array): Uint8Array {
-  const headBytes = Buffer.from(object).readUInt32BE(0);
-  const head = JSON.parse(Buffer.from(object.subarray(4, 4 + headBytes)).toString());
-  const end = 4 + headBytes + head.keyBytes + head.payloadBytes;
-  return head.payloadBytes === 0 ? object : object.with(end - 9, 0x7f);
+/** As a later version gives it: the version is what comes before the last eight bytes, a checksum. */
+const newerDump = (object: Uint8Array): Uint8Array =>
+  changedDump(object, (dump) => dump.with(-9, 0x7f), true);
+
+/** An object with another payload, and with the digest of it where that is meant. */
+function changedDump(
+  object: Uint8Array,
+  change: (dump: Uint8Array) => Uint8Array,
+  isMeant = false,
+): Uint8Array {
+  const bytes = Buffer.from(object);
+  const keyAt = 4 + bytes.readUInt32BE(0);
+  const head = JSON.parse(bytes.subarray(4, keyAt).toString());
+  if (head.payloadBytes === 0) return object;
+  const dumpAt = keyAt + head.keyBytes;
+  const end = dumpAt + head.payloadBytes;
+  const dump = change(bytes.subarray(dumpAt, end));
+  // As long as before, so that the places of all else stay.
+  const digest = isMeant ? createHash('sha1').update(dump).digest('hex') : head.digest;
+  const described = Buffer.from(JSON.stringify({ ...head, digest }));
+  return Buffer.concat([
+    bytes.subarray(0, 4),
+    described,
+    bytes.subarray(keyAt, dumpAt),
+    dump,
+    bytes.subarray(end),
+  ]);
 }
