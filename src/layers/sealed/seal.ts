@@ -215,27 +215,28 @@ class Sealing implements Seal {
   }
 }
 
+const encoder = new TextEncoder();
+
 /** Key and store as bytes, each with its length, so that no two places share them. */
 function placeOf(operation: string, { key, storeId = '' }: SealContext): Uint8Array {
-  const parts = [storeId, key].flatMap((text) => {
-    if (typeof text !== 'string' || !text.isWellFormed())
-      throw invalidArgument(
-        operation,
-        'the context',
-        text,
-        'key and store id of well-formed Unicode',
-      );
-    const encoded = new TextEncoder().encode(text);
-    const length = new Uint8Array(4);
-    new DataView(length.buffer).setUint32(0, encoded.length);
-    return [length, encoded];
-  });
-  return joined(
-    parts,
-    parts.reduce((sum, part) => sum + part.length, 0),
-  );
+  const [store, name] = [storeId, key].map((text) => {
+    if (typeof text === 'string' && text.isWellFormed()) return encoder.encode(text);
+    throw invalidArgument(
+      operation,
+      'the context',
+      text,
+      'key and store id of well-formed Unicode',
+    );
+  }) as [Uint8Array, Uint8Array];
+  const place = new Uint8Array(8 + store.length + name.length);
+  const view = new DataView(place.buffer);
+  view.setUint32(0, store.length);
+  place.set(store, 4);
+  view.setUint32(4 + store.length, name.length);
+  place.set(name, 8 + store.length);
+  return place;
 }
 
 function checksumOf(header: Uint8Array, place: Uint8Array, body: Uint8Array): number {
-  return crc32(joined([header, place, body], header.length + place.length + body.length));
+  return crc32(body, crc32(place, crc32(header)));
 }
