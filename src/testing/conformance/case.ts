@@ -97,6 +97,20 @@ export async function settles<T>(
   return within(env === undefined ? 10_000 : 2_000, promise, what);
 }
 
+/**
+ * The outcomes of promises that settle in any order, each of which may take as long as one may: many
+ * calls at once take their time on a slow engine, and while one after the other ends, none hangs.
+ */
+export async function allSettle<T>(
+  t: Pick<CaseContext, 'env'>,
+  promises: readonly Promise<T>[],
+  what: string,
+): Promise<T[]> {
+  const left = new Map(promises.map((promise, n) => [n, promise.then(() => n)]));
+  while (left.size > 0) left.delete(await settles(t, Promise.race(left.values()), what));
+  return Promise.all(promises);
+}
+
 /** Real or simulated time passes. */
 export async function passTime(env: SimulatedEnv | undefined, ms: number): Promise<void> {
   if (env !== undefined) return env.advance(ms);

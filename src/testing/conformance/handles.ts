@@ -1,5 +1,5 @@
 import { defined, equal, fails, ok } from '../assert.ts';
-import { type Case, collect, settles } from './case.ts';
+import { allSettle, type Case, collect, settles } from './case.ts';
 import { Follower, next, sameState, stateOf } from './follower.ts';
 
 /** Two handles on the same data, as two processes or tabs have them. */
@@ -50,17 +50,12 @@ export const handles: readonly Case[] = [
         JSON.stringify(one instanceof Uint8Array ? [...one] : one);
       const order = new Map(Array.from({ length: 41 }, (_, n) => [known(values.nth(n)), n]));
       await store.set('a', values.nth(0));
-      await settles(
-        t,
-        Promise.all(
-          Array.from({ length: 40 }, (_, n) =>
-            (n % 2 === 0 ? store : other).update('a', (before) =>
-              values.nth(defined(order.get(known(before)), 'a number') + 1),
-            ),
-          ),
+      const updates = Array.from({ length: 40 }, (_, n) =>
+        (n % 2 === 0 ? store : other).update('a', (before) =>
+          values.nth(defined(order.get(known(before)), 'a number') + 1),
         ),
-        'the updates',
       );
+      await allSettle(t, updates, 'the updates');
       equal(await store.get('a'), values.nth(40), 'the value after 40 steps');
       equal(await other.get('a'), values.nth(40), 'as the other sees it');
     },

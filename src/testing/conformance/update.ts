@@ -1,5 +1,5 @@
 import { defined, equal, fails, ok } from '../assert.ts';
-import { type Case, collect, settles } from './case.ts';
+import { allSettle, type Case, collect } from './case.ts';
 
 /** Atomic read-modify-write. */
 export const update: readonly Case[] = [
@@ -82,15 +82,10 @@ export const update: readonly Case[] = [
         JSON.stringify(one instanceof Uint8Array ? [...one] : one);
       for (let n = 0; n <= 40; n++) order.set(known(values.nth(n)), n);
       await store.set('a', value(0));
-      await settles(
-        t,
-        Promise.all(
-          Array.from({ length: 40 }, () =>
-            store.update('a', (before) => value(defined(order.get(known(before)), 'a number') + 1)),
-          ),
-        ),
-        'the updates',
+      const updates = Array.from({ length: 40 }, () =>
+        store.update('a', (before) => value(defined(order.get(known(before)), 'a number') + 1)),
       );
+      await allSettle(t, updates, 'the updates');
       equal(await store.get('a'), value(40), 'the value after 40 steps');
     },
   },
