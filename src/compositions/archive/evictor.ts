@@ -16,6 +16,8 @@ export interface EvictorOptions {
   readonly evictAfterMs: number | undefined;
 }
 
+const always = (): boolean => true;
+
 /** Takes keys out of the hot side that the cold store has as they are. */
 export class Evictor {
   readonly #hot: HotSide;
@@ -28,14 +30,19 @@ export class Evictor {
     this.#options = options;
   }
 
-  /** All are done with when it settles; it rejects as the first that failed. */
-  async evict(operation: string, keys: readonly Named[], idleMs: number): Promise<EvictResult> {
+  /** All that were begun, while it may go on, are done with when it settles; it rejects as the first that failed. */
+  async evict(
+    operation: string,
+    keys: readonly Named[],
+    idleMs: number,
+    goesOn: () => boolean = always,
+  ): Promise<EvictResult> {
     let evicted = 0;
     const kept: { key: string; reason: KeptReason }[] = [];
     const { concurrency } = this.#options;
     let next = 0;
     const evictor = async (): Promise<void> => {
-      for (let key = keys[next++]; key !== undefined; key = keys[next++]) {
+      for (let key = keys[next++]; key !== undefined && goesOn(); key = keys[next++]) {
         const outcome = await this.#evictOne(operation, key, idleMs);
         if (outcome === 'evicted') evicted++;
         else kept.push({ key: key.shown, reason: outcome });
@@ -48,18 +55,18 @@ export class Evictor {
   }
 
   /** Evicts what was idle long enough, for as long as it may go on. */
-  async evictIdle(operation: string, goesOn: () => boolean = () => true): Promise<EvictResult> {
+  async evictIdle(operation: string, goesOn: () => boolean = always): Promise<EvictResult> {
     const { evictAfterMs } = this.#options;
     if (evictAfterMs === undefined)
       throw failure('unsupported', operation, 'the archive has no option evictAfterMs');
     let evicted = 0;
     const kept: { key: string; reason: KeptReason }[] = [];
     for await (const keys of this.#hot.idleKeys(operation, evictAfterMs)) {
-      if (!goesOn()) break;
-      const part = await this.evict(operation, keys, evictAfterMs);
+      const part = await this.evict(operation, keys, evictAfterMs, goesOn);
       evicted += part.evicted;
       // One that was used or deleted in between is nothing to tell of.
       kept.push(...part.kept.filter(({ reason }) => reason === 'dirty'));
+      if (!goesOn()) break;
     }
     return { evicted, kept };
   }

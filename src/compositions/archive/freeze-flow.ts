@@ -31,9 +31,10 @@ export class FreezeFlow {
     return this.#waiting.length + this.#running + this.#settling + this.#taking;
   }
 
-  /** Once there is room, takes as many as there is room for; gives how many. Throws what the hot side failed with. */
-  async fill(operation: string): Promise<number> {
+  /** Once there is room, takes as many as there is room for, if it goes on then; gives how many. Throws what the hot side failed with. */
+  async fill(operation: string, goesOn: () => boolean = () => true): Promise<number> {
     while (this.underWay > 2.5 * this.#concurrency) await this.step();
+    if (!goesOn()) return 0;
     const most = Math.min(3 * this.#concurrency, this.#freezer.most) - this.underWay;
     if (most <= 0) return 0;
     this.#taking += most;

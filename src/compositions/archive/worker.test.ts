@@ -74,6 +74,32 @@ describeWithEngine('redis-server', 'a worker of an archive', () => {
     expect(worker.stats()).toMatchObject({ state: 'stopped', underWay: 0 });
   });
 
+  it('takes nothing more when it is told to stop, neither to freeze nor to evict', async () => {
+    const { one, plan } = on.world({ evictAfterMs: 1_000, concurrency: 2 });
+    const keys = await fill(60);
+    await one.dirty(...keys);
+    await one.drain();
+    await expect
+      .poll(() => on.client.objectIdleTime('k59'), { timeout: 10_000 })
+      .toBeGreaterThan(0);
+    plan.hangNext('read', { times: 2 });
+    const evicting = one.worker(fast);
+    await until(() => plan.hanging).toBe(2);
+    const evictingStops = evicting.stop();
+    plan.release();
+    await evictingStops;
+    expect(evicting.stats()).toMatchObject({ state: 'stopped', evicted: 2 });
+    await one.ensure(...keys);
+    await one.dirty(...keys);
+    plan.hangNext('commit', { times: 2 });
+    const freezing = one.worker({ ...fast, evictEveryMs: 3_600_000 });
+    await until(() => [plan.hanging, freezing.stats().underWay]).toEqual([2, 6]);
+    const freezingStops = freezing.stop();
+    plan.release();
+    await freezingStops;
+    expect(freezing.stats()).toMatchObject({ state: 'stopped', frozen: 6 });
+  });
+
   it('drains also when it does not run', async () => {
     const { one } = on.world();
     await one.dirty(...(await fill(50)));

@@ -160,7 +160,7 @@ export class Worker implements ArchiveWorker {
     let pauseMs = idleMs;
     while (!run.over) {
       try {
-        const taken = await this.#flow.fill(OPERATION);
+        const taken = await this.#flow.fill(OPERATION, () => !run.over);
         if (awayMs !== undefined)
           tell({ type: 'hot-returned', awayMs: this.#env.monotonicMs() - awayMs });
         awayMs = undefined;
