@@ -102,6 +102,7 @@ export class HotConnection implements ScriptRunner {
   }
 
   async close(): Promise<void> {
+    // What is still under way after a while is in doubt, and told so when the connection ends.
     await withPatience(this.#connection.settle()).catch(() => undefined);
     this.#connection.close();
   }

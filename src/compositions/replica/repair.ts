@@ -79,6 +79,7 @@ export class Repairs<V> {
 
   #alone<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#last.then(work);
+    // Its own caller is told what it failed with; the next one begins anew.
     this.#last = done.catch(() => undefined);
     return done;
   }

@@ -132,6 +132,7 @@ export class ClusterNodes {
 }
 
 async function endOf(connection: Connection): Promise<void> {
+  // What is still under way after a while is in doubt, and told so when the connection ends.
   await withPatience(connection.settle()).catch(() => undefined);
   connection.close();
 }
