@@ -31,7 +31,31 @@ const WITHOUT_SAMPLES = new Set(
 const BLOCKING = [
   ...['BLMOVE list nums LEFT RIGHT 1', 'BLMPOP 1 2 list nums LEFT', 'BLPOP list nums 1'],
   ...['BRPOP list 1', 'BRPOPLPUSH list nums 1', 'BZMPOP 1 2 zset new MIN', 'BZPOPMAX zset 1'],
-  ...['BZPOPMIN zset new 1', 'WATCH str num', 'XREAD BLOCK 1 STREAMS stream new 0 0'],
+  ...['BZPOPMIN zset new 1', 'XREAD BLOCK 1 STREAMS stream new 0 0'],
+];
+/** Of commands that wait for nothing long, and of wrong ones. */
+const WAITING = [
+  ...['BLPOP new 0.01', 'BLMPOP 0.01 1 new LEFT', 'BLMPOP 1 1 list RIGHT COUNT 2', 'BLPOP list x'],
+  ...[
+    'BLPOP str 1',
+    'BRPOP list -1',
+    'BLMOVE new list LEFT LEFT 0.01',
+    'BLMOVE list str LEFT LEFT 1',
+  ],
+  ...['BZPOPMIN list 1', 'BZMPOP 1 1 zset MAX COUNT 2', 'BZPOPMAX new 0.01', 'BLPOP list'],
+  ...[
+    'XREAD BLOCK 5 STREAMS stream $',
+    'XREAD BLOCK x STREAMS stream 0',
+    'XREAD BLOCK 5 STREAMS str $',
+  ],
+  ...[
+    'XREADGROUP GROUP grp bob BLOCK 5 STREAMS stream >',
+    'XREADGROUP GROUP no bob BLOCK 5 STREAMS stream >',
+  ],
+  ...[
+    'XREADGROUP GROUP grp ann BLOCK 5 STREAMS stream 0',
+    'XREADGROUP GROUP grp bob BLOCK 5 STREAMS new >',
+  ],
 ];
 const LIBRARY = `#!lua name=samples
 redis.register_function('touch', function(keys) return redis.call('APPEND', keys[1], 'x') end)
@@ -174,7 +198,11 @@ describeWithEngine('redis-server', 'archivedRedis, command by command', () => {
 
   it('finds the keys that the server finds, and what may change them', async () => {
     const table = new CommandTable(await world.client.callBuffer('COMMAND'));
-    const calls = [...sampleCalls(), ...BLOCKING.map((call) => call.split(' '))];
+    const calls = [
+      ...sampleCalls(),
+      ...BLOCKING.map((call) => call.split(' ')),
+      ['WATCH', 'str', 'num'],
+    ];
     const differing: unknown[] = [];
     for (const words of calls) {
       const info = table.find(words) as CommandInfo;
@@ -207,7 +235,8 @@ describeWithEngine('redis-server', 'archivedRedis, command by command', () => {
     async (client) => {
       const [bare, archived] = [world.bare[client] as Send, world.archived[client] as Send];
       const differing: unknown[] = [];
-      for (const words of sampleCalls()) {
+      const waiting = [...BLOCKING, ...WAITING].map((call) => call.split(' '));
+      for (const words of [...sampleCalls(), ...waiting]) {
         await world.reset(world.hot);
         const before = await world.state();
         const wanted = await outcome(bare(words));

@@ -150,13 +150,13 @@ const isVague = ({ type }: Readonly<Record<string, unknown>>): boolean =>
   !['index', 'keyword', 'range', 'keynum'].includes(String(type));
 
 /** A list, or a set of the third version of the protocol. */
-function listOf(value: unknown): unknown[] {
+export function listOf(value: unknown): unknown[] {
   if (Array.isArray(value)) return value;
   return value instanceof Set ? [...value] : [];
 }
 
 /** A map, which in the second version of the protocol is a list of names and values. */
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
   if (value instanceof Map) return recordOf([...value].flat());
   if (!Array.isArray(value)) return (value ?? {}) as Record<string, unknown>;
   const record: Record<string, unknown> = {};

@@ -1,11 +1,12 @@
 /** What commands mean to an archive, beyond what the server tells of them. Pure. */
 import { failure, type StrataError } from '../../../store/errors.ts';
+import { canWait, isBlocking } from './blocking.ts';
 import { type CommandInfo, type CommandTable, nameOf, type Words } from './command-table.ts';
 
 const UNSEEN = 'it does not see keys that are evicted';
 const WHOLE = 'it would take the records of evicted keys too';
 const OTHER_DATABASE = 'an archive is of one database';
-const BLOCKS = 'it waits for other clients, and changes keys when nothing can be done with it';
+const BLOCKS = 'it waits, and it is not known what for';
 
 /** Commands that are refused, and why. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -54,14 +55,6 @@ export function mayRemove({ name }: CommandInfo, words: Words): boolean {
   return !KEEPING.has(name.split('|')[0] as string);
 }
 
-/** Whether the command waits for what others do. */
-function isBlocking({ name, flags }: CommandInfo, words: Words): boolean {
-  if (!flags.has('blocking')) return false;
-  if (name !== 'XREAD' && name !== 'XREADGROUP') return true;
-  const streams = words.findIndex((word) => nameOf(word) === 'STREAMS');
-  return words.slice(1, streams === -1 ? undefined : streams).some((w) => nameOf(w) === 'BLOCK');
-}
-
 /** Whether it reads keys whose names it finds in the data. */
 function followsNames({ name }: CommandInfo, words: Words): boolean {
   if (name !== 'SORT' && name !== 'SORT_RO') return false;
@@ -76,7 +69,7 @@ function whyRefused(info: CommandInfo, words: Words): string | undefined {
   const [family = name] = name.split('|');
   const reason = REFUSED[name] ?? REFUSED[family];
   if (reason !== undefined) return reason;
-  if (isBlocking(info, words)) return BLOCKS;
+  if (isBlocking(info, words) && !canWait(info)) return BLOCKS;
   if (followsNames(info, words)) return 'it reads keys that it finds in the data';
   const isScript = flags.has('no_mandatory_keys') && /^(EVAL|FCALL)/.test(name);
   if (isScript && String(words[2]) === '0') return 'it names no keys, and may use any';
@@ -118,7 +111,15 @@ export function checkAllowed(allowed: ReadonlySet<string>, table: CommandTable):
   );
 }
 
-/** Whether a command was refused but for the option `allow`: then it is sent as it is. */
-export function isLetThrough(info: CommandInfo, words: Words): boolean {
-  return whyRefused(info, words) !== undefined;
+/**
+ * Whether a command is sent as it is since the option `allow` names it: it would be refused else, or
+ * waits for data.
+ */
+export function isLetThrough(
+  info: CommandInfo,
+  words: Words,
+  allowed: ReadonlySet<string>,
+): boolean {
+  if (whyRefused(info, words) !== undefined) return true;
+  return allowed.has(info.name) && isBlocking(info, words);
 }

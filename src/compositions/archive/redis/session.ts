@@ -1,6 +1,7 @@
 import { isReply } from '../../../drivers/redis/failures.ts';
 import type { RedisPorts } from '../../../drivers/redis/port.ts';
 import { failure } from '../../../store/errors.ts';
+import { isBlocking, type Wait, waitOf } from './blocking.ts';
 import {
   type CommandInfo,
   type CommandTable,
@@ -15,6 +16,7 @@ import { type Decoding, type GuardedArchive, Link } from './link.ts';
 import { bare, type Planned, plan, together } from './plan.ts';
 import { isLetThrough, refusal } from './rules.ts';
 import { MARKS } from './scripts.ts';
+import { Waiting } from './waiting.ts';
 import { Watching } from './watching.ts';
 
 /** What a command is to be, before it runs. */
@@ -22,6 +24,8 @@ interface Intent {
   readonly planned: Planned;
   /** The client sends it as it is; its keys are ensured before, and marked after. */
   readonly native: boolean;
+  /** What it waits for, where it does. */
+  readonly wait?: Wait | undefined;
 }
 
 /** How a session is made. */
@@ -37,6 +41,7 @@ export class Session {
   readonly #link: Link;
   readonly #guard: Guard;
   readonly #watching: Watching;
+  readonly #waiting: Waiting;
   readonly #allowed: ReadonlySet<string>;
   /** Calls whose keys are still to be found out, and all that came after them. */
   #tail: Promise<unknown> | undefined;
@@ -48,6 +53,8 @@ export class Session {
     this.#link = new Link(ports, archive, options.allowed);
     this.#guard = new Guard(this.#link, archive, options.mostWaiting);
     this.#watching = new Watching(ports);
+    const { env, bounds } = archive;
+    this.#waiting = new Waiting(this.#guard, env, bounds, options.mostWaiting);
     this.#allowed = options.allowed;
     this.#mostWaiting = options.mostWaiting;
   }
@@ -57,8 +64,9 @@ export class Session {
     return this.#inOrder(
       () => this.#intent(words),
       (intent) => {
-        const { planned } = intent;
+        const { planned, wait } = intent;
         if (intent.native) return this.#around(planned, native);
+        if (wait !== undefined) return this.#waiting.run(wait, planned, decoding, native);
         return planned.uses.size === 0 ? native() : this.#guard.run(planned, decoding);
       },
     );
@@ -108,6 +116,7 @@ export class Session {
   }
 
   destroy(): void {
+    this.#waiting.close();
     this.#guard.close();
     this.#link.close();
     this.#watching.close();
@@ -172,14 +181,14 @@ export class Session {
     return reply;
   }
 
-  #intent(words: Words): Intent | Promise<Intent> {
+  #intent(words: Words, within = false): Intent | Promise<Intent> {
     const { table } = this.#link;
     const info = table?.find(words);
-    if (info === undefined) return this.#learned(words);
-    return this.#intentOf(info, words);
+    if (info === undefined) return this.#learned(words, within);
+    return this.#intentOf(info, words, within);
   }
 
-  async #learned(words: Words): Promise<Intent> {
+  async #learned(words: Words, within: boolean): Promise<Intent> {
     const operation = nameOf(words[0]);
     const known = this.#link.table;
     let table: CommandTable = known ?? (await this.#link.learn(operation));
@@ -187,17 +196,20 @@ export class Session {
     const info = table.find(words);
     // The server says what is wrong with it.
     if (info === undefined) return { planned: bare(words), native: false };
-    return this.#intentOf(info, words);
+    return this.#intentOf(info, words, within);
   }
 
-  #intentOf(info: CommandInfo, words: Words): Intent | Promise<Intent> {
+  /** `within` a transaction nothing waits for data. */
+  #intentOf(info: CommandInfo, words: Words, within: boolean): Intent | Promise<Intent> {
     const refused = refusal(info, words, this.#allowed);
     if (refused !== undefined) throw refused;
-    const native = isLetThrough(info, words);
+    const waits = !within && isBlocking(info, words);
+    const native = isLetThrough(info, words, this.#allowed) && (waits || !isBlocking(info, words));
     const places = keyPlaces(info, words);
     const made = (found: readonly KeyPlace[]): Intent => ({
       planned: plan(info, words, found, this.#archive.bounds),
       native,
+      wait: waits ? waitOf(info, words, found) : undefined,
     });
     if (places === 'ask') return this.#asked(words).then(made);
     return made(places);
@@ -219,7 +231,7 @@ export class Session {
   }
 
   async #intents(list: readonly Words[]): Promise<Planned[]> {
-    const intents = await Promise.all(list.map((words) => this.#intent(words)));
+    const intents = await Promise.all(list.map((words) => this.#intent(words, true)));
     const native = intents.findIndex((intent) => intent.native && intent.planned.uses.size > 0);
     if (native === -1) return intents.map(({ planned }) => planned);
     const name = nameOf(list[native]?.[0]);
