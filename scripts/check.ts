@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { ensureBuilt } from './build.ts';
 import { bundleBudgets } from './lib/bundle-budgets.ts';
 import { checkImports } from './lib/check-imports.ts';
+import { deadPackedLinks } from './lib/dead-links.ts';
 import type { Outcome } from './lib/outcome.ts';
 import { inPackedTarball } from './lib/packed-tarball.ts';
 import { type Finished, runProgram } from './lib/run-program.ts';
@@ -75,7 +76,9 @@ const checks: readonly Check[] = [
   {
     name: 'package',
     run: withBuild(() =>
-      inPackedTarball(async (tarball) => {
+      inPackedTarball(async ({ tarball, paths }) => {
+        const dead = deadPackedLinks(paths);
+        if (dead.length > 0) return { ok: false, reason: `not packed: ${dead.join(', ')}` };
         const lint = await runProgram('publint', ['run', tarball, '--strict']);
         return lint.ok
           ? passed(await runProgram('attw', ['--profile', 'esm-only', tarball]))

@@ -1,6 +1,6 @@
 /**
  * `node scripts/run.mjs FILE ARGS…`: sets the clone up, then runs FILE with the repository's Node and
- * programs. This is how every npm script begins, so it must itself run on Node 18.
+ * programs. This is how every npm script begins, so it must itself run on Node 20.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';

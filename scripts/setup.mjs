@@ -1,6 +1,6 @@
 /**
  * Brings a clone to the state in which its commands run: the packages of the lockfile, and the Node
- * version that the lockfile names. Needs Node 18 and npm, and no package. Installs only what changed.
+ * version that the lockfile names. Needs Node 20 and npm, and no package. Installs only what changed.
  * Speaks on stderr, so that a command's stdout stays its own.
  */
 import { spawnSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { deadLinks, deadPackedLinks } from '../scripts/lib/dead-links.ts';
 import {
   declaredEntryPoints,
   existingEntryPoints,
@@ -123,11 +123,17 @@ describe('the package', () => {
 });
 
 test('links between documents lead somewhere', () => {
-  const broken = documents.flatMap((path) =>
-    [...readFileSync(path, 'utf8').matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)]
-      .map(([, target = '']) => join(dirname(path), target))
-      .filter((target) => !existsSync(target))
-      .map((target) => `${path}: ${target}`),
+  expect(deadLinks(documents, existsSync)).toEqual([]);
+  const planted = '[a](b.md#part) [c](../c.md) [web](https://example.org) [here](#here)';
+  const there = ['docs/a.md', 'docs/b.md'];
+  const dead = deadLinks(
+    ['docs/a.md'],
+    (path) => there.includes(path),
+    () => planted,
   );
-  expect(broken).toEqual([]);
+  expect(dead).toEqual(['docs/a.md: c.md']);
+});
+
+test('links of the packed documents lead to what is packed', () => {
+  expect(deadPackedLinks(['README.md', 'docs/archive.md'])).toContain('README.md: docs/blobs.md');
 });
