@@ -1,9 +1,8 @@
-import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { describe, it } from 'vitest';
 import { requiredCapabilities } from '../../../test/required-capabilities.ts';
-import { type DynamoDbServer, startDynamoDb } from '../../../test/support/dynamodb-server.ts';
-import { describeStore, type Store } from '../../store/index.ts';
+import { DynamoDbTable, prefixOf } from '../../../test/support/dynamodb-table.ts';
+import type { Store } from '../../store/index.ts';
 import { conformance, modelTest, type StoreFactory, simulatedEnv } from '../../testing/index.ts';
 import { type DynamoDbOptions, dynamodb } from './index.ts';
 
@@ -19,28 +18,17 @@ const quick = {
 };
 
 describe('dynamodb', () => {
-  let server: DynamoDbServer;
-  let client: DynamoDBClient;
-  const table = 'stores';
-  beforeAll(async () => {
-    server = await startDynamoDb();
-    client = server.client();
-    const store = dynamodb({ client, table, create: true });
-    await store.get('a');
-  });
-  afterAll(() => server?.stop());
+  const on = new DynamoDbTable();
 
   function factory(options: Partial<DynamoDbOptions> = {}): StoreFactory<unknown> {
     const open = (prefix: string): Store<unknown> =>
       dynamodb({
-        client,
-        table,
+        client: on.client,
+        table: on.table,
         prefix,
         timeoutMs: 60_000,
         ...options,
       }) as Store<unknown>;
-    const prefixOf = (store: Store<unknown>): string =>
-      String(describeStore(store).details?.prefix);
     return {
       create: () => open(crypto.randomUUID()),
       reopen: async (store) => {

@@ -1,43 +1,19 @@
-import { CreateTableCommand, type DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CreateTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { describe, expect, it } from 'vitest';
 import {
   broken,
-  type DynamoDbServer,
   meddledClient,
   startDynamoDb,
   startRefusing,
   throttled,
 } from '../../../test/support/dynamodb-server.ts';
+import { DynamoDbTable, prefixOf } from '../../../test/support/dynamodb-table.ts';
 import { freePort } from '../../../test/support/redis-server.ts';
-import { describeStore, json, type Store } from '../../store/index.ts';
-import { type DynamoDbOptions, dynamodb } from './index.ts';
+import type { Store } from '../../store/index.ts';
+import { dynamodb } from './index.ts';
 import type { Attributes } from './item.ts';
 
-const table = 'data';
-let server: DynamoDbServer;
-let client: DynamoDBClient;
-beforeAll(async () => {
-  server = await startDynamoDb();
-  client = server.client();
-  await dynamodb({ client, table, create: true }).get('a');
-});
-afterAll(() => server?.stop());
-
-function open(options: Partial<DynamoDbOptions> = {}): Store<number> {
-  const prefix = crypto.randomUUID();
-  return dynamodb({ client, table, prefix, codec: json<number>(), ...options });
-}
-const prefixOf = (store: Store<number>): string => String(describeStore(store).details?.prefix);
-/** Where an entry of an unsharded store lies. */
-const placeOf = (store: Store<number>, key: string): Attributes => ({
-  p: { S: `${prefixOf(store)}/0` },
-  k: { B: new TextEncoder().encode(key) },
-});
-
-async function itemOf(store: Store<number>, key: string): Promise<Attributes | undefined> {
-  const Key = placeOf(store, key);
-  return (await client.send(new GetItemCommand({ TableName: table, Key }))).Item;
-}
+const on = new DynamoDbTable();
 
 /** Whether a request writes an entry, and not the store's settings. */
 const writesEntry = (command: string, input: Record<string, unknown>): boolean =>
@@ -56,7 +32,7 @@ describe('what is refused', () => {
       'AccessDeniedException',
     ]) {
       await using refusing = await startRefusing(name, 'no');
-      const store = open({ client: refusing.client() });
+      const store = on.open({ client: refusing.client() });
       await expect(store.get('a')).rejects.toMatchObject({ code: 'denied', retryable: false });
       await expect(store.set('a', 1)).rejects.toMatchObject({ code: 'denied' });
     }
@@ -65,24 +41,24 @@ describe('what is refused', () => {
   it('says unavailable for a missing table, by its name, and makes it only when asked', async () => {
     await using slow = await startDynamoDb(200);
     const missing = { client: slow.client(), table: 'missing' };
-    const store = open(missing);
+    const store = on.open(missing);
     const error = { code: 'unavailable', message: expect.stringContaining('"missing"') };
     await expect(store.get('a')).rejects.toMatchObject(error);
     await expect(store.set('a', 1)).rejects.toMatchObject(error);
     await expect(store.keys()[Symbol.asyncIterator]().next()).rejects.toMatchObject(error);
     // Several at once make it, and each waits until it is there.
     const prefix = prefixOf(store);
-    const made = [1, 2, 3].map(() => open({ ...missing, prefix, create: true }));
+    const made = [1, 2, 3].map(() => on.open({ ...missing, prefix, create: true }));
     await Promise.all(made.map((one, n) => one.set(`k${n}`, n)));
     expect(await store.getMany(['k0', 'k1', 'k2'])).toHaveProperty('size', 3);
   });
 
   it('says unavailable where nobody listens, and tries again at the next call', async () => {
-    const away = server.client({
+    const away = on.server.client({
       endpoint: `http://127.0.0.1:${await freePort()}`,
       maxAttempts: 1,
     });
-    const store = open({ client: away });
+    const store = on.open({ client: away });
     const error = { code: 'unavailable', retryable: true };
     for (let n = 0; n < 2; n++) {
       await expect(store.get('a')).rejects.toMatchObject(error);
@@ -91,7 +67,7 @@ describe('what is refused', () => {
   });
 
   it('says invalid-argument for a table of another key', async () => {
-    await client.send(
+    await on.client.send(
       new CreateTableCommand({
         TableName: 'other',
         KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
@@ -100,32 +76,32 @@ describe('what is refused', () => {
       }),
     );
     for (const create of [true, false]) {
-      const store = open({ table: 'other', create });
+      const store = on.open({ table: 'other', create });
       await expect(store.get('a')).rejects.toMatchObject({ code: 'invalid-argument' });
       await expect(store.set('a', 1)).rejects.toMatchObject({ code: 'invalid-argument' });
     }
   });
 
   it('keeps the number of shards that a store was begun with', async () => {
-    const first = open({ shards: 4 });
+    const first = on.open({ shards: 4 });
     expect(await first.get('a')).toBeUndefined();
     await first.set('a', 1);
     const prefix = prefixOf(first);
-    const other = open({ prefix, shards: 3 });
+    const other = on.open({ prefix, shards: 3 });
     const error = { code: 'invalid-argument', message: expect.stringContaining('4') };
     await expect(other.get('a')).rejects.toMatchObject(error);
     await expect(other.set('a', 2)).rejects.toMatchObject(error);
-    expect(await open({ prefix }).get('a')).toBe(1);
+    expect(await on.open({ prefix }).get('a')).toBe(1);
     // Those that begin one at the same time agree.
     const shared = crypto.randomUUID();
-    const tries = [2, 5].map((shards) => open({ prefix: shared, shards }).set('a', shards));
+    const tries = [2, 5].map((shards) => on.open({ prefix: shared, shards }).set('a', shards));
     const done = (await Promise.allSettled(tries)).filter(({ status }) => status === 'fulfilled');
     expect(done).toHaveLength(1);
   });
 
   it('refuses what is too large for an item before anything is changed', async () => {
     const prefix = crypto.randomUUID().padEnd(128, '-');
-    const store = dynamodb({ client, table, prefix, shards: 64 });
+    const store = dynamodb({ client: on.client, table: on.table, prefix, shards: 64 });
     const most = store.capabilities.maxValueBytes as number;
     const key = 'k'.repeat(512);
     // All of the 16 KiB that metadata may have.
@@ -154,22 +130,22 @@ describe('what is refused', () => {
       { shards: 65 },
       { table: '' },
     ])
-      expect(() => open(options)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+      expect(() => on.open(options)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
   });
 });
 
 describe('answers that are lost', () => {
   /** A store whose first write of an entry breaks off, before or after it is carried out. */
   function breaking(when: 'before' | 'after', meanwhile: (other: Store<number>) => Promise<void>) {
-    const other = open();
+    const other = on.open();
     let writes = 0;
-    const meddled = meddledClient(server, async ({ command, input, send }) => {
+    const meddled = meddledClient(on.server, async ({ command, input, send }) => {
       if (!writesEntry(command, input) || writes++ > 0) return send();
       if (when === 'after') await send();
       await meanwhile(other);
       throw broken();
     });
-    return { other, store: open({ prefix: prefixOf(other), client: meddled }) };
+    return { other, store: on.open({ prefix: prefixOf(other), client: meddled }) };
   }
   const nothing = async (): Promise<void> => {};
 
@@ -235,15 +211,15 @@ describe('answers that are lost', () => {
 
   it('does not let a write that comes late undo a newer one', async () => {
     const late: (() => Promise<unknown>)[] = [];
-    const meddled = meddledClient(server, async ({ command, input, send }) => {
+    const meddled = meddledClient(on.server, async ({ command, input, send }) => {
       if (!writesEntry(command, input)) return send();
       late.push(send);
       throw broken();
     });
-    const other = open();
+    const other = on.open();
     await other.set('a', 0);
     await other.set('b', 0);
-    const store = open({ prefix: prefixOf(other), client: meddled });
+    const store = on.open({ prefix: prefixOf(other), client: meddled });
     const error = { code: 'unknown-outcome' };
     await expect(store.set('a', 1)).rejects.toMatchObject(error);
     await expect(store.delete('b')).rejects.toMatchObject(error);
@@ -255,8 +231,8 @@ describe('answers that are lost', () => {
 
   it('does not apply what was given up before it was sent', async () => {
     const controller = new AbortController();
-    const store = open({
-      client: meddledClient(server, async ({ command, input, send }) => {
+    const store = on.open({
+      client: meddledClient(on.server, async ({ command, input, send }) => {
         try {
           return await send();
         } finally {
@@ -267,15 +243,15 @@ describe('answers that are lost', () => {
     const { signal } = controller;
     await expect(store.set('a', 1, { signal })).rejects.toMatchObject({ code: 'aborted' });
     await store.close();
-    expect(await itemOf(store, 'a')).toBeUndefined();
+    expect(await on.itemOf(store, 'a')).toBeUndefined();
   });
 });
 
 describe('a table with too much to do', () => {
   it('is asked again, for reads and writes', async () => {
     const requests: Record<string, number> = {};
-    const store = open({
-      client: meddledClient(server, async ({ command, send }) => {
+    const store = on.open({
+      client: meddledClient(on.server, async ({ command, send }) => {
         requests[command] = (requests[command] ?? 0) + 1;
         if (requests[command] % 3 > 0) throw throttled();
         return send();
@@ -290,8 +266,8 @@ describe('a table with too much to do', () => {
 
   it('is overloaded in the end, and nothing was written', async () => {
     let refused = /^$/;
-    const store = open({
-      client: meddledClient(server, async ({ command, send }) => {
+    const store = on.open({
+      client: meddledClient(on.server, async ({ command, send }) => {
         if (refused.test(command)) throw throttled();
         return send();
       }),
@@ -308,14 +284,14 @@ describe('a table with too much to do', () => {
 
   it('is asked for what it left out of a batch', async () => {
     let batches = 0;
-    const store = open({
-      client: meddledClient(server, async ({ command, send }) => {
+    const store = on.open({
+      client: meddledClient(on.server, async ({ command, send }) => {
         const reply = (await send()) as { output: Record<string, Record<string, unknown>> };
         if (command !== 'BatchGetItemCommand') return reply;
-        const items = (reply.output.Responses?.[table] ?? []) as Attributes[];
+        const items = (reply.output.Responses?.[on.table] ?? []) as Attributes[];
         batches++;
         const left = items.splice(2).map(({ p, k }) => ({ p, k }));
-        if (left.length > 0) reply.output.UnprocessedKeys = { [table]: { Keys: left } };
+        if (left.length > 0) reply.output.UnprocessedKeys = { [on.table]: { Keys: left } };
         return reply;
       }),
     });
@@ -327,14 +303,14 @@ describe('a table with too much to do', () => {
   });
 
   it('is given up when it gives nothing of a batch, again and again', async () => {
-    const store = open();
+    const store = on.open();
     await store.setMany([
       ['a', 1],
       ['b', 2],
     ]);
-    const stubborn = open({
+    const stubborn = on.open({
       prefix: prefixOf(store),
-      client: meddledClient(server, async ({ command, input, send }) => {
+      client: meddledClient(on.server, async ({ command, input, send }) => {
         const reply = (await send()) as { output: Record<string, unknown> };
         if (command !== 'BatchGetItemCommand') return reply;
         const nothing = { Responses: {}, UnprocessedKeys: input.RequestItems };

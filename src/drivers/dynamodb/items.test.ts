@@ -1,49 +1,21 @@
 import { existsSync } from 'node:fs';
-import { type DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type DynamoDbServer,
-  meddledClient,
-  startDynamoDb,
-} from '../../../test/support/dynamodb-server.ts';
-import { describeStore, json, type Store } from '../../store/index.ts';
-import { type DynamoDbOptions, dynamodb } from './index.ts';
+import { PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { describe, expect, it } from 'vitest';
+import { meddledClient } from '../../../test/support/dynamodb-server.ts';
+import { DynamoDbTable, placeOf } from '../../../test/support/dynamodb-table.ts';
+import type { Store } from '../../store/index.ts';
 import type { Attributes } from './item.ts';
 
-const table = 'data';
-let server: DynamoDbServer;
-let client: DynamoDBClient;
-beforeAll(async () => {
-  server = await startDynamoDb();
-  client = server.client();
-  await dynamodb({ client, table, create: true }).get('a');
-});
-afterAll(() => server?.stop());
-
-function open(options: Partial<DynamoDbOptions> = {}): Store<number> {
-  const prefix = crypto.randomUUID();
-  return dynamodb({ client, table, prefix, codec: json<number>(), ...options });
-}
-const prefixOf = (store: Store<number>): string => String(describeStore(store).details?.prefix);
-/** Where an entry of an unsharded store lies. */
-const placeOf = (store: Store<number>, key: string): Attributes => ({
-  p: { S: `${prefixOf(store)}/0` },
-  k: { B: new TextEncoder().encode(key) },
-});
-
-async function itemOf(store: Store<number>, key: string): Promise<Attributes | undefined> {
-  const Key = placeOf(store, key);
-  return (await client.send(new GetItemCommand({ TableName: table, Key }))).Item;
-}
+const on = new DynamoDbTable();
 
 async function spoil(store: Store<number>, key: string, change: Attributes): Promise<void> {
-  const Item = { ...(await itemOf(store, key)), ...placeOf(store, key), ...change };
-  await client.send(new PutItemCommand({ TableName: table, Item }));
+  const Item = { ...(await on.itemOf(store, key)), ...placeOf(store, key), ...change };
+  await on.client.send(new PutItemCommand({ TableName: on.table, Item }));
 }
 
 describe('items', () => {
   it('tell damage, which can be replaced and removed, unconditionally', async () => {
-    const store = open();
+    const store = on.open();
     const damages: Attributes[] = [
       { v: { B: new Uint8Array([1]) } },
       { v: { S: 'text' } },
@@ -60,26 +32,26 @@ describe('items', () => {
       expect(await store.get('a')).toBe(3);
       await spoil(store, 'a', damage);
       expect(await store.delete('a')).toBe(true);
-      expect(await itemOf(store, 'a')).toBeUndefined();
+      expect(await on.itemOf(store, 'a')).toBeUndefined();
     }
   });
 
   it('tell the engine when they expire, in whole seconds and never too soon', async () => {
-    const store = open();
+    const store = on.open();
     const expiresAt = Math.ceil(Date.now() / 1_000) * 1_000 + 60_001;
     await store.set('a', 1, { expiresAt });
     await store.set('b', 1);
-    expect((await itemOf(store, 'a'))?.x).toEqual({ N: String((expiresAt + 999) / 1_000) });
-    expect(await itemOf(store, 'b')).not.toHaveProperty('x');
+    expect((await on.itemOf(store, 'a'))?.x).toEqual({ N: String((expiresAt + 999) / 1_000) });
+    expect(await on.itemOf(store, 'b')).not.toHaveProperty('x');
     await store.set('a', 2);
-    expect(await itemOf(store, 'a')).not.toHaveProperty('x');
+    expect(await on.itemOf(store, 'a')).not.toHaveProperty('x');
   });
 
   it('are read as they stand, and never as a copy that lags has them', async () => {
     const lax: string[] = [];
-    const store = open({
-      client: meddledClient(server, async ({ command, input, send }) => {
-        const request = (input.RequestItems as Record<string, typeof input>)?.[table] ?? input;
+    const store = on.open({
+      client: meddledClient(on.server, async ({ command, input, send }) => {
+        const request = (input.RequestItems as Record<string, typeof input>)?.[on.table] ?? input;
         const isRead = /Get|Query/.test(command);
         if (isRead && request.ConsistentRead !== true) lax.push(command);
         return send();
@@ -93,7 +65,7 @@ describe('items', () => {
   });
 
   it('of several stores lie apart in one table', async () => {
-    const stores = ['a', 'a0', 'b'].map((prefix) => open({ prefix, shards: 2 }));
+    const stores = ['a', 'a0', 'b'].map((prefix) => on.open({ prefix, shards: 2 }));
     for (const [n, store] of stores.entries()) await store.set('k', n);
     for (const [n, store] of stores.entries()) {
       const found: [string, number][] = [];
@@ -104,7 +76,7 @@ describe('items', () => {
   });
 
   it('come in the order of keys from all shards, in pages', async () => {
-    const small = meddledClient(server, async ({ send }) => send());
+    const small = meddledClient(on.server, async ({ send }) => send());
     small.middlewareStack.add(
       (next) => (args) => {
         const input = args.input as unknown as Record<string, unknown>;
@@ -113,7 +85,7 @@ describe('items', () => {
       },
       { step: 'initialize', name: 'small' },
     );
-    const store = open({ client: small, shards: 7 });
+    const store = on.open({ client: small, shards: 7 });
     const keys = Array.from({ length: 60 }, (_, n) => `k${String(n).padStart(2, '0')}`);
     await store.setMany(keys.map((key, n) => [key, n] as const));
     const collect = async (range: object): Promise<string[]> => {
@@ -137,7 +109,12 @@ const built = new URL('../../../dist/drivers/dynamodb/index.js', import.meta.url
 // Skipped where nothing is built, as the tests' own command does before.
 it.skipIf(!existsSync(built))('does as it is built what it does as it is written', async () => {
   const { dynamodb: packaged } = (await import(built.href)) as typeof import('./index.ts');
-  const store = packaged({ client, table, prefix: crypto.randomUUID(), shards: 2 });
+  const store = packaged({
+    client: on.client,
+    table: on.table,
+    prefix: crypto.randomUUID(),
+    shards: 2,
+  });
   const value = new Uint8Array([1, 2, 3]);
   const { version } = await store.set('a', value);
   expect(await store.getEntry('a')).toMatchObject({ value, version });
