@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
-import { enginePath } from './engines.ts';
+import { findEngine } from './find-engine.ts';
 import { freePort } from './redis-server.ts';
 
 const script = fileURLToPath(new URL('./radosgw.sh', import.meta.url));
@@ -20,8 +20,9 @@ export interface S3Server {
 
 /** Starts the endpoint; takes some 15 s. Call it inside `describeWithEngine('radosgw', …)`. */
 export async function startS3(): Promise<S3Server> {
-  const at = enginePath('radosgw');
-  if (/^https?:/.test(at)) return serverAt(new URL(at), async () => {});
+  const found = findEngine('radosgw');
+  if ('missing' in found) throw new Error(`cannot start an S3 endpoint: ${found.missing}`);
+  if (/^https?:/.test(found.at)) return serverAt(new URL(found.at), async () => {});
   for (let tries = 1; ; tries++) {
     try {
       return await startRadosgw();

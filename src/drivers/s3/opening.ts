@@ -90,7 +90,11 @@ export class Opening {
     return this.#inParts;
   }
 
-  /** In the background; whoever may not list uploads leaves them to the bucket's own rules. */
+  /**
+   * In the background. A failure loses nothing: what is left of uploads is seen by nobody, the next
+   * store that is opened looks for it again, and whoever may not list uploads leaves it to the
+   * bucket's own rules.
+   */
   #tidyUp(): void {
     const tidied = this.#bounded(
       (call) => abandonLeftBehind(this.#requests, PROBES, call),
@@ -149,7 +153,7 @@ export class Opening {
     } catch (error) {
       throw toStrataError(error, { operation: call.operation, bucket: requests.bucket });
     } finally {
-      if (writes > 0) await requests.remove(name, call).catch(() => undefined);
+      if (writes > 0) await this.#removeProbe(name);
     }
   }
 
@@ -181,8 +185,16 @@ export class Opening {
       return false;
     } finally {
       await upload.abandon(call);
-      await requests.remove(name, call).catch(() => undefined);
+      await this.#removeProbe(name);
     }
+  }
+
+  /**
+   * Removes what was tried on, also when the trial was given up. Whoever may not remove objects may
+   * still write: what then stays is a byte or two under a name that no key has and no listing gives.
+   */
+  async #removeProbe(name: string): Promise<void> {
+    await this.#bounded((call) => this.#requests.remove(name, call)).catch(() => undefined);
   }
 
   #ignores({ operation }: Call, what: string): Error {

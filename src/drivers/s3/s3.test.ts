@@ -1,23 +1,12 @@
 import { existsSync } from 'node:fs';
-import {
-  CreateBucketCommand,
-  GetObjectCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-  type S3Client,
-} from '@aws-sdk/client-s3';
+import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { requiredCapabilities } from '../../../test/required-capabilities.ts';
 import { describeWithEngine } from '../../../test/support/engines.ts';
 import { freePort } from '../../../test/support/redis-server.ts';
-import {
-  broken,
-  changedClient,
-  meddledClient,
-  type S3Server,
-  startS3,
-} from '../../../test/support/s3-server.ts';
+import { rootOf, S3Bucket } from '../../../test/support/s3-bucket.ts';
+import { broken, changedClient, meddledClient } from '../../../test/support/s3-server.ts';
 import { describeStore, json, type Store } from '../../store/index.ts';
 import { conformance, modelTest, type StoreFactory, simulatedEnv } from '../../testing/index.ts';
 import { type S3Options, s3 } from './index.ts';
@@ -35,19 +24,17 @@ const test = {
 };
 
 describeWithEngine('radosgw', 's3', () => {
-  const bucket = `stratakv-${crypto.randomUUID()}`;
-  let server: S3Server;
-  let client: S3Client;
-  beforeAll(async () => {
-    server = await startS3();
-    client = server.client();
-    await client.send(new CreateBucketCommand({ Bucket: bucket }));
-  }, 180_000);
-  afterAll(() => server?.stop(), 60_000);
+  const on = new S3Bucket();
 
   function factory(options: Partial<S3Options> = {}): StoreFactory<unknown> {
     const open = (prefix: string): Store<unknown> =>
-      s3({ client, bucket, prefix, timeoutMs: 60_000, ...options }) as Store<unknown>;
+      s3({
+        client: on.client,
+        bucket: on.name,
+        prefix,
+        timeoutMs: 60_000,
+        ...options,
+      }) as Store<unknown>;
     const prefixOf = (store: Store<unknown>): string =>
       String(describeStore(store).details?.prefix);
     return {
@@ -63,18 +50,8 @@ describeWithEngine('radosgw', 's3', () => {
 
   function open(options: Partial<S3Options> = {}): Store<number> {
     const prefix = crypto.randomUUID();
-    return s3({ client, bucket, prefix, codec: json<number>(), ...options });
+    return s3({ client: on.client, bucket: on.name, prefix, codec: json<number>(), ...options });
   }
-  const rootOf = (store: Store<number>): string => `${describeStore(store).details?.prefix}/`;
-
-  async function stored(store: Store<number>): Promise<string[]> {
-    const Prefix = rootOf(store);
-    const { Contents = [] } = await client.send(
-      new ListObjectsV2Command({ Bucket: bucket, Prefix }),
-    );
-    return Contents.map(({ Key }) => String(Key).slice(Prefix.length));
-  }
-
   conformance({ name: 's3', test, factory: factory() });
 
   const env = simulatedEnv();
@@ -90,7 +67,7 @@ describeWithEngine('radosgw', 's3', () => {
   describe('what goes wrong', () => {
     it('says denied for a wrong secret', async () => {
       const credentials = { accessKeyId: 'AK', secretAccessKey: 'wrong' };
-      const store = open({ client: server.client({ credentials }) });
+      const store = open({ client: on.server.client({ credentials }) });
       await expect(store.get('a')).rejects.toMatchObject({ code: 'denied' });
       await expect(store.set('a', 1)).rejects.toMatchObject({ code: 'denied' });
     });
@@ -111,7 +88,7 @@ describeWithEngine('radosgw', 's3', () => {
     });
 
     it('says unavailable where nobody listens, and tries again at the next call', async () => {
-      const away = server.client({
+      const away = on.server.client({
         endpoint: `http://127.0.0.1:${await freePort()}`,
         maxAttempts: 1,
       });
@@ -126,13 +103,13 @@ describeWithEngine('radosgw', 's3', () => {
     });
 
     it('refuses an endpoint that ignores conditions, unless it is to do without', async () => {
-      const careless = changedClient(server, (_, input) => {
+      const careless = changedClient(on.server, (_, input) => {
         delete input.IfMatch;
         delete input.IfNoneMatch;
       });
       const store = open({ client: careless });
       await expect(store.set('a', 1)).rejects.toMatchObject({ code: 'unsupported' });
-      expect(await stored(store)).toEqual([]);
+      expect(await on.stored(store)).toEqual([]);
       const plain = open({ client: careless, conditional: 'none' });
       await plain.set('a', 1);
       await plain.set('a', 2);
@@ -141,13 +118,13 @@ describeWithEngine('radosgw', 's3', () => {
         code: 'unsupported',
       });
       expect(await plain.delete('a')).toBe(true);
-      expect(await stored(plain)).toEqual([]);
+      expect(await on.stored(plain)).toEqual([]);
     });
 
     it('writes once, although the answer was lost', async () => {
       let losses = 0;
       const store = open({
-        client: meddledClient(server, async ({ command, input, send }) => {
+        client: meddledClient(on.server, async ({ command, input, send }) => {
           const reply = await send();
           const isEntry = !String(input.Key).includes('.probe');
           if (command === 'PutObjectCommand' && isEntry && losses++ === 0) throw broken();
@@ -167,7 +144,7 @@ describeWithEngine('radosgw', 's3', () => {
       const other = open();
       const prefix = String(describeStore(other).details?.prefix);
       let writes = 0;
-      const meddled = meddledClient(server, async ({ command, input, send }) => {
+      const meddled = meddledClient(on.server, async ({ command, input, send }) => {
         const isEntry = !String(input.Key).includes('.probe');
         if (command !== 'PutObjectCommand' || !isEntry || writes++ > 0) return send();
         if (when === 'after') await send();
@@ -221,7 +198,7 @@ describeWithEngine('radosgw', 's3', () => {
 
     it('says unknown-outcome when no answer comes at all', async () => {
       for (const carriesOut of [true, false]) {
-        const silent = meddledClient(server, async ({ command, input, send }) => {
+        const silent = meddledClient(on.server, async ({ command, input, send }) => {
           const isEntry = !String(input.Key).includes('.probe');
           if (!/Put|Delete/.test(command) || !isEntry) return send();
           if (carriesOut) await send().catch(() => undefined);
@@ -241,7 +218,7 @@ describeWithEngine('radosgw', 's3', () => {
     it('does not apply what was given up before it was sent', async () => {
       const controller = new AbortController();
       const store = open({
-        client: meddledClient(server, async ({ command, send }) => {
+        client: meddledClient(on.server, async ({ command, send }) => {
           try {
             return await send();
           } finally {
@@ -252,13 +229,13 @@ describeWithEngine('radosgw', 's3', () => {
       const { signal } = controller;
       await expect(store.set('a', 1, { signal })).rejects.toMatchObject({ code: 'aborted' });
       await store.close();
-      expect(await stored(store)).toEqual([]);
+      expect(await on.stored(store)).toEqual([]);
     });
 
     it('reads again what broke off, and no refusal', async () => {
       let requests = 0;
       const store = open({
-        client: meddledClient(server, async ({ command, send }) => {
+        client: meddledClient(on.server, async ({ command, send }) => {
           if (command === 'GetObjectCommand' && ++requests % 2 === 1) throw broken();
           return send();
         }),
@@ -267,7 +244,7 @@ describeWithEngine('radosgw', 's3', () => {
       expect(await store.get('a')).toBe(1);
       const wrong = { accessKeyId: 'AK', secretAccessKey: 'wrong' };
       let sent = 0;
-      const refused = server.client({ credentials: wrong });
+      const refused = on.server.client({ credentials: wrong });
       refused.middlewareStack.add(
         (next) => (args) => {
           sent++;
@@ -282,7 +259,7 @@ describeWithEngine('radosgw', 's3', () => {
     it('tells an object without content', async () => {
       const store = open();
       const Key = rootOf(store) + nameOf('a');
-      await client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: '' }));
+      await on.client.send(new PutObjectCommand({ Bucket: on.name, Key, Body: '' }));
       await expect(store.get('a')).rejects.toMatchObject({ code: 'corrupt', key: 'a' });
       await store.set('a', 1);
       expect(await store.get('a')).toBe(1);
@@ -293,11 +270,11 @@ describeWithEngine('radosgw', 's3', () => {
       for (const damage of [5, 30, -1]) {
         const { version } = await store.set('a', 123_456);
         const Key = rootOf(store) + nameOf('a');
-        const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key }));
+        const { Body } = await on.client.send(new GetObjectCommand({ Bucket: on.name, Key }));
         const bytes = (await Body?.transformToByteArray()) as Uint8Array;
         const at = damage < 0 ? bytes.lastIndexOf(0x36) : damage;
         bytes[at] = (bytes[at] as number) ^ 1;
-        await client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: bytes }));
+        await on.client.send(new PutObjectCommand({ Bucket: on.name, Key, Body: bytes }));
         await expect(store.get('a')).rejects.toMatchObject({ code: 'corrupt', key: 'a' });
         const conditional = store.set('a', 2, { if: { version } });
         if (damage >= 0) await expect(conditional).rejects.toMatchObject({ code: 'corrupt' });
@@ -310,15 +287,15 @@ describeWithEngine('radosgw', 's3', () => {
   });
 
   it('lists in both directions over many pages, and nothing of others', async () => {
-    const small = changedClient(server, (command, input) => {
+    const small = changedClient(on.server, (command, input) => {
       if (command === 'ListObjectsV2Command') input.MaxKeys = 3;
     });
     const store = open({ client: small });
     const keys = Array.from({ length: 20 }, (_, n) => `k${String(n).padStart(2, '0')}`);
     await store.setMany(keys.map((key, n) => [key, n] as const));
     for (const name of ['a b+c', 'ü\u0001', `x/${nameOf('k01')}`, '-'])
-      await client.send(
-        new PutObjectCommand({ Bucket: bucket, Key: rootOf(store) + name, Body: 'other' }),
+      await on.client.send(
+        new PutObjectCommand({ Bucket: on.name, Key: rootOf(store) + name, Body: 'other' }),
       );
     const collect = async (range: object): Promise<string[]> => {
       const found: string[] = [];
@@ -339,7 +316,7 @@ describeWithEngine('radosgw', 's3', () => {
     await store.set('b', 2);
     expect(await store.delete('a', { if: { version } })).toBe(true);
     expect(await store.delete('b')).toBe(true);
-    expect(await stored(store)).toEqual([nameOf('a')]);
+    expect(await on.stored(store)).toEqual([nameOf('a')]);
     expect(await store.get('a')).toBeUndefined();
     expect(await store.delete('a')).toBe(false);
     await expect(store.set('a', 2, { if: { version } })).rejects.toMatchObject({
@@ -352,7 +329,7 @@ describeWithEngine('radosgw', 's3', () => {
 
   it('holds values of many megabytes, and long metadata', async () => {
     const prefix = crypto.randomUUID();
-    const store = s3({ client, bucket, prefix, timeoutMs: 60_000 });
+    const store = s3({ client: on.client, bucket: on.name, prefix, timeoutMs: 60_000 });
     const value = new Uint8Array(24 * 1024 * 1024).map((_, at) => at % 251);
     const meta = { text: 'm'.repeat(16_000) };
     await store.set('a', value, { meta, ttlMs: 3_600_000 });
@@ -368,7 +345,7 @@ describeWithEngine('radosgw', 's3', () => {
   // Skipped where nothing is built, as the tests' own command does before.
   it.skipIf(!existsSync(built))('does as it is built what it does as it is written', async () => {
     const { s3: packaged } = (await import(built.href)) as typeof import('./index.ts');
-    const store = packaged({ client, bucket, prefix: crypto.randomUUID() });
+    const store = packaged({ client: on.client, bucket: on.name, prefix: crypto.randomUUID() });
     const value = new Uint8Array([1, 2, 3]);
     const { version } = await store.set('a', value);
     expect(await store.getEntry('a')).toMatchObject({ value, version });

@@ -1,13 +1,13 @@
 import {
-  CreateBucketCommand,
   CreateMultipartUploadCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { describeWithEngine } from '../../../test/support/engines.ts';
-import { broken, meddledClient, type S3Server, startS3 } from '../../../test/support/s3-server.ts';
+import { rootOf, S3Bucket } from '../../../test/support/s3-bucket.ts';
+import { broken, meddledClient } from '../../../test/support/s3-server.ts';
 import { describeStore, type Store } from '../../store/index.ts';
 import { systemEnv } from '../../store/system-env.ts';
 import { type S3Options, s3 } from './index.ts';
@@ -17,19 +17,16 @@ const MiB = 1024 * 1024;
 const DAY_MS = 86_400_000;
 
 describeWithEngine('radosgw', 's3, large values', () => {
-  const bucket = `stratakv-${crypto.randomUUID()}`;
-  let server: S3Server;
-  let client: S3Client;
-  beforeAll(async () => {
-    server = await startS3();
-    client = server.client();
-    await client.send(new CreateBucketCommand({ Bucket: bucket }));
-  }, 180_000);
-  afterAll(() => server?.stop(), 60_000);
+  const on = new S3Bucket();
 
   const open = (options: Partial<S3Options> = {}): Store<Uint8Array> =>
-    s3({ client, bucket, prefix: crypto.randomUUID(), timeoutMs: 60_000, ...options });
-  const rootOf = (store: Store<Uint8Array>): string => `${describeStore(store).details?.prefix}/`;
+    s3({
+      client: on.client,
+      bucket: on.name,
+      prefix: crypto.randomUUID(),
+      timeoutMs: 60_000,
+      ...options,
+    });
   /** Bytes that no two parts have alike. */
   const large = (seed: number): Uint8Array => {
     const block = new Uint8Array(4_093).map((_, at) => (at * 31 + seed) % 251);
@@ -38,8 +35,8 @@ describeWithEngine('radosgw', 's3, large values', () => {
 
   async function uploads(store: Store<Uint8Array>): Promise<string[]> {
     const Prefix = rootOf(store);
-    const command = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix });
-    const { Uploads = [] } = await client.send(command);
+    const command = new ListMultipartUploadsCommand({ Bucket: on.name, Prefix });
+    const { Uploads = [] } = await on.client.send(command);
     return Uploads.map(({ Key }) => String(Key).slice(Prefix.length));
   }
 
@@ -57,13 +54,13 @@ describeWithEngine('radosgw', 's3, large values', () => {
     meddle: (command: string, send: () => Promise<unknown>) => Promise<unknown> = (_, send) =>
       send(),
   ): S3Client {
-    return meddledClient(server, ({ command, input, send }) => {
+    return meddledClient(on.server, ({ command, input, send }) => {
       counts[command] = (counts[command] ?? 0) + 1;
       if (command !== 'CompleteMultipartUploadCommand') return meddle(command, send);
       return meddle(command, async () => {
         const { Bucket, Key, IfMatch, IfNoneMatch } = input as Record<string, string>;
         const head = new HeadObjectCommand({ Bucket, Key });
-        const etag = await client.send(head).then(
+        const etag = await on.client.send(head).then(
           ({ ETag }) => ETag?.replaceAll('"', ''),
           () => undefined,
         );
@@ -81,7 +78,7 @@ describeWithEngine('radosgw', 's3, large values', () => {
   it('go in one request where the end of an upload ignores conditions', async () => {
     const counts: Record<string, number> = {};
     const store = open({
-      client: meddledClient(server, ({ command, send }) => {
+      client: meddledClient(on.server, ({ command, send }) => {
         counts[command] = (counts[command] ?? 0) + 1;
         return send();
       }),
@@ -182,7 +179,9 @@ describeWithEngine('radosgw', 's3, large values', () => {
   it('of a process that died are given up a day later, and nothing of others', async () => {
     const store = open({ conditional: 'none' });
     const begin = (name: string) =>
-      client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: rootOf(store) + name }));
+      on.client.send(
+        new CreateMultipartUploadCommand({ Bucket: on.name, Key: rootOf(store) + name }),
+      );
     await begin(nameOf('left behind'));
     await begin('not ours!');
     await store.set('a', large(1));
