@@ -43,8 +43,10 @@ export class Session {
   readonly #watching: Watching;
   readonly #waiting: Waiting;
   readonly #allowed: ReadonlySet<string>;
-  /** Calls whose keys are still to be found out, and all that came after them. */
+  /** Calls whose keys are still to be found out, and all that came after them. Never rejects. */
   #tail: Promise<unknown> | undefined;
+  /** Commands that are sent as they are, until they are marked. */
+  readonly #natives = new Set<Promise<unknown>>();
   #behind = 0;
   readonly #mostWaiting: number;
 
@@ -65,7 +67,7 @@ export class Session {
       () => this.#intent(words),
       (intent) => {
         const { planned, wait } = intent;
-        if (intent.native) return this.#around(planned, native);
+        if (intent.native) return this.#noted(this.#around(planned, native));
         if (wait !== undefined) return this.#waiting.run(wait, planned, decoding, native);
         return planned.uses.size === 0 ? native() : this.#guard.run(planned, decoding);
       },
@@ -110,8 +112,9 @@ export class Session {
 
   /** Ends the connections, when what was asked for until now has been answered. */
   async close(): Promise<void> {
-    await this.#tail?.catch(() => undefined);
+    await this.#tail;
     await this.#guard.idle();
+    await Promise.allSettled(this.#natives);
     this.destroy();
   }
 
@@ -157,6 +160,13 @@ export class Session {
       if (this.#tail === tail) this.#tail = undefined;
     });
     return (await begun).running;
+  }
+
+  #noted(work: Promise<unknown>): Promise<unknown> {
+    this.#natives.add(work);
+    const done = (): void => void this.#natives.delete(work);
+    work.then(done, done);
+    return work;
   }
 
   async #around(planned: Planned, native: () => Promise<unknown>): Promise<unknown> {
