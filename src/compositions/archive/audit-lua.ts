@@ -4,15 +4,20 @@
  */
 import { READ_LOGICAL } from './logical/lua.ts';
 
-/** Gives for each key: whether it is there, whether it is marked, generation of its record or '', digest, expiry. */
+/**
+ * Gives for each key: whether it is there, whether it is marked, generation of its record or '',
+ * whether it is what others keep for themselves; digest, expiry.
+ */
 export const INSPECT = `
 local found = {}
 for i, key in ipairs(keys) do
   local there, marked = redis.call('EXISTS', key), redis.call('HEXISTS', MARKS, key)
-  local item = {there, marked, evictedAs(key) or ''}
-  if there == 1 and marked == 0 then
-    item[4] = redis.sha1hex(redis.call('DUMP', key))
-    item[5] = int(math.max(0, redis.call('PEXPIRETIME', key)))
+  local item = {there, marked, evictedAs(key) or '', 0}
+  if there == 1 and marked == 0 and isOfAnother(key) then
+    item[4] = 1
+  elseif there == 1 and marked == 0 then
+    item[5] = redis.sha1hex(redis.call('DUMP', key))
+    item[6] = int(math.max(0, redis.call('PEXPIRETIME', key)))
   end
   found[i] = item
 end

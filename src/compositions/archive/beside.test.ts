@@ -33,6 +33,7 @@ describeWithEngine('redis-server', 'an archive beside others', () => {
     await on.client.set('o:3', 'marked');
     await other.dirty('o:3');
     const own = (await on.client.keys('other:*')).sort();
+    expect(await one.verify()).toMatchObject({ checked: 2, differing: 2, missing: 0 });
     await settled(one);
     expect((await on.client.keys('other:*')).sort()).toEqual(own);
     await other.ensure('o:1');
@@ -49,6 +50,8 @@ describeWithEngine('redis-server', 'an archive beside others', () => {
     ]);
     await store.delete('gone');
     await on.client.hSet('{no store}:data', 'k', 'v');
+    const { differences } = await one.verify();
+    expect(differences).toEqual([{ key: '{no store}:data', code: 'unfrozen' }]);
     await settled(one);
     expect((await on.client.keys('{*}:*')).length).toBeGreaterThan(3);
     expect(await one.evict('{a:b c}:data')).toMatchObject({ evicted: 0 });

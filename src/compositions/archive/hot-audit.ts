@@ -10,6 +10,8 @@ export interface Inspected {
   readonly isMarked: boolean;
   /** The generation under which it is recorded as evicted. */
   readonly evictedAs?: number;
+  /** Whether it is what another archive, or a store, keeps for itself: this one neither freezes nor evicts it by itself. */
+  readonly isOthers?: boolean;
   /** As the cold object of this value would have them; only of keys that are there and not marked. */
   readonly digest?: string;
   readonly expiresAt?: number;

@@ -64,11 +64,12 @@ export class RedisAudit implements HotAudit {
 const bytesOf = (keys: readonly Named[]): Buffer[] => keys.map(({ bytes }) => bytes);
 
 function toInspected(key: Named, item: readonly unknown[]): Inspected {
-  const [there, marked, generation, digest, expiresAt] = item;
+  const [there, marked, generation, isOthers, digest, expiresAt] = item;
   return {
     key,
     isHot: there === 1,
     isMarked: marked === 1,
+    ...(isOthers === 1 && { isOthers: true }),
     ...(String(generation) !== '' && { evictedAs: Number(String(generation)) }),
     ...(digest !== undefined && { digest: String(digest), expiresAt: Number(String(expiresAt)) }),
   };

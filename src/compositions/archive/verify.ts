@@ -68,6 +68,9 @@ const MOST_DIFFERENCES = 1_000;
 
 type Finding = 'equal' | 'dirty' | 'evicted' | 'gone' | KeyDifference;
 
+/** What others keep for themselves is left alone, by verifying as by evicting. */
+const isOwn = ({ isOthers }: Inspected): boolean => isOthers !== true;
+
 /** Compares a hot side with its cold store. Changes nothing. */
 export class Verifier {
   readonly #audit: HotAudit;
@@ -115,7 +118,7 @@ export class Verifier {
 
   async #judge(call: Call, keys: readonly Named[], tally: Tally): Promise<void> {
     if (keys.length === 0) return;
-    const inspected = await this.#audit.inspect(call.operation, keys);
+    const inspected = (await this.#audit.inspect(call.operation, keys)).filter(isOwn);
     tally.records += inspected.filter(({ evictedAs }) => evictedAs !== undefined).length;
     await sideBySide(inspected, async (one) => {
       const first = await this.#finding(call, one);
@@ -128,7 +131,7 @@ export class Verifier {
 
   async #again(call: Call, key: Named): Promise<Finding | undefined> {
     const [now] = await this.#audit.inspect(call.operation, [key]);
-    return now === undefined ? undefined : this.#finding(call, now);
+    return now === undefined || !isOwn(now) ? undefined : this.#finding(call, now);
   }
 
   async #finding(call: Call, inspected: Inspected): Promise<Finding> {

@@ -59,6 +59,21 @@ describeWithEngine('redis-server', 'archive over a Redis Cluster, as a whole', (
     expect(await sent(key, ['KEYS', '*:staging:*'])).toEqual([]);
   });
 
+  it('leaves out of verifying what another archive keeps for itself', async () => {
+    const one = made('both');
+    const client = createCluster({ rootNodes: cluster.urls.map((url) => ({ url })) });
+    const hot = redisKeys(client, { namespace: 'other', prefix: 'o:' });
+    const other = archive({ hot, cold: memory<Uint8Array>(), throttleMs: 0 });
+    open.push(other);
+    for (const key of ['o:1', 'o:2']) await sent(Buffer.from(key), ['SET', key, 'v']);
+    await other.dirty('o:1', 'o:2');
+    const { differences } = await one.verify();
+    expect(differences.map(({ key, code }) => `${code} ${key}`).sort()).toEqual([
+      'unfrozen o:1',
+      'unfrozen o:2',
+    ]);
+  });
+
   it('brings back a cluster that was lost', async () => {
     const cold = memory<Uint8Array>();
     const one = made('both', cold);
