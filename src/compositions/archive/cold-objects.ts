@@ -37,6 +37,8 @@ const FORMAT = 2;
 /** Without the lengths of parts: the payload is what follows the key. */
 const FIRST_FORMAT = 1;
 
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 /** The cold side: sealed objects that say what they are. */
 export class ColdObjects {
   readonly #store: Store<Uint8Array>;
@@ -153,7 +155,7 @@ function encode(key: Uint8Array, { payload, logical, ...rest }: ColdObject): Uin
     payloadBytes: payload.length,
     ...(logical && { logicalBytes: logical.length }),
   };
-  const head = new TextEncoder().encode(JSON.stringify(description));
+  const head = encoder.encode(JSON.stringify(description));
   const length = new Uint8Array(4);
   new DataView(length.buffer).setUint32(0, head.length);
   const parts = [length, head, key, payload, ...(logical ? [logical] : [])];
@@ -185,7 +187,7 @@ function describedBy(bytes: Uint8Array): { described: Description; keyAt: number
   try {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const keyAt = 4 + view.getUint32(0);
-    return { described: JSON.parse(new TextDecoder().decode(bytes.subarray(4, keyAt))), keyAt };
+    return { described: JSON.parse(decoder.decode(bytes.subarray(4, keyAt))), keyAt };
   } catch (cause) {
     throw failure('corrupt', 'thaw', 'the object does not describe itself', { cause });
   }

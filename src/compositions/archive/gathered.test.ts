@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { Gathered } from './gathered.ts';
 
@@ -8,8 +9,7 @@ it('takes together what is asked for meanwhile, in order and within its bounds',
       steps.push(all);
       return all.map((one) => one * 10);
     },
-    undefined,
-    100,
+    { mostBytes: 100 },
   );
   const sizes = [150, 60, 40, 1];
   const outcomes = await Promise.all(sizes.map((bytes, one) => gathered.add(one, bytes)));
@@ -26,10 +26,41 @@ it('fails those that were part of a step that failed, and goes on', async () => 
       if (all.includes('bad')) throw new Error('refused');
       return all;
     },
-    () => idle++,
-    1,
+    { onIdle: () => idle++, mostBytes: 1 },
   );
   const outcomes = await Promise.allSettled(['bad', 'good'].map((one) => gathered.add(one, 1)));
   expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
   expect(idle).toBe(1);
+});
+
+it('takes a further step beside others once enough waits for it, and what is left after them', async () => {
+  const steps: { readonly all: readonly number[]; readonly end: () => void }[] = [];
+  const step = (all: readonly number[]): Promise<readonly number[]> =>
+    new Promise((resolve) => {
+      steps.push({ all, end: () => resolve(all) });
+    });
+  const gathered = new Gathered<number, number>(step, { atOnce: 2 });
+  const taken = (): number[] => steps.map(({ all }) => all.length);
+  const outcomes: Promise<number>[] = [];
+  const add = async (many: number): Promise<void> => {
+    for (let n = 0; n < many; n++) outcomes.push(gathered.add(outcomes.length));
+    await setImmediate();
+  };
+  await add(1);
+  await add(15);
+  expect(taken()).toEqual([1]);
+  await add(1);
+  expect(taken()).toEqual([1, 16]);
+  await add(17);
+  expect(taken()).toEqual([1, 16]);
+  steps[1]?.end();
+  await setImmediate();
+  expect(taken()).toEqual([1, 16, 17]);
+  await add(2);
+  steps[0]?.end();
+  steps[2]?.end();
+  await setImmediate();
+  expect(taken()).toEqual([1, 16, 17, 2]);
+  steps[3]?.end();
+  expect(await Promise.all(outcomes)).toEqual(outcomes.map((_, at) => at));
 });

@@ -1,11 +1,23 @@
 /** Most that one step is for: no longer does it hold up other users of the server. */
 const MOST = 64;
+/** As many as wait for a further step beside those under way. */
+const ENOUGH = 16;
 
 interface Waiting<A, B> {
   readonly one: A;
   readonly bytes: number;
   readonly resolve: (outcome: B) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** How steps are made; all of it may be left out. */
+export interface GatheredOptions {
+  /** Called when nothing is under way any more. */
+  readonly onIdle?: () => void;
+  /** Of one step, which takes one at least. */
+  readonly mostBytes?: number;
+  /** Steps under way at once, where enough waits for each; default 1. */
+  readonly atOnce?: number;
 }
 
 /**
@@ -15,35 +27,35 @@ interface Waiting<A, B> {
  */
 export class Gathered<A, B> {
   readonly #step: (all: readonly A[]) => Promise<readonly B[]>;
-  readonly #onIdle: () => void;
-  readonly #mostBytes: number;
+  readonly #options: GatheredOptions;
   #waiting: Waiting<A, B>[] = [];
-  #working = false;
+  #working = 0;
 
   /** `step` gives an outcome for each. */
-  constructor(
-    step: (all: readonly A[]) => Promise<readonly B[]>,
-    onIdle: () => void = () => {},
-    mostBytes: number = Number.POSITIVE_INFINITY,
-  ) {
+  constructor(step: (all: readonly A[]) => Promise<readonly B[]>, options: GatheredOptions = {}) {
     this.#step = step;
-    this.#onIdle = onIdle;
-    this.#mostBytes = mostBytes;
+    this.#options = options;
   }
 
-  /** `bytes` count against the most of one step, which takes one at least. */
+  /** `bytes` count against the most of one step. */
   add(one: A, bytes = 0): Promise<B> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ one, bytes, resolve, reject });
-      if (!this.#working) this.#work();
+      const { atOnce = 1 } = this.#options;
+      if (this.#working < atOnce && this.#isEnough(this.#working)) this.#work();
     });
   }
 
+  /** Whether what waits is worth a step beside so many others. */
+  #isEnough(others: number): boolean {
+    return this.#waiting.length >= (others === 0 ? 1 : ENOUGH);
+  }
+
   async #work(): Promise<void> {
-    this.#working = true;
+    this.#working++;
     // What is asked for in the same turn belongs to the first step.
     await Promise.resolve();
-    while (this.#waiting.length > 0) {
+    while (this.#isEnough(this.#working - 1)) {
       const part = this.#next();
       try {
         const outcomes = await this.#step(part.map(({ one }) => one));
@@ -54,16 +66,17 @@ export class Gathered<A, B> {
         for (const { reject } of part) reject(error);
       }
     }
-    this.#working = false;
-    this.#onIdle();
+    this.#working--;
+    if (this.#working === 0) this.#options.onIdle?.();
   }
 
   #next(): Waiting<A, B>[] {
+    const { mostBytes = Number.POSITIVE_INFINITY } = this.#options;
     let bytes = 0;
     let most = 0;
     while (most < Math.min(MOST, this.#waiting.length)) {
       bytes += (this.#waiting[most] as Waiting<A, B>).bytes;
-      if (most > 0 && bytes > this.#mostBytes) break;
+      if (most > 0 && bytes > mostBytes) break;
       most++;
     }
     return this.#waiting.splice(0, most);

@@ -164,28 +164,31 @@ dropRecord(key)
 return 'restored'`;
 
 /**
- * For each key ARGV: generation recorded before the fetch, expiry or 0, 'dump' or 'string', and what
- * DUMP gave or the string. Gives for each what became of it, or 'alone' where the value was refused:
- * then the key is as it was.
+ * ARGV: SHA-1s of the keys in one string; in JSON, for each key in one array, generation recorded
+ * before the fetch, expiry or 0, 'dump' or 'string'; then for each what DUMP gave or the string.
+ * Gives for each what became of it, or 'alone' where the value was refused: then the key is as it was.
  */
 const RESTORE_EACH = `
-local function restore(key, generation, expiry, words)
+local call, digests, facts = redis.call, ARGV[1], cjson.decode(ARGV[2])
+local function restore(i, key, value)
+  local generation, expiry, form = facts[3 * i - 2], facts[3 * i - 1], facts[3 * i]
   local expiresAt = tonumber(expiry)
-  local standing = standingOf(key, generation, expiresAt)
-  if standing then return standing end
-  local done = redis.pcall(unpack(words))
+  local bucket, id = recordBy(digests, 20 * (i - 1))
+  local isOver = expiresAt > 0 and expiresAt <= now
+  if isOver or call('HGET', bucket, id) ~= generation or call('EXISTS', key) == 1 then
+    return standingOf(key, generation, expiresAt)
+  end
+  local done
+  if form == 'dump' then done = redis.pcall('RESTORE', key, expiry, value, 'ABSTTL')
+  else done = redis.pcall('SET', key, value) end
   if type(done) == 'table' and done.err then return 'alone' end
-  if expiresAt > 0 then redis.call('PEXPIREAT', key, expiry) end
-  dropRecord(key)
+  if expiresAt > 0 then call('PEXPIREAT', key, expiry) end
+  call('HDEL', bucket, id)
+  countRecord(-1)
   return 'restored'
 end
 local outcomes = {}
-for i, key in ipairs(keys) do
-  local at = 4 * i - 3
-  local words = {'SET', key, ARGV[at + 3]}
-  if ARGV[at + 2] == 'dump' then words = {'RESTORE', key, ARGV[at + 1], ARGV[at + 3], 'ABSTTL'} end
-  outcomes[i] = restore(key, ARGV[at], ARGV[at + 1], words)
-end
+for i, key in ipairs(keys) do outcomes[i] = restore(i, key, ARGV[i + 2]) end
 return outcomes`;
 
 /**

@@ -27,12 +27,19 @@ function instead(mark: string, ...changes: readonly (readonly [RegExp, string])[
   };
 }
 
+/** Several changes, of one script each. */
+const together = (...flaws: readonly Flaw[]): Flaw => ({
+  script: (source) => flaws.reduce((script, flaw) => flaw.script?.(script) ?? script, source),
+});
+
 /** Words that only one script has. */
 const only = {
   settle: 'What is marked still came after the key was read',
   evict: "return there and 'dirty' or 'absent'",
   take: 'chance says who begins',
   forget: 'if there or evicted then known',
+  restore: "redis.call('RESTORE', key, ARGV[2], ARGV[3], 'ABSTTL')",
+  restoreEach: "redis.pcall('RESTORE', key, expiry, value, 'ABSTTL')",
 } as const;
 
 /** A mark is removed without a look at its generation. */
@@ -48,12 +55,18 @@ const flaws: Readonly<Record<string, Flaw>> = {
     [/if not current then/, 'if false then'],
     [/or redis\.sha1hex\(redis\.call\('DUMP', key\)\) ~= ARGV\[4\]/, ''],
   ),
-  'a restore replaces what is newer': {
-    script: (source) =>
-      source
-        .replace(/local standing = standingOf.*/, 'local standing')
-        .replace("'ABSTTL')", "'ABSTTL', 'REPLACE')"),
-  },
+  'a restore replaces what is newer': together(
+    instead(
+      only.restore,
+      [/local standing = standingOf.*/, 'local standing'],
+      [/'ABSTTL'\)/, "'ABSTTL', 'REPLACE')"],
+    ),
+    instead(
+      only.restoreEach,
+      [/if isOver or call\('HGET'.* then/, 'if false then'],
+      [/'ABSTTL'\)/, "'ABSTTL', 'REPLACE')"],
+    ),
+  ),
   'a put heeds no condition': { cold: heedless },
   'a delete leaves no tombstone': instead(only.forget, [/\n {2}mark\(key\)/, '']),
   'an expiry is not archived': instead(only.take, [/item\[7\] = .*/, "item[7] = '0'"]),
@@ -63,10 +76,10 @@ const flaws: Readonly<Record<string, Flaw>> = {
         .replace(/item\[7\] = .*/, "item[7] = '0'")
         .replace(/int\(math\.max\(0, redis\.call\('PEXPIRETIME', key\)\)\) ~= ARGV\[5\]/, 'false'),
   },
-  'a key that was restored counts as evicted': {
-    script: (source) =>
-      source.replace(/dropRecord\(key\)\n *return 'restored'/, "return 'restored'"),
-  },
+  'a key that was restored counts as evicted': together(
+    instead(only.restore, [/dropRecord\(key\)\n *return 'restored'/, "return 'restored'"]),
+    instead(only.restoreEach, [/call\('HDEL', bucket, id\)\n *countRecord\(-1\)/, '']),
+  ),
 };
 
 describeWithEngine('redis-server', 'archive, as a map', () => {

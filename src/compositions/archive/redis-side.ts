@@ -30,6 +30,8 @@ const SCAN_KEYS = 500;
 /** Values that one step restores, about. */
 const RESTORED_BYTES = 256 * 1024;
 
+/** Such steps under way at once: Redis goes on while the next values are read. */
+const RESTORES_AT_ONCE = 4;
 interface Settling {
   readonly mark: Mark;
   readonly sinceMs: number;
@@ -215,10 +217,9 @@ export class RedisSide extends RedisSteps implements HotSide {
     const id = `${operation} ${delayMs}`;
     let settlings = this.#settlings.get(id);
     if (settlings === undefined) {
-      settlings = new Gathered(
-        (all) => this.settleAll(operation, delayMs, all),
-        () => this.#settlings.delete(id),
-      );
+      settlings = new Gathered((all) => this.settleAll(operation, delayMs, all), {
+        onIdle: () => this.#settlings.delete(id),
+      });
       this.#settlings.set(id, settlings);
     }
     return settlings.add({ mark, sinceMs });
@@ -234,11 +235,11 @@ export class RedisSide extends RedisSteps implements HotSide {
     if (small === undefined) return super.restore(operation, key, generation, object);
     let restorings = this.#restorings.get(operation);
     if (restorings === undefined) {
-      restorings = new Gathered(
-        (all) => restoreEach(this.#connection, operation, all),
-        () => this.#restorings.delete(operation),
-        RESTORED_BYTES,
-      );
+      restorings = new Gathered((all) => restoreEach(this.#connection, operation, all), {
+        onIdle: () => this.#restorings.delete(operation),
+        mostBytes: RESTORED_BYTES,
+        atOnce: RESTORES_AT_ONCE,
+      });
       this.#restorings.set(operation, restorings);
     }
     const outcome = await restorings.add(small, small.bytes.length).catch((error: unknown) => {

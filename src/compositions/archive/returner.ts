@@ -2,6 +2,7 @@ import { failure, isStrataError, type StrataError } from '../../store/errors.ts'
 import { type ColdObjects, DELETED, type Found } from './cold-objects.ts';
 import type { Named } from './hot-key.ts';
 import type { HotSide, Mark, Restored } from './hot-side.ts';
+import { ReturnFlow } from './return-flow.ts';
 
 /** Keys asked about in one round trip. */
 const CHUNK_KEYS = 1_000;
@@ -18,6 +19,14 @@ export interface Returned {
   readonly restored: number;
   readonly failed: readonly Failed[];
 }
+
+/** A key on its way back. */
+interface Asked extends Mark {
+  /** How often it was fetched. */
+  readonly tries: number;
+}
+
+type OnFetched = (bytes: number) => void;
 
 /** Brings back what was evicted. */
 export class Returner {
@@ -41,59 +50,53 @@ export class Returner {
   async restore(operation: string, keys: readonly Named[]): Promise<Returned> {
     const failed: Failed[] = [];
     let restored = 0;
+    const work = async (asked: Asked, onFetched: OnFetched): Promise<Asked | undefined> => {
+      try {
+        const outcome = await this.#fetched(operation, asked, onFetched);
+        if (outcome === 'moved') return again(operation, asked);
+        if (outcome === 'restored') restored++;
+      } catch (error) {
+        failed.push({ key: asked.key, error });
+      }
+      return undefined;
+    };
     for (let at = 0; at < keys.length; at += CHUNK_KEYS) {
-      const chunk = keys.slice(at, at + CHUNK_KEYS);
-      const evicted = await this.#evicted(operation, chunk);
-      let next = 0;
-      const fetcher = async (): Promise<void> => {
-        for (let one = evicted[next++]; one !== undefined; one = evicted[next++])
-          try {
-            if ((await this.#fetched(operation, one)) === 'restored') restored++;
-          } catch (error) {
-            failed.push({ key: one.key, error });
-          }
-      };
-      await Promise.all(Array.from({ length: this.#concurrency }, fetcher));
+      const evicted = await this.#evicted(operation, keys.slice(at, at + CHUNK_KEYS));
+      await new ReturnFlow(this.#concurrency, evicted, work).run();
     }
     return { restored, failed };
   }
 
-  async #evicted(operation: string, keys: readonly Named[]): Promise<Mark[]> {
+  async #evicted(operation: string, keys: readonly Named[]): Promise<Asked[]> {
     const found = await this.#hot.presence(operation, keys);
     return keys.flatMap((key, at) => {
       const generation = found[at];
-      return typeof generation === 'number' ? [{ key, generation }] : [];
+      return typeof generation === 'number' ? [{ key, generation, tries: 0 }] : [];
     });
   }
 
-  #fetched(operation: string, recorded: Mark): Promise<Restored> {
-    const id = recorded.key.bytes.toString('hex');
+  #fetched(operation: string, asked: Asked, onFetched: OnFetched): Promise<Restored> {
+    const id = asked.key.bytes.toString('latin1');
     let fetch = this.#fetches.get(id);
     if (fetch === undefined) {
-      fetch = this.#fetch(operation, recorded).finally(() => this.#fetches.delete(id));
+      fetch = this.#fetch(operation, asked, onFetched).finally(() => this.#fetches.delete(id));
       this.#fetches.set(id, fetch);
     }
     return fetch;
   }
 
-  async #fetch(operation: string, { key, generation: recorded }: Mark): Promise<Restored> {
-    for (let tries = 0; tries < FETCHES; tries++) {
-      // What is restored must be no older than what was recorded before it was fetched.
-      const [generation] = tries === 0 ? [recorded] : await this.#hot.presence(operation, [key]);
-      if (typeof generation !== 'number') return generation === 'hot' ? 'present' : 'deleted';
-      const found = await this.#cold.find(key);
-      const outcome = await this.#restore(operation, key, generation, found);
-      if (outcome !== 'moved') return outcome;
-    }
-    throw failure(
-      'conflict',
-      operation,
-      `${JSON.stringify(key.shown)} is evicted again and again`,
-      {
-        key: key.shown,
-        retryable: true,
-      },
-    );
+  async #fetch(
+    operation: string,
+    { key, generation: recorded, tries }: Asked,
+    onFetched: OnFetched,
+  ): Promise<Restored> {
+    // What is restored must be no older than what was recorded before it was fetched.
+    const [generation] = tries === 0 ? [recorded] : await this.#hot.presence(operation, [key]);
+    if (typeof generation !== 'number') return generation === 'hot' ? 'present' : 'deleted';
+    const found = await this.#cold.find(key);
+    const { payload, logical } = found?.object ?? {};
+    onFetched((payload?.length ?? 0) + (logical?.length ?? 0));
+    return this.#restore(operation, key, generation, found);
   }
 
   async #restore(
@@ -145,6 +148,16 @@ export class Returner {
       cause: found.cause,
     });
   }
+}
+
+/** The key once more: it was evicted anew while it was fetched. */
+function again(operation: string, { tries, ...mark }: Asked): Asked {
+  if (tries + 1 < FETCHES) return { ...mark, tries: tries + 1 };
+  const { shown } = mark.key;
+  throw failure('conflict', operation, `${JSON.stringify(shown)} is evicted again and again`, {
+    key: shown,
+    retryable: true,
+  });
 }
 
 /** One error that names every key. */

@@ -1,4 +1,4 @@
-import type { RedisWord } from '../../../drivers/redis/port.ts';
+import { sha1s } from '../../../drivers/redis/sha1.ts';
 import type { ColdObject } from '../cold-objects.ts';
 import type { Named } from '../hot-key.ts';
 import type { Restored } from '../hot-side.ts';
@@ -37,13 +37,13 @@ export async function restoreEach(
   operation: string,
   values: readonly SmallValue[],
 ): Promise<(Restored | 'alone')[]> {
-  const args = values.flatMap(({ generation, expiresAt, form, bytes }): RedisWord[] => [
+  const keys = values.map(({ key }) => key.bytes);
+  const facts = values.flatMap(({ generation, expiresAt, form }) => [
     String(generation),
     String(expiresAt),
     form,
-    word(bytes),
   ]);
-  const keys = values.map(({ key }) => key.bytes);
+  const args = [sha1s(keys), JSON.stringify(facts), ...values.map(({ bytes }) => word(bytes))];
   const outcomes = await redis.run(operation, 'restoreEach', keys, args);
   return (outcomes as unknown[]).map(String) as (Restored | 'alone')[];
 }
