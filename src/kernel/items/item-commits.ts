@@ -8,12 +8,10 @@ import type { CommitOutcome, Write, WriteOutcome } from '../../store/primitives.
 import { WriteIds } from '../../store/version.ts';
 import { pause } from '../pause.ts';
 import { sideBySide } from '../side-by-side.ts';
+import { CommitTurns } from './commit-turns.ts';
 import type { Attempt, FoundItem, ItemPort } from './item-port.ts';
-import { KeyTurns } from './key-turns.ts';
 import { MOST_REPLACED } from './line.ts';
 
-/** More commits, or values of more bytes, are refused until some of it is written. */
-const MAX_PENDING_COMMITS = 10_000;
 const MAX_PENDING_BYTES: number = 256 * 1024 * 1024;
 /** Times that one write is sent when its answer is lost or the engine is busy. */
 const WRITE_TRIES = 5;
@@ -37,8 +35,7 @@ export class ItemCommits<Found extends FoundItem> {
   readonly #port: ItemPort<Found>;
   readonly #env: Env;
   readonly #ids: WriteIds;
-  readonly #turns = new KeyTurns();
-  #pendingBytes = 0;
+  readonly #turns = new CommitTurns(MAX_PENDING_BYTES);
 
   constructor(port: ItemPort<Found>, env: Env) {
     this.#port = port;
@@ -46,25 +43,8 @@ export class ItemCommits<Found extends FoundItem> {
     this.#ids = new WriteIds(env);
   }
 
-  async commit(writes: readonly ByteWrite[], call: Call): Promise<CommitOutcome> {
-    let bytes = 0;
-    for (const write of writes) if (write.type === 'set') bytes += write.value.length;
-    const full =
-      this.#turns.size >= MAX_PENDING_COMMITS ||
-      (this.#turns.size > 0 && this.#pendingBytes + bytes > MAX_PENDING_BYTES);
-    if (full)
-      throw failure('overloaded', call.operation, `${this.#turns.size} commits are under way`);
-    // The caller may change its bytes as soon as this returns.
-    const owned = writes.map((write) =>
-      write.type === 'set' ? { ...write, value: write.value.slice() } : write,
-    );
-    this.#pendingBytes += bytes;
-    try {
-      const keys = new Set(owned.map(({ key }) => key));
-      return await this.#turns.run(keys, () => this.#run(owned, bytes, call));
-    } finally {
-      this.#pendingBytes -= bytes;
-    }
+  commit(writes: readonly ByteWrite[], call: Call): Promise<CommitOutcome> {
+    return this.#turns.run(writes, call, (owned, bytes) => this.#run(owned, bytes, call));
   }
 
   /** Resolves when no commit is under way. */

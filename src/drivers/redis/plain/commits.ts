@@ -1,4 +1,4 @@
-import { KeyTurns } from '../../../kernel/items/key-turns.ts';
+import { CommitTurns } from '../../../kernel/items/commit-turns.ts';
 import type { Call } from '../../../store/call.ts';
 import { failure, type StrataError } from '../../../store/errors.ts';
 import type { CommitOutcome, SetWrite, Write } from '../../../store/primitives.ts';
@@ -10,8 +10,6 @@ import { headOf, noString, type Strings } from './strings.ts';
 
 type ByteWrite = Write<Uint8Array>;
 
-/** More commits, or values of more bytes, are refused until some of it is written. */
-const MAX_PENDING_COMMITS = 10_000;
 const MAX_PENDING_BYTES: number = 512 * 1024 * 1024;
 /** Largest batch: the server takes a million words in a command. */
 const MAX_WRITES = 100_000;
@@ -19,32 +17,16 @@ const MAX_WRITES = 100_000;
 /** Writes strings: each batch is one run of a script. */
 export class PlainCommits {
   readonly #strings: Strings;
-  readonly #turns = new KeyTurns();
-  #pendingBytes = 0;
+  readonly #turns = new CommitTurns(MAX_PENDING_BYTES);
 
   constructor(strings: Strings) {
     this.#strings = strings;
   }
 
   async commit(writes: readonly ByteWrite[], call: Call): Promise<CommitOutcome> {
-    const bytes = check(writes, call);
-    const full =
-      this.#turns.size >= MAX_PENDING_COMMITS ||
-      (this.#turns.size > 0 && this.#pendingBytes + bytes > MAX_PENDING_BYTES);
-    if (full)
-      throw failure('overloaded', call.operation, `${this.#turns.size} commits are under way`);
-    // The caller may change its bytes as soon as this returns.
-    const owned = writes.map((write) =>
-      write.type === 'set' ? { ...write, value: write.value.slice() } : write,
-    );
-    this.#pendingBytes += bytes;
-    try {
-      const keys = new Set(owned.map(({ key }) => key));
-      // A script that is to be sent once more would else let a later commit pass.
-      return await this.#turns.run(keys, () => this.#run(owned, call));
-    } finally {
-      this.#pendingBytes -= bytes;
-    }
+    check(writes, call);
+    // In turn by their keys: a script that is to be sent once more would else let a later commit pass.
+    return this.#turns.run(writes, call, (owned) => this.#run(owned, call));
   }
 
   /** Resolves when no commit is under way. */
@@ -82,8 +64,8 @@ export class PlainCommits {
   }
 }
 
-/** Refuses what strings do not hold, and batches that no command carries; gives the bytes of the values. */
-function check(writes: readonly ByteWrite[], { operation }: Call): number {
+/** Refuses what strings do not hold, and batches that no command carries. */
+function check(writes: readonly ByteWrite[], { operation }: Call): void {
   let bytes = 0;
   for (const write of writes) {
     if (write.type === 'delete') continue;
@@ -100,7 +82,6 @@ function check(writes: readonly ByteWrite[], { operation }: Call): number {
       operation,
       `the batch has ${writes.length} writes and ${bytes} bytes; expected at most ${MAX_WRITES} and ${MAX_PENDING_BYTES}`,
     );
-  return bytes;
 }
 
 function extraOf({ meta, immutable, origin }: SetWrite<Uint8Array>): string | undefined {
