@@ -1,11 +1,11 @@
 import { attempt } from '../../kernel/awaitable.ts';
+import { isNotApplied } from '../../kernel/not-applied.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
 import type { Call } from '../../store/call.ts';
 import { failure, isStrataError } from '../../store/errors.ts';
 import type { CommitOutcome, Feed, FeedState, Write } from '../../store/primitives.ts';
 import type { Intent } from './intents.ts';
 import type { Mark, Member } from './member.ts';
-import { isNotApplied } from './not-applied.ts';
 import type { StampedCommit } from './queues.ts';
 import { changesOf, type Sequence } from './stamps.ts';
 

@@ -1,10 +1,10 @@
+import { isNotApplied } from '../../kernel/not-applied.ts';
 import type { Call } from '../../store/call.ts';
 import type { EntryHead, Meta } from '../../store/entry.ts';
 import { failure, type StrataError } from '../../store/errors.ts';
 import { type KeyRange, prefixBounds } from '../../store/keys.ts';
 import type { SetWrite, Write } from '../../store/primitives.ts';
 import { asStrataError, type Mark, type Member } from './member.ts';
-import { isNotApplied } from './not-applied.ts';
 
 /** Most intents that one member holds; writes beyond take two steps. */
 const MOST_SLOTS = 256;

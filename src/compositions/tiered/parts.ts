@@ -1,3 +1,4 @@
+import { isNotApplied } from '../../kernel/not-applied.ts';
 import type { Awaitable } from '../../store/awaitable.ts';
 import { Call } from '../../store/call.ts';
 import type { Entry } from '../../store/entry.ts';
@@ -110,19 +111,7 @@ export function backError(error: unknown): unknown {
   });
 }
 
-const NOT_APPLIED = [
-  'invalid-argument',
-  'unsupported',
-  'closed',
-  'timeout',
-  'aborted',
-  'unavailable',
-  'overloaded',
-  'no-space',
-  'denied',
-] as const;
-
 /** Whether a failed write is sure to have changed nothing, and says nothing against the copies. */
 export function appliedNothing(error: unknown): boolean {
-  return isStrataError(error, ...NOT_APPLIED);
+  return isNotApplied(error) && !isStrataError(error, 'conflict');
 }

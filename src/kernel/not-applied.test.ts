@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { StrataError } from '../../store/errors.ts';
+import { StrataError } from '../store/errors.ts';
 import { isNotApplied } from './not-applied.ts';
 
 test('a commit of which a part was applied is none that was not', () => {

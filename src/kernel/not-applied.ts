@@ -1,4 +1,4 @@
-import { isStrataError } from '../../store/errors.ts';
+import { isStrataError } from '../store/errors.ts';
 
 const NOT_APPLIED = [
   'invalid-argument',
