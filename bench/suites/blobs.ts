@@ -7,6 +7,7 @@ import { blobs } from '../../src/blobs/index.ts';
 import { file } from '../../src/drivers/file/index.ts';
 import { lmdb } from '../../src/drivers/lmdb/index.ts';
 import { memory, type Store } from '../../src/index.ts';
+import { noise } from '../../test/support/blob-content.ts';
 import { inFlight } from '../lib/in-flight.ts';
 import { type Contender, compare } from '../lib/measure.ts';
 import { rateRow } from '../lib/rate-row.ts';
@@ -21,17 +22,6 @@ const PUT_BYTES = 1_024;
 const PUT_ROUNDS = 5;
 const SPLIT_ROUNDS = 9;
 const UNDER_WAY = 32;
-
-/** Bytes that do not repeat. */
-function noise(length: number, seed: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let state = seed;
-  for (let at = 0; at < length; at++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    bytes[at] = state >>> 24;
-  }
-  return bytes;
-}
 
 function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);

@@ -1,20 +1,10 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { noise } from '../../test/support/blob-content.ts';
 import { Cutter } from './cutter.ts';
 
 const SIZES = { min: 1_024, mean: 4_096, max: 16_384 };
-
-/** Bytes that look random, and are the same each time. */
-function noise(length: number, seed = 1): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let state = seed;
-  for (let at = 0; at < length; at++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    bytes[at] = state >>> 24;
-  }
-  return bytes;
-}
 
 function cut(
   bytes: Uint8Array,
