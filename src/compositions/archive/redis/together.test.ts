@@ -1,11 +1,9 @@
 /** Archived clients and evicting workers at once, against plain counters and maps. */
-import { Redis } from 'ioredis';
-import { createClient } from 'redis';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { ArchiveServer } from '../../../../test/support/archive-world.ts';
+import { ArchivedClients } from '../../../../test/support/archived-clients.ts';
 import { describeWithEngine } from '../../../../test/support/engines.ts';
 import type { Archive } from '../index.ts';
-import { archivedRedis } from './index.ts';
 
 const KEYS = ['n0', 'n1', 'n2', 'n3'];
 
@@ -34,27 +32,12 @@ class Evicting {
 
 describeWithEngine('redis-server', 'archivedRedis, with others', () => {
   const on = new ArchiveServer();
-  const ends: (() => Promise<void> | void)[] = [];
-  afterEach(async () => {
-    for (const end of ends.splice(0)) await end();
-  });
-
-  const ioredis = (archive: Archive): Redis => {
-    const kv = archivedRedis(new Redis(on.url), { archive });
-    ends.push(() => kv.disconnect());
-    return kv;
-  };
-  const nodeRedis = async (archive: Archive) => {
-    const kv = archivedRedis(createClient({ url: on.url }), { archive });
-    await kv.connect();
-    ends.push(() => kv.destroy());
-    return kv;
-  };
+  const clients = new ArchivedClients(on);
 
   it('loses no increment and reads nothing old while workers evict', async () => {
     const { one, another } = on.world();
     const workers = [another(), another()].map((worker) => new Evicting(worker, KEYS));
-    const [a, b] = [ioredis(one), await nodeRedis(another())];
+    const [a, b] = [clients.ioredis(one), await clients.nodeRedis(another())];
     const acknowledged = KEYS.map(() => 0);
     const made = KEYS.map(() => 0);
     const evictions = (): number => workers.reduce((sum, { evicted }) => sum + evicted, 0);
@@ -82,7 +65,7 @@ describeWithEngine('redis-server', 'archivedRedis, with others', () => {
   it('keeps the order of unawaited commands on a key, whatever is evicted meanwhile', async () => {
     const { one, another } = on.world();
     const worker = new Evicting(another(), ['list', 'other', 's']);
-    const [a, b] = [ioredis(one), await nodeRedis(one)];
+    const [a, b] = [clients.ioredis(one), await clients.nodeRedis(one)];
     for (let round = 0; round < 25 || worker.evicted < 4; round++) {
       const replies = await Promise.all([
         a.del('list'),
@@ -110,7 +93,7 @@ describeWithEngine('redis-server', 'archivedRedis, with others', () => {
     const { one, another } = on.world();
     const keys = ['from', 'to'];
     const worker = new Evicting(another(), keys);
-    const [a, b] = [ioredis(one), await nodeRedis(another())];
+    const [a, b] = [clients.ioredis(one), await clients.nodeRedis(another())];
     await a.mset('from', '1000', 'to', '0');
     const movedByA = async (): Promise<void> => {
       for (let n = 0; n < 60; n++) await a.multi().decr('from').incr('to').exec();
@@ -149,7 +132,7 @@ describeWithEngine('redis-server', 'archivedRedis, with others', () => {
     const { one, another } = on.world({ leaseMs: 50 });
     const evicting = new Evicting(another(), KEYS);
     const rebuilder = another();
-    const kv = ioredis(one);
+    const kv = clients.ioredis(one);
     const expected = new Map<string, number>();
     for (let n = 0; n < 400; n++) {
       const key = KEYS[n % KEYS.length] as string;
