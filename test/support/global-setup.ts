@@ -1,9 +1,18 @@
-/** Runs once before the Node tests: finds the engines and starts the Redis that the run shares. */
+/** Runs once before the Node tests: finds the engines, and starts what the run shares. */
 import type { TestProject } from 'vitest/node';
 import { type EngineName, type FoundEngine, findEngine, requiredEngines } from './find-engine.ts';
 import { type RedisServer, startRedis } from './redis-server.ts';
+import { lendS3, type S3Lender } from './s3-lender.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Where the address of the shared S3 endpoint is told; it is started for the first who asks. */
+    s3Lender: string;
+  }
+}
 
 let redis: RedisServer | undefined;
+let s3: S3Lender | undefined;
 
 export async function setup(project: TestProject): Promise<void> {
   const engines: Record<EngineName, FoundEngine> = {
@@ -23,9 +32,11 @@ export async function setup(project: TestProject): Promise<void> {
     redis = await startRedis();
     engines.redis = { at: redis.url };
   }
+  s3 = await lendS3();
   project.provide('engines', engines);
+  project.provide('s3Lender', s3.url);
 }
 
 export async function teardown(): Promise<void> {
-  await redis?.stop();
+  await Promise.all([redis?.stop(), s3?.stop()]);
 }

@@ -1,8 +1,16 @@
-/** A bucket of an S3 endpoint of the tests' own, and the stores in it. */
+/** A bucket of the S3 endpoint that a run shares, and the stores in it. */
 import { CreateBucketCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll } from 'vitest';
+import { beforeAll, inject } from 'vitest';
 import { describeStore, type Store } from '../../src/store/index.ts';
-import { type S3Server, startS3 } from './s3-server.ts';
+import { type S3Server, serverAt } from './s3-server.ts';
+
+/** The first who asks waits some 15 s, until the endpoint has started. */
+async function sharedS3(): Promise<S3Server> {
+  const reply = await fetch(inject('s3Lender'));
+  const text = await reply.text();
+  if (!reply.ok) throw new Error(text);
+  return serverAt(new URL(text), async () => {});
+}
 
 /** For all tests of the `describeWithEngine('radosgw', …)` that makes it. */
 export class S3Bucket {
@@ -12,11 +20,10 @@ export class S3Bucket {
 
   constructor() {
     beforeAll(async () => {
-      this.#server = await startS3();
+      this.#server = await sharedS3();
       this.#client = this.#server.client();
       await this.#client.send(new CreateBucketCommand({ Bucket: this.name }));
     }, 180_000);
-    afterAll(() => this.#server?.stop(), 60_000);
   }
 
   get server(): S3Server {

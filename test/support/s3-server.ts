@@ -12,6 +12,8 @@ import { freePort } from './redis-server.ts';
 const script = fileURLToPath(new URL('./radosgw.sh', import.meta.url));
 
 export interface S3Server {
+  /** With the credentials in it. */
+  readonly url: string;
   readonly port: number;
   /** A client for it; `config` overrides. */
   client(config?: S3ClientConfig): S3Client;
@@ -52,9 +54,10 @@ async function startRadosgw(): Promise<S3Server> {
   return serverAt(new URL(`http://AK:SK@127.0.0.1:${port}`), stop);
 }
 
-function serverAt(url: URL, stop: () => Promise<void>): S3Server {
+export function serverAt(url: URL, stop: () => Promise<void>): S3Server {
   const credentials = { accessKeyId: url.username, secretAccessKey: url.password };
   return {
+    url: url.href,
     port: Number(url.port),
     client: (config = {}) =>
       new S3Client({
