@@ -10,8 +10,9 @@ import { seal } from '../../src/layers/sealed/index.ts';
 import { defineStore } from '../../src/store/define-store.ts';
 import { primitivesOf } from '../../src/store/internals.ts';
 import type { Store } from '../../src/store/store.ts';
-import { FaultPlan, faulty } from '../../src/testing/index.ts';
-import { makeDue } from './archive-world.ts';
+import { FaultPlan } from '../../src/testing/index.ts';
+import { makeDue, UNOWNED } from './archive-world.ts';
+import { faultyCold } from './faulty-cold.ts';
 
 const KEYS = ['a', 'b', 'c'];
 const NAMESPACE = 'strata-archive';
@@ -117,8 +118,8 @@ export class ArchiveModel {
   constructor(client: RedisClientType, url: string, flaw: Flaw = {}) {
     this.#client = client;
     this.#cold = memory<Uint8Array>();
-    this.#objects = new ColdObjects(this.#cold, seal(), NAMESPACE, 5_000);
-    const cold = faulty((flaw.cold ?? ((store) => store))(this.#cold), this.#plan);
+    this.#objects = new ColdObjects(this.#cold, seal(), NAMESPACE, 5_000, UNOWNED);
+    const cold = faultyCold(this.#plan, (flaw.cold ?? ((store) => store))(this.#cold));
     this.#archives = [0, 1].map(() =>
       archive({
         hot: redisKeys(rewriting(url, flaw.script ?? ((source) => source))),

@@ -7,10 +7,10 @@ import {
   archive,
   redisKeys,
 } from '../../src/compositions/archive/index.ts';
-import { memory } from '../../src/drivers/memory/index.ts';
 import type { Store } from '../../src/store/store.ts';
-import { FaultPlan, faulty } from '../../src/testing/index.ts';
+import { FaultPlan } from '../../src/testing/index.ts';
 import { type RedisServer, startRedis } from './engines.ts';
+import { faultyCold } from './faulty-cold.ts';
 import { redisClients } from './redis-clients.ts';
 
 /** What a test has: its cold store, and archives over it. */
@@ -20,6 +20,9 @@ export interface ArchiveWorld {
   readonly one: Archive;
   readonly another: (more?: Partial<ArchiveOptions>) => Archive;
 }
+
+/** Lets a test look into a cold store that an archive has to itself. */
+export const UNOWNED = { name: '', check: async (): Promise<void> => {} } as const;
 
 /** Lets every mark be due, as if its lease or delay had ended. */
 export async function makeDue(
@@ -65,7 +68,7 @@ export class ArchiveServer {
 
   world(options: Partial<ArchiveOptions> = {}): ArchiveWorld {
     const plan = new FaultPlan();
-    const cold = faulty(memory<Uint8Array>(), plan);
+    const cold = faultyCold(plan);
     const another = (more: Partial<ArchiveOptions> = {}): Archive => {
       const hot = redisKeys(redisClients['node-redis'](this.url).client);
       const made = archive({ hot, cold, throttleMs: 0, evictAfterMs: 1, ...options, ...more });

@@ -116,7 +116,12 @@ describeWithEngine('redis-server', 'stratakv archive', () => {
     await client.set('k20', 'changed without a mark');
     expect(await archive('verify')).toMatchObject({ code: 6, out: 'stale  k20\n' });
     await client.flushAll();
-    expect(await archive('verify')).toMatchObject({ code: 6 });
+    await client.set('other', 'written since');
+    expect(await archive('verify')).toMatchObject({
+      code: 5,
+      stderr: expect.stringMatching(/denied: .*before it was emptied.*rebuildIndex/),
+    });
+    expect(await archive('freeze', 'other')).toMatchObject({ code: 5 });
     expect(await told('rebuild')).toMatchObject({ recorded: 30, restored: 0, failures: 0 });
     expect(await client.get('k5')).toBeNull();
     const restored = await archive('rebuild', '--restore');

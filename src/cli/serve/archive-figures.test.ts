@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import { faultyCold } from '../../../test/support/faulty-cold.ts';
 import { type Archive, archive } from '../../compositions/archive/index.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import { StrataError } from '../../store/errors.ts';
-import { FaultPlan, faulty } from '../../testing/index.ts';
+import { FaultPlan } from '../../testing/index.ts';
 import { type ServedArchive, startArchiveFigures } from './archive-figures.ts';
 
 const ends: (() => Promise<void>)[] = [];
@@ -23,7 +24,7 @@ interface World {
 function world(): World {
   const hot = memory<Uint8Array>();
   const plan = new FaultPlan();
-  const made = archive({ hot, cold: faulty(memory<Uint8Array>(), plan) });
+  const made = archive({ hot, cold: faultyCold(plan) });
   const figures = memory<ServedArchive>();
   ends.push(
     () => hot.close(),

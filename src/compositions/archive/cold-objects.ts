@@ -5,6 +5,7 @@ import type { Entry } from '../../store/entry.ts';
 import { failure, isStrataError } from '../../store/errors.ts';
 import type { ReadOptions } from '../../store/operations.ts';
 import type { Store } from '../../store/store.ts';
+import type { ColdOwner } from './cold-owner.ts';
 import { bytesNamed, coldName, isDigestName, type Named, namedBytes } from './hot-key.ts';
 
 /** What the cold store holds of a key. */
@@ -47,9 +48,17 @@ export class ColdObjects {
   readonly #timeoutMs: number;
   /** Another process may have put since: what is evicted and restored is decided by what stands. */
   readonly #reading: ReadOptions;
+  readonly #owner: Pick<ColdOwner, 'name' | 'check'>;
 
-  constructor(store: Store<Uint8Array>, seal: Seal, namespace: string, timeoutMs: number) {
+  constructor(
+    store: Store<Uint8Array>,
+    seal: Seal,
+    namespace: string,
+    timeoutMs: number,
+    owner: Pick<ColdOwner, 'name' | 'check'>,
+  ) {
     this.#store = store;
+    this.#owner = owner;
     this.#seal = seal;
     this.#namespace = namespace;
     this.#timeoutMs = timeoutMs;
@@ -57,6 +66,7 @@ export class ColdObjects {
   }
 
   async find(key: Named): Promise<Found | undefined> {
+    await this.#owner.check('read');
     const name = await coldName(this.#namespace, key.bytes);
     const entry = await this.#store.getEntry(name, this.#reading);
     if (entry === undefined) return undefined;
@@ -68,9 +78,11 @@ export class ColdObjects {
   }
 
   /** Names of all objects. */
-  names({ signal }: Call): AsyncIterable<string> {
+  async *names({ signal }: Call): AsyncGenerator<string> {
+    await this.#owner.check('read');
     const prefix = `${this.#namespace}/`;
-    return this.#store.keys({ prefix, signal, timeoutMs: this.#timeoutMs });
+    for await (const name of this.#store.keys({ prefix, signal, timeoutMs: this.#timeoutMs }))
+      if (name !== this.#owner.name) yield name;
   }
 
   /** The key whose object has this name; undefined for a foreign name. Fails where only the object could tell and does not open. */
@@ -82,6 +94,7 @@ export class ColdObjects {
 
   /** Whether there is an object of a key, whatever it says. */
   async has(key: Named): Promise<boolean> {
+    await this.#owner.check('read');
     const name = await coldName(this.#namespace, key.bytes);
     return this.#store.has(name, this.#reading);
   }
@@ -95,6 +108,7 @@ export class ColdObjects {
 
   /** Replaces what was found, or puts the first; `conflict` where something else stands by now. */
   async put(key: Named, object: ColdObject, version: string | undefined): Promise<string> {
+    await this.#owner.check('write');
     const name = await coldName(this.#namespace, key.bytes);
     const sealed = await this.#sealed(key, object, name);
     const mayExpire = object.type === DELETED && this.#store.capabilities.ttl;

@@ -2,7 +2,8 @@
 import { expect, it } from 'vitest';
 import { ArchiveServer } from '../../../test/support/archive-world.ts';
 import { describeWithEngine } from '../../../test/support/engines.ts';
-import { FaultPlan, faulty } from '../../testing/index.ts';
+import { faultyCold } from '../../../test/support/faulty-cold.ts';
+import { FaultPlan } from '../../testing/index.ts';
 
 /** Machines may be busy. */
 const until = <T>(read: () => T) => expect.poll(read, { timeout: 15_000, interval: 5 });
@@ -177,7 +178,7 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
   it('leaves the lease of another alone when its own has ended', async () => {
     const { one, another, cold, plan } = on.world();
     const otherPlan = new FaultPlan();
-    const other = another({ cold: faulty(cold, otherPlan) });
+    const other = another({ cold: faultyCold(otherPlan, cold) });
     await on.client.set('k', 'v');
     await one.dirty('k');
     plan.hangNext('commit');
@@ -202,7 +203,9 @@ describeWithEngine('redis-server', 'archive, when something fails or comes late'
     await one.dirty('k');
     plan.failNext('commit', undefined, { applied: true });
     expect(await one.drain()).toEqual({ frozen: 1, deleted: 0, failed: [] });
-    expect(await Array.fromAsync(cold.keys())).toEqual(['strata-archive/k/k']);
+    expect(await Array.fromAsync(cold.keys({ prefix: 'strata-archive/k/' }))).toEqual([
+      'strata-archive/k/k',
+    ]);
     expect((await one.stats()).dirty).toBe(0);
   });
 

@@ -5,6 +5,7 @@ import { checkOptions, type OptionRules } from '../../store/options.ts';
 import type { ReadonlyStore } from '../../store/readonly-store.ts';
 import type { Store } from '../../store/store.ts';
 import { ColdObjects } from './cold-objects.ts';
+import { ColdOwner } from './cold-owner.ts';
 import type { EvictResult } from './evictor.ts';
 import { type HotKey, type Named, named } from './hot-key.ts';
 import { keepHotKeys } from './hot-keys-of.ts';
@@ -78,7 +79,8 @@ export interface ArchiveStats extends HotStats, Done {}
  * the archive's own, and a server that is refused (see `redisKeys`); of the hot side `unavailable`
  * and `timeout` where the step was not taken, `unknown-outcome` where it may have been (to be called
  * again), `no-space`, `denied` and `closed`. Of the cold store `ensure`, `forget`, `evict` and
- * `evictIdle` pass on what it failed with; `drain` tells it in its result.
+ * `evictIdle` pass on what it failed with; `drain` tells it in its result. It is `denied` where the
+ * objects there are those of another hot side, or of this one before it was emptied.
  */
 export interface Archive {
   /** Marks keys that were written. Keys that do not exist are refused with `invalid-argument`, after the others were marked. */
@@ -131,6 +133,7 @@ export interface Archive {
    * lost all. A key whose object is no tombstone, is not over, and that is neither in Redis nor
    * marked is recorded as evicted; with `restore` each is brought back. What was forgotten stays
    * away; what was deleted otherwise, and was in the cold store, comes back. May run beside workers.
+   * From then on the cold store belongs to this hot side: another one is `denied` it.
    * Errors: `unsupported` where the hot side has no such steps; `aborted`; those of the cold store
    * and of Redis, after which it can be run again. Objects that do not open are told in the result.
    */
@@ -208,17 +211,15 @@ class HotArchive implements Archive {
   readonly #workers: Workers;
   readonly #returner: Returner;
   readonly #objects: ColdObjects;
+  readonly #owner: ColdOwner;
   readonly #concurrency: number;
 
   constructor(options: ArchiveOptions & { readonly hot: RedisKeys | StoreKeys }) {
     const { hot, cold, seal = sealOf(), concurrency = 16, leaseMs = 60_000 } = options;
     this.#hot = hot.side;
-    const objects = new ColdObjects(
-      cold,
-      seal,
-      this.#hot.namespace,
-      options.coldTimeoutMs ?? 30_000,
-    );
+    const { coldTimeoutMs = 30_000 } = options;
+    this.#owner = new ColdOwner(cold, this.#hot, coldTimeoutMs);
+    const objects = new ColdObjects(cold, seal, this.#hot.namespace, coldTimeoutMs, this.#owner);
     this.#objects = objects;
     this.#concurrency = concurrency;
     this.#workers = new Workers(this.#hot, objects, {
@@ -283,7 +284,8 @@ class HotArchive implements Archive {
   }
 
   async rebuildIndex(options?: RebuildOptions): Promise<RebuildResult> {
-    return new Rebuilder(this.#hot, this.#objects, this.#returner, this.#concurrency).run(options);
+    const parts = { hot: this.#hot, cold: this.#objects, owner: this.#owner };
+    return new Rebuilder(parts, this.#returner, this.#concurrency).run(options);
   }
 
   async verify(options?: VerifyOptions): Promise<VerifyResult> {

@@ -150,11 +150,18 @@ local function standingOf(key, generation, expiresAt)
 end
 `;
 
+const IS_IDENTITY = `
+local function isIdentity(key)
+  if not string.find(key, '^[%w_.-]+:id$') or redis.call('TYPE', key).ok ~= 'string' then return false end
+  return string.find(redis.call('GET', key), '^archive:[%w_-]+$') ~= nil
+end
+`;
+
 /**
  * Whether a key is what another archive of this server keeps for itself, which has a clock and such
  * names, or a store of the driver, which would be found empty without it.
  */
-const SERVER_OTHERS = `
+const SERVER_OTHERS = `${IS_IDENTITY}
 local STORE_NAMES = {${KEY_NAMES.map((name) => `['${name}'] = 1`).join(', ')}}
 local function isOfStore(key)
   local start, rest = string.match(key, '^({[^{}]+}:)([%l-]+)$')
@@ -162,7 +169,7 @@ local function isOfStore(key)
   return redis.call('HEXISTS', start..'meta', 'format') == 1
 end
 local function isOfAnother(key)
-  if isOfStore(key) then return true end
+  if isOfStore(key) or isIdentity(key) then return true end
   local start, rest = string.match(key, '^([%w_.-]+:)(.*)$')
   if not start then return false end
   local isName = ({clock = 1, due = 1, retry = 1, marks = 1, evicted = 1})[rest]
@@ -173,8 +180,9 @@ end
 `;
 
 /** As SERVER_OTHERS; the clock is in none of the keys that this step may use, and the names are telling. */
-const SLOT_OTHERS = `
+const SLOT_OTHERS = `${IS_IDENTITY}
 local function isOfAnother(key)
+  if isIdentity(key) then return true end
   local rest = string.match(key, '^[%w_.-]+:{%w+}:(.*)$')
   if not rest then
     -- The list of slots.

@@ -10,8 +10,8 @@ import {
   rewriting,
 } from '../../../test/support/archive-model.ts';
 import { describeWithEngine, type RedisServer, startRedis } from '../../../test/support/engines.ts';
-import { memory } from '../../drivers/memory/index.ts';
-import { FaultPlan, faulty } from '../../testing/index.ts';
+import { faultyCold } from '../../../test/support/faulty-cold.ts';
+import { FaultPlan } from '../../testing/index.ts';
 import { archive, redisKeys } from './index.ts';
 
 /** Changes a script, and fails where it is not what it was when the flaw was thought out. */
@@ -114,7 +114,7 @@ describeWithEngine('redis-server', 'archive, as a map', () => {
     const plan = new FaultPlan();
     const one = archive({
       hot: redisKeys(rewriting(server.url, flaw.script ?? ((source) => source))),
-      cold: faulty(memory<Uint8Array>(), plan),
+      cold: faultyCold(plan),
     });
     await client.set('k', 'old');
     await one.dirty('k');

@@ -4,6 +4,7 @@ import { isStrataError } from '../../store/errors.ts';
 import * as is from '../../store/option-rules.ts';
 import { checkOptions } from '../../store/options.ts';
 import { type ColdObjects, DELETED } from './cold-objects.ts';
+import type { ColdOwner } from './cold-owner.ts';
 import { FailureList, type KeyFailure } from './failure-list.ts';
 import type { HotAudit } from './hot-audit.ts';
 import type { Named } from './hot-key.ts';
@@ -51,18 +52,27 @@ export interface RebuildResult extends RebuildProgress {
 const RULES = { restore: is.boolean, signal: is.signal, onProgress: is.fn };
 type Counts = { -readonly [K in keyof Omit<RebuildProgress, 'failures'>]: number };
 
+/** Both sides, and who may use the cold one. */
+export interface RebuilderParts {
+  readonly hot: HotSide;
+  readonly cold: ColdObjects;
+  readonly owner: ColdOwner;
+}
+
 /** Makes the records of evicted keys from what the cold store has. */
 export class Rebuilder {
   readonly #audit: HotAudit;
   readonly #hot: HotSide;
   readonly #cold: ColdObjects;
+  readonly #owner: ColdOwner;
   readonly #returner: Returner;
   readonly #concurrency: number;
 
-  constructor(hot: HotSide, cold: ColdObjects, returner: Returner, concurrency: number) {
+  constructor({ hot, cold, owner }: RebuilderParts, returner: Returner, concurrency: number) {
     this.#audit = auditOf('rebuildIndex', hot);
     this.#hot = hot;
     this.#cold = cold;
+    this.#owner = owner;
     this.#returner = returner;
     this.#concurrency = concurrency;
   }
@@ -74,6 +84,7 @@ export class Rebuilder {
   }
 
   async #run(call: Call, options: RebuildOptions): Promise<RebuildResult> {
+    await this.#owner.takeOver();
     const failed = new FailureList();
     const counts = emptyCounts();
     const told = (): RebuildProgress => ({ ...counts, failures: failed.count });

@@ -23,6 +23,7 @@ import { restoreEach, type SmallValue, smallValue } from './logical/restore-each
 import { MOST_BOTH_BYTES, takenLogical, type ValueForm } from './logical/taken.ts';
 import { RedisAudit } from './redis-audit.ts';
 import type { HotConnection, ScriptRunner } from './redis-connection.ts';
+import { RedisIdentity } from './redis-identity.ts';
 import { markWithin, type RedisTransaction } from './redis-transaction.ts';
 
 /** Keys that one step of a scan looks at, about. */
@@ -38,7 +39,7 @@ interface Settling {
 }
 
 /** The steps on keys of one server, or of one slot of a cluster: each is a script there. */
-export class RedisSteps implements Omit<HotSide, 'idleKeys' | 'close'> {
+export class RedisSteps implements Omit<HotSide, 'identity' | 'idleKeys' | 'close'> {
   readonly title = 'Redis';
   readonly env: Env;
   readonly namespace: string;
@@ -195,7 +196,7 @@ export class RedisSteps implements Omit<HotSide, 'idleKeys' | 'close'> {
 /** The keys of one Redis server. */
 export class RedisSide extends RedisSteps implements HotSide {
   readonly #connection: HotConnection;
-
+  readonly #identity: RedisIdentity;
   readonly #restorings = new Map<string, Gathered<SmallValue, Restored | 'alone'>>();
   readonly #settlings = new Map<string, Gathered<Settling, boolean>>();
   readonly audit: HotAudit;
@@ -203,9 +204,14 @@ export class RedisSide extends RedisSteps implements HotSide {
   constructor(connection: HotConnection, bounds: KeyBounds, form: ValueForm) {
     super(connection, bounds, form);
     this.#connection = connection;
+    this.#identity = new RedisIdentity(connection.env, bounds.namespace);
     this.audit = new RedisAudit(connection, (operation) =>
       scanned(bounds, (words) => connection.read(operation, words)),
     );
+  }
+
+  identity(operation: string): Promise<string> {
+    return this.#identity.ask((words) => this.#connection.read(operation, words));
   }
 
   override settle(

@@ -15,6 +15,7 @@ import type {
   TakeOptions,
 } from '../hot-side.ts';
 import type { ValueForm } from '../logical/taken.ts';
+import { identityKey, RedisIdentity } from '../redis-identity.ts';
 import { RedisSteps, scanned } from '../redis-side.ts';
 import { ClusterAudit } from './cluster-audit.ts';
 import type { ClusterConnection } from './cluster-connection.ts';
@@ -36,6 +37,7 @@ export class ClusterSide implements HotSide {
   readonly #form: ValueForm;
   readonly #list: SlotList;
   readonly #rounds: SlotRounds;
+  readonly #identity: RedisIdentity;
   readonly audit: HotAudit;
 
   constructor(connection: ClusterConnection, { namespace, prefix }: KeyBounds, form: ValueForm) {
@@ -44,12 +46,18 @@ export class ClusterSide implements HotSide {
     this.prefix = prefix;
     this.#connection = connection;
     this.#form = form;
+    this.#identity = new RedisIdentity(this.env, namespace);
     this.#list = new SlotList(connection, namespace);
     this.#rounds = new SlotRounds(this.env, this.#list, (slot) => this.#scripts(slot));
     this.audit = new ClusterAudit(
       (slot) => this.#scripts(slot),
       (operation) => this.#scanned(operation),
     );
+  }
+
+  identity(operation: string): Promise<string> {
+    const slot = slotOf(Buffer.from(identityKey(this.namespace)));
+    return this.#identity.ask((words) => this.#connection.send(operation, slot, () => words));
   }
 
   async mark(operation: string, keys: readonly Named[]): Promise<readonly Named[]> {

@@ -2,6 +2,7 @@ import { Cluster } from 'ioredis';
 import { createCluster } from 'redis';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { describeWithEngine } from '../../../../test/support/engines.ts';
+import { faultyCold } from '../../../../test/support/faulty-cold.ts';
 import {
   type ClusterNode,
   type RedisCluster,
@@ -9,7 +10,7 @@ import {
 } from '../../../../test/support/redis-cluster.ts';
 import { memory } from '../../../drivers/memory/index.ts';
 import type { Store } from '../../../store/store.ts';
-import { FaultPlan, faulty } from '../../../testing/index.ts';
+import { FaultPlan } from '../../../testing/index.ts';
 import { type Archive, archive, type RedisKeysClient, redisKeys } from '../index.ts';
 import { slotOf } from './hash-slots.ts';
 
@@ -49,7 +50,7 @@ describeWithEngine('redis-server', 'archive over a Redis Cluster', () => {
 
   function world(library = 'ioredis'): World {
     const plan = new FaultPlan();
-    const cold = faulty(memory<Uint8Array>(), plan);
+    const cold = faultyCold(plan);
     const another = (timeoutMs = 5_000): Archive => {
       const hot = redisKeys((clients[library] as () => RedisKeysClient)(), { timeoutMs });
       const made = archive({ hot, cold, throttleMs: 0, evictAfterMs: 1 });

@@ -1,9 +1,10 @@
 /** The records of evicted keys of a store, made anew and verified. */
 import { describe, expect, it } from 'vitest';
+import { faultyCold } from '../../../../test/support/faulty-cold.ts';
 import { memory } from '../../../drivers/memory/index.ts';
 import { sqlite } from '../../../drivers/sqlite/index.ts';
 import type { Store } from '../../../store/store.ts';
-import { FaultPlan, faulty, simulatedEnv } from '../../../testing/index.ts';
+import { FaultPlan, simulatedEnv } from '../../../testing/index.ts';
 import { type Archive, archive } from '../index.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -78,7 +79,7 @@ describe('archive over a store as a whole', () => {
     const env = simulatedEnv(1);
     const plan = new FaultPlan();
     const [lost, hot] = [memory<Uint8Array>({ env }), memory<Uint8Array>({ env })];
-    const cold = faulty(memory<Uint8Array>({ env }), plan);
+    const cold = faultyCold(plan, memory<Uint8Array>({ env }));
     const before = archive({ hot: lost, cold });
     await lost.set('brief', bytes('v'), { expiresAt: env.now() + 1_000 });
     await lost.set('forgotten', bytes('v'));
@@ -99,7 +100,7 @@ describe('archive over a store as a whole', () => {
   it('keeps no record of a key that is written while its object is read, and deleted unmarked', async () => {
     const plan = new FaultPlan();
     const [lost, hot] = [memory<Uint8Array>(), memory<Uint8Array>()];
-    const cold = faulty(memory<Uint8Array>(), plan);
+    const cold = faultyCold(plan);
     const before = archive({ hot: lost, cold });
     await lost.set('k', bytes('old'));
     await before.dirty('k');

@@ -33,11 +33,14 @@ export const laneOf = (mark: StoredMark): Lane => (mark.tries > 0 ? 'retry' : 'd
 /** Where an archive keeps what is its own in the hot store: under reserved keys. */
 export class Layout {
   readonly counts: string;
+  /** The name that the store gives itself for this archive. */
+  readonly id: string;
   readonly #prefix: string;
 
   constructor(namespace: string) {
     this.#prefix = `${RESERVED_PREFIX}archive/${namespace}/`;
     this.counts = `${this.#prefix}counts`;
+    this.id = `${this.#prefix}id`;
   }
 
   mark(key: string): string {

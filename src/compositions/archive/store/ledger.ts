@@ -136,6 +136,14 @@ export class Ledger {
     this.#records.set(this.#layout.use(key), undefined);
   }
 
+  /** The name that the store has, or this one from now on. */
+  identity(ours: string): string {
+    const key = this.#layout.id;
+    const standing = this.#read<string>(key);
+    if (standing === undefined) this.#records.set(key, encodeRecord(ours));
+    return standing ?? ours;
+  }
+
   /** Takes a turn, unless somebody has it until later than now. */
   takeTurn(name: string, ms: number): boolean {
     const key = this.#layout.turn(name);

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { UNOWNED } from '../../../../test/support/archive-world.ts';
 import { memory } from '../../../drivers/memory/index.ts';
 import { seal } from '../../../layers/sealed/index.ts';
 import type { Store } from '../../../store/store.ts';
@@ -186,7 +187,7 @@ class World {
 
   /** What was marked is frozen as it is; of what was forgotten a tombstone is left. */
   async #compareFrozen(): Promise<void> {
-    const objects = new ColdObjects(this.#cold, seal(), 'strata-archive', 1e9);
+    const objects = new ColdObjects(this.#cold, seal(), 'strata-archive', 1e9, UNOWNED);
     for (const [key, { value, expiresAt }] of this.#expected) {
       if (this.#unmarked.has(key) || expiresAt <= this.#env.now()) continue;
       const { object } = (await objects.find(namedBytes(Buffer.from(key)))) as Found;

@@ -3,6 +3,7 @@ import type { Env } from '../../../store/env.ts';
 import { invalidArgument } from '../../../store/errors.ts';
 import { checkKey, toKeyRange } from '../../../store/keys.ts';
 import type { Primitives } from '../../../store/primitives.ts';
+import { randomId } from '../../../store/version.ts';
 import type { ColdObject } from '../cold-objects.ts';
 import type { HotAudit } from '../hot-audit.ts';
 import { type KeyBounds, type Named, namedBytes } from '../hot-key.ts';
@@ -72,6 +73,13 @@ export class StoreSide implements HotSide {
     if (!Buffer.from(text).equals(bytes))
       throw invalidArgument(operation, 'the key', bytes, 'text in UTF-8: the hot side is a store');
     checkKey(operation, text, this.#store.capabilities.maxKeyBytes);
+  }
+
+  identity(operation: string): Promise<string> {
+    const ours = randomId(this.env);
+    const own = [this.#layout.id];
+    const step = { users: [], own, do: (ledger: Ledger) => ledger.identity(ours) };
+    return this.#commits.take(operation, step);
   }
 
   mark(operation: string, keys: readonly Named[]): Promise<readonly Named[]> {
