@@ -1,6 +1,4 @@
 /** Real tabs of one browser on one connection: the one that has it is closed, crashes, freezes, hangs. */
-import { createServer } from 'node:http';
-import { build } from 'esbuild';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { memory } from '../src/drivers/memory/index.ts';
@@ -8,6 +6,7 @@ import { publish } from '../src/sync/index.ts';
 import { serveWebSocket } from '../src/sync/node.ts';
 import { bytes } from './support/bytes.ts';
 import { describeWithEngine, enginePath } from './support/engines.ts';
+import { servePage } from './support/killable-browser.ts';
 import type { TabHandle } from './support/shared-tab-page.ts';
 import { contents } from './support/sync-world.ts';
 
@@ -131,23 +130,9 @@ class World {
 
 describeWithEngine('chromium', 'tabs that share a connection', () => {
   beforeAll(async () => {
-    const { outputFiles } = await build({
-      entryPoints: ['test/support/shared-tab-page.ts'],
-      bundle: true,
-      format: 'esm',
-      write: false,
-      logLevel: 'silent',
-    });
-    const script = outputFiles[0]?.text ?? '';
-    const server = createServer((request, response) => {
-      const isScript = request.url === '/page.js';
-      response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
-      response.end(isScript ? script : '<!doctype html><script type=module src=/page.js></script>');
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    stops.push(() => server.close());
-    const address = server.address();
-    origin = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/`;
+    const page = await servePage('test/support/shared-tab-page.ts');
+    stops.push(() => page.close());
+    origin = page.url;
     browser = await chromium.launch({
       executablePath: enginePath('chromium'),
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking'],
