@@ -1,4 +1,5 @@
 /** A process that increments archived counters, and says each number that was acknowledged, until it is killed. */
+import { writeSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { archive, redisKeys } from '../../src/compositions/archive/index.ts';
 import { archivedRedis } from '../../src/compositions/archive/redis/index.ts';
@@ -12,7 +13,8 @@ const kv = archivedRedis(client, { archive: safe });
 async function increment(key: string): Promise<never> {
   for (;;) {
     const value = await kv.incr(key);
-    process.stdout.write(`${key} ${value}\n`);
+    // Not lost when the process is killed: it waits until somebody reads.
+    writeSync(1, `${key} ${value}\n`);
   }
 }
 
