@@ -110,9 +110,12 @@ export class Heard {
     this.#within('close', () => this.transport.close(code, reason));
   }
 
-  /** Waits for so many messages, all in all. */
+  /** Waits for so many messages, all in all; as long as it takes while one comes after the other. */
   async heard(count: number): Promise<readonly Uint8Array[]> {
-    await until(() => this.messages.length >= count, `${count} messages`);
+    while (this.messages.length < count) {
+      const { length } = this.messages;
+      await until(() => this.messages.length > length, `message ${length + 1} of ${count}`);
+    }
     return this.messages;
   }
 
