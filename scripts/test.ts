@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EngineName, ensureEngine, requiredEngines } from '../test/support/find-engine.ts';
 import { ensureBuilt } from './build.ts';
+import { compileCache, fillCompileCache } from './lib/compile-cache.ts';
 
 interface Count {
   passed: number;
@@ -69,7 +70,10 @@ async function runVitest(): Promise<void> {
   const reportFile = join(folder, 'report.json');
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`];
-    const vitest = spawn('vitest', ['run', ...reporters, ...vitestArguments], { stdio: 'inherit' });
+    const vitest = spawn('vitest', ['run', ...reporters, ...vitestArguments], {
+      env: { ...process.env, ...compileCache },
+      stdio: 'inherit',
+    });
     const [code] = await once(vitest, 'exit');
     const failedBefore = count.failed;
     countReport(JSON.parse(readFileSync(reportFile, 'utf8')));
@@ -100,7 +104,7 @@ function countReport(report: JsonReport): void {
 }
 
 findEngines();
-await build();
+await Promise.all([build(), fillCompileCache()]);
 try {
   await runVitest();
 } catch (error) {
