@@ -1,6 +1,8 @@
+import { availableParallelism } from 'node:os';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { findEngine } from './test/support/find-engine.ts';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 const chromium = findEngine('chromium');
 
@@ -14,13 +16,26 @@ const chromiumFlags = [
   '--disable-sync',
 ];
 
+/**
+ * Files often wait for engines, processes and timers: with one worker less than there are cores, as
+ * Vitest has it, cores would idle.
+ */
+const maxWorkers = Math.max(3, availableParallelism());
+
+/** Files whose bounds on real time want the machine for themselves: they run last, one after another. */
+const alone = ['src/compositions/tiered/redis-outage.test.ts', 'test/server-under-load.test.ts'];
+
 const node: ViteUserConfig = {
   test: {
     name: 'node',
     include: ['src/**/*.test.{ts,tsx}', 'test/**/*.test.ts'],
-    exclude: ['**/*.browser.test.*'],
+    exclude: ['**/*.browser.test.*', ...alone],
     globalSetup: ['test/support/global-setup.ts'],
   },
+};
+
+const nodeAlone: ViteUserConfig = {
+  test: { ...node.test, name: 'node-alone', include: alone, exclude: [], maxWorkers: 1 },
 };
 
 const browser: ViteUserConfig = {
@@ -49,11 +64,15 @@ const browser: ViteUserConfig = {
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // Only what hangs should fail by it, also beside other work.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    maxWorkers,
+    sequence: { sequencer: LongestFirst },
     setupFiles: ['test/support/repeatable.ts'],
     projects: [
       { extends: true, ...node },
+      { extends: true, ...nodeAlone },
       // Without a Chromium the browser cases are left out here; the test command reports them.
       ...('at' in chromium ? [{ extends: true as const, ...browser }] : []),
     ],
