@@ -125,12 +125,12 @@ export interface HotSide extends KeyBounds {
     idleMs: number,
     object: Pick<ColdObject, 'generation' | 'digest' | 'expiresAt'>,
   ): Promise<'evicted' | KeptReason>;
-  /** Restores a key that is absent and recorded under this generation. Errors: `unsupported` for a payload that it cannot read. */
+  /** Restores a key that is absent and recorded under this generation. Errors: `unsupported` for a payload that it cannot read, `corrupt` for one that is not what it gave. */
   restore(
     operation: string,
     key: Named,
     generation: number,
-    object: Pick<ColdObject, 'expiresAt' | 'payload' | 'logical'>,
+    object: Pick<ColdObject, 'expiresAt' | 'payload' | 'logical' | 'digest'>,
   ): Promise<Restored>;
   /** Where keys are. Restarts the idle time of those that are there; marks what was written over a record. */
   presence(operation: string, keys: readonly Named[]): Promise<readonly Presence[]>;

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { ArchiveServer } from '../../../../test/support/archive-world.ts';
+import { changedObject } from '../../../../test/support/cold-object.ts';
 import { describeWithEngine } from '../../../../test/support/engines.ts';
 import { redisClients } from '../../../../test/support/redis-clients.ts';
 import {
@@ -231,12 +232,25 @@ describeWithEngine('redis-server', 'the forms of a value', () => {
     expect((await one.stats()).evicted).toBe(1);
   });
 
+  it('says that it cannot read what another kind of hot side has frozen', async () => {
+    const { one, cold, names } = await evicted('dump', [...sampleKeys(7, 10, Date.now())]);
+    const digest = '0'.repeat(64);
+    await eachOpened(cold, (object) =>
+      changedObject(object, ({ described }) => ({
+        described: { ...described, digest },
+        payload: Buffer.from('an entry of a store'),
+      })),
+    );
+    await expect(one.ensure(...names)).rejects.toMatchObject({ code: 'unsupported' });
+    expect((await one.stats()).evicted).toBe(7);
+  });
+
   it('says that what the server refuses is damaged, where it is not what it gave', async () => {
     const { one, cold, names, before } = await evicted('dump', [...sampleKeys(14, 9, Date.now())]);
     const whole = await Array.fromAsync(cold.list());
     // As a seal without a checksum would let it through.
     await eachOpened(cold, (object) =>
-      changedDump(object, (dump) => dump.with(2, ~(dump[2] ?? 0))),
+      changedObject(object, ({ payload }) => ({ payload: payload.with(2, ~(payload[2] ?? 0)) })),
     );
     const error = await one.ensure(...names).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'corrupt', message: expect.stringMatching(/is damaged/) });
@@ -265,30 +279,11 @@ async function eachOpened(
 }
 
 /** As a later version gives it: the version is what comes before the last eight bytes, a checksum. */
-const newerDump = (object: Uint8Array): Uint8Array =>
-  changedDump(object, (dump) => dump.with(-9, 0x7f), true);
-
-/** An object with another payload, and with the digest of it where that is meant. */
-function changedDump(
-  object: Uint8Array,
-  change: (dump: Uint8Array) => Uint8Array,
-  isMeant = false,
-): Uint8Array {
-  const bytes = Buffer.from(object);
-  const keyAt = 4 + bytes.readUInt32BE(0);
-  const head = JSON.parse(bytes.subarray(4, keyAt).toString());
-  if (head.payloadBytes === 0) return object;
-  const dumpAt = keyAt + head.keyBytes;
-  const end = dumpAt + head.payloadBytes;
-  const dump = change(bytes.subarray(dumpAt, end));
-  // As long as before, so that the places of all else stay.
-  const digest = isMeant ? createHash('sha1').update(dump).digest('hex') : head.digest;
-  const described = Buffer.from(JSON.stringify({ ...head, digest }));
-  return Buffer.concat([
-    bytes.subarray(0, 4),
-    described,
-    bytes.subarray(keyAt, dumpAt),
-    dump,
-    bytes.subarray(end),
-  ]);
+function newerDump(object: Uint8Array): Uint8Array {
+  return changedObject(object, ({ described, payload }) => {
+    if (payload.length === 0) return {};
+    const newer = payload.with(payload.length - 9, 0x7f);
+    const digest = createHash('sha1').update(newer).digest('hex');
+    return { described: { ...described, digest }, payload: newer };
+  });
 }

@@ -1,8 +1,10 @@
 /** The records of evicted keys of a store, made anew and verified. */
 import { describe, expect, it } from 'vitest';
+import { changedObject } from '../../../../test/support/cold-object.ts';
 import { faultyCold } from '../../../../test/support/faulty-cold.ts';
 import { memory } from '../../../drivers/memory/index.ts';
 import { sqlite } from '../../../drivers/sqlite/index.ts';
+import type { Seal } from '../../../layers/sealed/index.ts';
 import type { Store } from '../../../store/store.ts';
 import { FaultPlan, simulatedEnv } from '../../../testing/index.ts';
 import { type Archive, archive } from '../index.ts';
@@ -95,6 +97,30 @@ describe('archive over a store as a whole', () => {
     plan.release();
     expect(await rebuilding).toMatchObject({ recorded: 0, expired: 1, hot: 1 });
     expect(await after.stats()).toMatchObject({ evicted: 0 });
+  });
+
+  it('finds damage inside, also where the seal does not', async () => {
+    const seal: Seal = { freeze: async (all) => all.slice(), thaw: async (all) => all.slice() };
+    const [hot, cold] = [memory<Uint8Array>(), memory<Uint8Array>()];
+    const one = archive({ hot, cold, seal });
+    await hot.set('k', bytes('value'));
+    await one.dirty('k');
+    await one.drain();
+    await one.evict('k');
+    const object = (await cold.get('strata-archive/k/k')) as Uint8Array;
+    await cold.set('strata-archive/k/k', object.with(object.length - 1, 0x7e));
+    await expect(one.ensure('k')).rejects.toMatchObject({ code: 'corrupt', key: 'k' });
+    expect(await hot.has('k')).toBe(false);
+    expect(await one.verify()).toMatchObject({ differences: [{ key: 'k', code: 'corrupt' }] });
+    const foreign = changedObject(object, ({ described }) => ({
+      described: { ...described, digest: '0'.repeat(40) },
+      payload: bytes('what another kind of hot side gives'),
+    }));
+    await cold.set('strata-archive/k/k', foreign);
+    await expect(one.ensure('k')).rejects.toMatchObject({ code: 'unsupported', key: 'k' });
+    await cold.set('strata-archive/k/k', object);
+    await one.ensure('k');
+    expect(await hot.get('k')).toEqual(bytes('value'));
   });
 
   it('keeps no record of a key that is written while its object is read, and deleted unmarked', async () => {

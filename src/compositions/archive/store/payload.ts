@@ -2,6 +2,7 @@ import { joined } from '../../../layers/sealed/compression.ts';
 import type { Entry, Json, Meta, Origin } from '../../../store/entry.ts';
 import { failure } from '../../../store/errors.ts';
 import type { SetWrite } from '../../../store/primitives.ts';
+import type { ColdObject } from '../cold-objects.ts';
 
 const FORMAT = 1;
 const HEAD_AT = 5;
@@ -12,6 +13,8 @@ interface Head {
   readonly meta?: Meta;
   readonly origin?: Origin;
 }
+
+type Digested = Pick<ColdObject, 'payload' | 'digest'>;
 
 /** What a restored entry has again beside its key and expiry. */
 export type Restorable = Omit<SetWrite<Uint8Array>, 'type' | 'key' | 'if'>;
@@ -37,8 +40,19 @@ export function encodePayload({
   return joined([begin, head, value], HEAD_AT + head.length + value.length);
 }
 
-/** Errors: `unsupported` for what another kind of hot side, or a later version, has written. */
-export function decodePayload(operation: string, key: string, payload: Uint8Array): Restorable {
+/** Errors: `unsupported` for what another kind of hot side, or a later version, has written; `corrupt`. */
+export async function openPayload(
+  operation: string,
+  key: string,
+  object: Digested,
+): Promise<Restorable> {
+  // A seal of another kind may have let damage through, which nothing else would notice.
+  if (await isSound(object)) return decodePayload(operation, key, object.payload);
+  const what = `the cold object of ${JSON.stringify(key)} is damaged`;
+  throw failure('corrupt', operation, what, { key });
+}
+
+function decodePayload(operation: string, key: string, payload: Uint8Array): Restorable {
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   const valueAt = payload.length < HEAD_AT ? 0 : HEAD_AT + view.getUint32(1);
   if (payload[0] !== FORMAT || valueAt > payload.length)
@@ -58,6 +72,14 @@ function sorted(value: Json): Json {
   const names = Object.keys(value).sort();
   const object = value as { readonly [name: string]: Json };
   return Object.fromEntries(names.map((name) => [name, sorted(object[name] as Json)]));
+}
+
+const DIGEST_LETTERS = 64;
+
+/** Whether a payload is what its digest says; of one that is no entry of a store it is not known. */
+export async function isSound({ payload, digest }: Digested): Promise<boolean> {
+  if (payload.length === 0 || digest.length !== DIGEST_LETTERS) return true;
+  return (await digestOf(payload)) === digest;
 }
 
 /** SHA-256 in hexadecimal digits. */

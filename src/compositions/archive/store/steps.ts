@@ -4,7 +4,7 @@ import type { Named } from '../hot-key.ts';
 import type { FailCause, KeptReason, Mark, Presence, Restored, Taken } from '../hot-side.ts';
 import type { StoredMark } from './layout.ts';
 import type { Ledger } from './ledger.ts';
-import { decodePayload, digestOf, encodePayload } from './payload.ts';
+import { digestOf, encodePayload, openPayload } from './payload.ts';
 
 export const textOf = ({ bytes }: Named): string => bytes.toString();
 
@@ -168,13 +168,14 @@ export async function evict(
   return 'evicted';
 }
 
-export function restore(
+export async function restore(
   ledger: Ledger,
   key: Named,
   generation: number,
-  { expiresAt, payload }: Pick<ColdObject, 'expiresAt' | 'payload'>,
+  object: Pick<ColdObject, 'expiresAt' | 'payload' | 'digest'>,
   operation: string,
-): Restored {
+): Promise<Restored> {
+  const { expiresAt } = object;
   const text = textOf(key);
   const recorded = ledger.evictedAs(text);
   if (ledger.entryOf(text) !== undefined) {
@@ -189,7 +190,7 @@ export function restore(
     ledger.dropRecord(text);
     return 'deleted';
   }
-  const entry = decodePayload(operation, text, payload);
+  const entry = await openPayload(operation, text, object);
   ledger.restoreUser(text, expiresAt > 0 ? { ...entry, expiresAt } : entry);
   ledger.use(text);
   ledger.dropRecord(text);

@@ -2,7 +2,7 @@ import type { ColdObject } from '../cold-objects.ts';
 import type { Claimed, Compared, Confirmed, HotAudit, Inspected } from '../hot-audit.ts';
 import type { Named } from '../hot-key.ts';
 import type { Ledger } from './ledger.ts';
-import { digestOf } from './payload.ts';
+import { isSound } from './payload.ts';
 import { objectOf, textOf } from './steps.ts';
 
 /** How a hot store takes steps on keys, and gives all of them. */
@@ -36,8 +36,8 @@ export class StoreAudit implements HotAudit {
     return isSame ? 'same' : 'different';
   }
 
-  async isSound({ payload, digest }: ColdObject): Promise<boolean> {
-    return payload.length === 0 || (await digestOf(payload)) === digest;
+  isSound(object: ColdObject): Promise<boolean> {
+    return isSound(object);
   }
 
   keys(operation: string): AsyncIterable<readonly Named[]> {

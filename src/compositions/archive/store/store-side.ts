@@ -153,7 +153,7 @@ export class StoreSide implements HotSide {
     operation: string,
     key: Named,
     generation: number,
-    object: Pick<ColdObject, 'expiresAt' | 'payload'>,
+    object: Pick<ColdObject, 'expiresAt' | 'payload' | 'digest'>,
   ): Promise<Restored> {
     return this.#take(operation, [key], (ledger) =>
       steps.restore(ledger, key, generation, object, operation),
