@@ -22,7 +22,11 @@ export interface ArchiveWorld {
 }
 
 /** Lets a test look into a cold store that an archive has to itself. */
-export const UNOWNED = { name: '', check: async (): Promise<void> => {} } as const;
+export const UNOWNED = {
+  name: '',
+  check: async (): Promise<void> => {},
+  isSameHot: async (): Promise<boolean> => true,
+} as const;
 
 /** Lets every mark be due, as if its lease or delay had ended. */
 export async function makeDue(

@@ -40,6 +40,9 @@ const FIRST_FORMAT = 1;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+/** What is asked of the owner. */
+type Owner = Pick<ColdOwner, 'name' | 'check' | 'isSameHot'>;
+
 /** The cold side: sealed objects that say what they are. */
 export class ColdObjects {
   readonly #store: Store<Uint8Array>;
@@ -48,14 +51,14 @@ export class ColdObjects {
   readonly #timeoutMs: number;
   /** Another process may have put since: what is evicted and restored is decided by what stands. */
   readonly #reading: ReadOptions;
-  readonly #owner: Pick<ColdOwner, 'name' | 'check'>;
+  readonly #owner: Owner;
 
   constructor(
     store: Store<Uint8Array>,
     seal: Seal,
     namespace: string,
     timeoutMs: number,
-    owner: Pick<ColdOwner, 'name' | 'check'>,
+    owner: Owner,
   ) {
     this.#store = store;
     this.#owner = owner;
@@ -104,6 +107,11 @@ export class ColdObjects {
     const value = await this.#store.get(name, this.#reading);
     if (value === undefined) return undefined;
     return Buffer.from(decode(await this.#seal.thaw(value, this.#place(name))).key);
+  }
+
+  /** To be called when marks were taken, before they are put: whether they are those of the owner, as far as is known. */
+  isSameHot(): Promise<boolean> {
+    return this.#owner.isSameHot();
   }
 
   /** Replaces what was found, or puts the first; `conflict` where something else stands by now. */

@@ -90,10 +90,20 @@ export class Freezer {
   }
 
   /** Takes so many marks that are due, or those of some keys whether due or not. */
-  take(operation: string, mostKeys: number, only?: readonly Named[]): Promise<readonly Taken[]> {
+  async take(
+    operation: string,
+    mostKeys: number,
+    only?: readonly Named[],
+  ): Promise<readonly Taken[]> {
     const { leaseMs } = this.#options;
     const bounds = { leaseMs, mostKeys, mostBytes: TAKEN_BYTES };
-    return this.#hot.take(operation, only === undefined ? bounds : { ...bounds, only });
+    const taken = await this.#hot.take(
+      operation,
+      only === undefined ? bounds : { ...bounds, only },
+    );
+    // A hot side that lost its keys since must not put its next ones over what was theirs.
+    if (taken.length > 0) await this.#cold.isSameHot();
+    return taken;
   }
 
   /** Whether others may have taken what was taken then. */

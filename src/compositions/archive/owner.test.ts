@@ -5,7 +5,7 @@ import { describeWithEngine } from '../../../test/support/engines.ts';
 import { redisClients } from '../../../test/support/redis-clients.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import type { Store } from '../../store/store.ts';
-import { FaultPlan, faulty } from '../../testing/index.ts';
+import { FaultPlan, faulty, simulatedEnv } from '../../testing/index.ts';
 import { type Archive, archive, redisKeys } from './index.ts';
 
 const NOTE = 'strata-archive/id';
@@ -59,16 +59,24 @@ describeWithEngine('redis-server', 'the owner of a cold store', () => {
   });
 
   it('notices that Redis was emptied, in place of freezing over what it had', async () => {
-    const { one, another } = here.world();
+    const { one, another, cold } = here.world();
     await here.evicted(one, 'k', 'v');
+    const frozen = await cold.get('strata-archive/k/k');
     await here.client.flushAll();
+    // Of one that runs all the while, and of one that is opened then.
+    for (const each of [one, another()]) {
+      await marked(here, each, 'k', 'new');
+      await here.makeDue();
+      expect(await each.drain()).toMatchObject({ failed: [{ key: 'k' }] });
+      expect(await each.failed()).toMatchObject([{ key: 'k', cause: { code: 'denied' } }]);
+    }
+    expect(await cold.get('strata-archive/k/k')).toEqual(frozen);
+    await here.client.del('k');
+    await one.forget('k').catch(() => undefined);
     const after = another();
-    await marked(here, after, 'new', 'v');
-    expect(await after.drain()).toMatchObject({ failed: [{ key: 'new' }] });
-    expect(await after.rebuildIndex({ restore: true })).toMatchObject({ restored: 1 });
-    here.makeDue();
-    expect(await after.drain()).toMatchObject({ frozen: 1, failed: [] });
-    expect(await here.client.mGet(['k', 'new'])).toEqual(['v', 'v']);
+    expect(await after.rebuildIndex()).toMatchObject({ objects: 1, hot: 1 });
+    await here.makeDue();
+    expect(await one.drain()).toMatchObject({ deleted: 1, failed: [] });
   });
 
   it('lets any number of archives of one Redis begin at once', async () => {
@@ -140,6 +148,24 @@ describeWithEngine('redis-server', 'the owner of a cold store', () => {
     await there.evicted(other, 'k', 'there');
     await Promise.all([one.ensure('k'), other.ensure('k')]);
     expect([await here.client.get('k'), await there.client.get('k')]).toEqual(['here', 'there']);
+  });
+
+  it('looks again after a minute whether its place was taken', async () => {
+    const env = simulatedEnv(1);
+    const cold = memory<Uint8Array>();
+    const [old, young] = [memory<Uint8Array>({ env }), memory<Uint8Array>({ env })];
+    const one = archive({ hot: old, cold, throttleMs: 0 });
+    await old.set('k', bytes('v'));
+    await one.dirty('k');
+    expect(await one.drain()).toMatchObject({ frozen: 1, failed: [] });
+    const heir = archive({ hot: young, cold, throttleMs: 0 });
+    expect(await heir.rebuildIndex({ restore: true })).toMatchObject({ restored: 1 });
+    await env.advance(60_000);
+    await one.dirty('k');
+    expect(await one.drain()).toMatchObject({ failed: [{ error: { code: 'denied' } }] });
+    await heir.dirty('k');
+    expect(await heir.drain()).toMatchObject({ frozen: 1, failed: [] });
+    await Promise.all([one, heir].map((each) => each.close()));
   });
 
   it('tells hot stores apart too, and one that was emptied', async () => {

@@ -14,16 +14,18 @@ const MARKER = 'archive:';
  */
 export class RedisIdentity {
   readonly #key: string;
-  readonly #ours: string;
+  readonly #env: Env;
 
   constructor(env: Env, namespace: string) {
     this.#key = identityKey(namespace);
-    this.#ours = `${MARKER}${randomId(env)}`;
+    this.#env = env;
   }
 
   async ask(send: (words: readonly RedisWord[]) => Promise<unknown>): Promise<string> {
     const standing = await send(['GET', this.#key]);
-    const kept = standing ?? (await send(['SET', this.#key, this.#ours, 'NX', 'GET']));
-    return kept === null ? this.#ours : String(kept);
+    if (standing !== null) return String(standing);
+    // Another one each time: a Redis that was emptied is not to get its old name again.
+    const ours = `${MARKER}${randomId(this.#env)}`;
+    return String((await send(['SET', this.#key, ours, 'NX', 'GET'])) ?? ours);
   }
 }
