@@ -134,7 +134,7 @@ export interface HotSide extends KeyBounds {
   ): Promise<Restored>;
   /** Where keys are. Restarts the idle time of those that are there; marks what was written over a record. */
   presence(operation: string, keys: readonly Named[]): Promise<readonly Presence[]>;
-  /** Keys of the archive that were idle so long and are not marked, in parts. */
+  /** Keys of the archive that were idle so long and are not marked, in parts: one for each step, which may find none. */
   idleKeys(operation: string, idleMs: number): AsyncIterable<readonly Named[]>;
   stats(operation: string): Promise<HotStats>;
   /** The steps of `rebuildIndex` and `verify`, where the hot side has them. */

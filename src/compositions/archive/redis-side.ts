@@ -262,7 +262,7 @@ export class RedisSide extends RedisSteps implements HotSide {
 
   async *idleKeys(operation: string, idleMs: number): AsyncGenerator<readonly Named[]> {
     for await (const keys of scanned(this, (words) => this.#connection.read(operation, words)))
-      if (keys.length > 0) yield await this.idle(operation, keys, idleMs);
+      yield keys.length === 0 ? [] : await this.idle(operation, keys, idleMs);
   }
 
   close(): Promise<void> {

@@ -100,6 +100,19 @@ describeWithEngine('redis-server', 'a worker of an archive', () => {
     expect(freezing.stats()).toMatchObject({ state: 'stopped', frozen: 6 });
   });
 
+  it('can stop after every step of a pass, also where a step finds nothing', async () => {
+    await fill(5_000);
+    const { client } = redisClients['node-redis'](on.url);
+    const { side } = redisKeys(client, { prefix: 'none:' });
+    await on.client.configResetStat();
+    for await (const keys of side.idleKeys('evictIdle', 1)) {
+      expect(keys).toEqual([]);
+      break;
+    }
+    expect(await on.client.info('commandstats')).toMatch(/cmdstat_scan:calls=1,/);
+    await side.close();
+  });
+
   it('drains also when it does not run', async () => {
     const { one } = on.world();
     await one.dirty(...(await fill(50)));

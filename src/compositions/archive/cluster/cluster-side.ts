@@ -170,7 +170,7 @@ export class ClusterSide implements HotSide {
           idleMs,
         ),
       );
-      if (idle.length > 0) yield idle.flat();
+      yield idle.flat();
     }
   }
 
