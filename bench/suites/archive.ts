@@ -11,6 +11,7 @@ import { rateRow } from '../lib/rate-row.ts';
 import { startOrSkip } from '../lib/redis-or-skip.ts';
 import type { Report, Suite } from '../lib/row.ts';
 import { scaled } from '../lib/scaled.ts';
+import { archiveInS3 } from './archive-s3.ts';
 
 const KEYS = 1_000;
 const VALUE_BYTES = 1_024;
@@ -176,7 +177,7 @@ async function remembering(url: string, client: Redis, report: Report): Promise<
 
 export const archiveSuite: Suite = {
   name: 'archive',
-  about: `keys of ${VALUE_BYTES} random bytes, frozen to files that are flushed, ${WRITERS} at once, and brought back`,
+  about: `keys of ${VALUE_BYTES} random bytes, frozen to files that are flushed, ${WRITERS} at once, and brought back; and the same with an S3 endpoint`,
   async run(report) {
     const folder = mkdtempSync(join(tmpdir(), 'stratakv-archive-'));
     const server = await startOrSkip();
@@ -191,6 +192,8 @@ export const archiveSuite: Suite = {
       await ensuring(ground, 'others evicted', report);
       await bringingBack(ground, report);
       await remembering(server.url, client, report);
+      const of = { redisUrl: server.url, redis: client, writers: WRITERS };
+      await archiveInS3({ ...of, fill: (names) => fill(client, names) }, report);
     } finally {
       await safe.close();
       await cold.close();

@@ -5,8 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateBucketCommand } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { ArchiveServer } from '../../../test/support/archive-world.ts';
 import { startDynamoDb } from '../../../test/support/dynamodb-server.ts';
 import { describeWithEngine } from '../../../test/support/engines.ts';
@@ -17,7 +16,8 @@ import {
   sampleKeys,
   writeSamples,
 } from '../../../test/support/redis-values.ts';
-import { type S3Server, startS3 } from '../../../test/support/s3-server.ts';
+import { S3Bucket } from '../../../test/support/s3-bucket.ts';
+import { meddledClient } from '../../../test/support/s3-server.ts';
 import { dynamodb } from '../../drivers/dynamodb/index.ts';
 import { file } from '../../drivers/file/index.ts';
 import { s3 } from '../../drivers/s3/index.ts';
@@ -30,6 +30,8 @@ const KEYS = Number(asked ?? 5_000);
 /** What takes a request each, and some. */
 const REMOTE_KEYS = Number(asked ?? 500);
 const AT_ONCE = 1_000;
+/** By DUMP and RESTORE, and by elements. */
+const FORMS = ['dump', 'logical'] as const;
 const TIMEOUT_MS = asked === undefined ? 240_000 : 3_600_000;
 
 describeWithEngine('redis-server', 'archive, with keys of all types', () => {
@@ -71,7 +73,7 @@ describeWithEngine('redis-server', 'archive, with keys of all types', () => {
   const digestsOf = (keys: readonly SampleKey[]): Promise<string[]> =>
     Promise.all(keys.map((key) => digestOf(on.client, key)));
 
-  it.each(['dump', 'logical'] as const)(
+  it.each(FORMS)(
     'brings back what went to files, by its form %s',
     async (form) => {
       const path = await mkdtemp(join(tmpdir(), 'archive-proof-'));
@@ -86,46 +88,69 @@ describeWithEngine('redis-server', 'archive, with keys of all types', () => {
     TIMEOUT_MS,
   );
 
-  it(
-    'brings back what went to DynamoDB',
-    async () => {
+  it.each(FORMS)(
+    'brings back what went to DynamoDB, by its form %s',
+    async (form) => {
       await using server = await startDynamoDb();
       const client = server.client();
       await using cold = dynamodb({ client, table: 'cold', create: true, timeoutMs: 60_000 });
-      await proven(cold, 'both', REMOTE_KEYS, 12);
+      await proven(cold, form, REMOTE_KEYS, 12);
     },
     TIMEOUT_MS,
   );
 
   describeWithEngine('radosgw', 'in S3', () => {
-    const bucket = `archive-${crypto.randomUUID()}`;
-    let server: S3Server;
-    beforeAll(async () => {
-      server = await startS3();
-      await server.client().send(new CreateBucketCommand({ Bucket: bucket }));
-    }, 180_000);
-    afterAll(() => server?.stop(), 60_000);
+    const there = new S3Bucket();
 
-    it(
-      'brings back what went there',
-      async () => {
-        await using cold = s3({ client: server.client(), bucket, timeoutMs: 60_000 });
-        await proven(cold, 'both', REMOTE_KEYS, 13);
+    it.each(FORMS)(
+      'brings back what went there, by its form %s',
+      async (form) => {
+        const { client, name: bucket } = there;
+        await using cold = s3({ client, bucket, prefix: form, timeoutMs: 60_000 });
+        await proven(cold, form, REMOTE_KEYS, 13);
       },
       TIMEOUT_MS,
     );
 
+    it('takes one request to put a new key, two to put it again, and one to bring it back', async () => {
+      const asked: string[] = [];
+      const client = meddledClient(there.server, ({ command, send }) => {
+        asked.push(command);
+        return send();
+      });
+      const prefix = crypto.randomUUID();
+      await using cold = s3({ client, bucket: there.name, prefix });
+      const { one } = on.world({ cold, concurrency: 8 });
+      const keys = Array.from({ length: 50 }, (_, n) => `key ${n}`);
+      const freeze = async (value: string): Promise<Record<string, number>> => {
+        for (const key of keys) await on.client.set(key, value);
+        await one.dirty(...keys);
+        asked.length = 0;
+        expect(await one.drain()).toMatchObject({ frozen: keys.length });
+        return counted(asked);
+      };
+      // What the first one finds out: of the endpoint, and that keys are new.
+      await on.frozen(one, 'first', 'v');
+      expect(await freeze('new')).toEqual({ PutObjectCommand: 50 });
+      expect(await freeze('again')).toEqual({ PutObjectCommand: 50, GetObjectCommand: 50 });
+      await one.evict(...keys);
+      asked.length = 0;
+      await one.ensure(...keys);
+      expect(counted(asked)).toEqual({ GetObjectCommand: 50 });
+    }, 60_000);
+
     it('says denied for a wrong secret, unavailable for no bucket, and keeps all', async () => {
       const credentials = { accessKeyId: 'AK', secretAccessKey: 'wrong' };
+      const { client, name: bucket, server } = there;
       const prefix = crypto.randomUUID();
-      await using right = s3({ client: server.client(), bucket, prefix });
+      await using right = s3({ client, bucket, prefix });
       const { one, another } = on.world({ cold: right });
       await on.evicted(one, 'evicted', 'v');
       await on.client.set('hot', 'v');
       await one.dirty('hot');
       const wrongs: [string, Store<Uint8Array>][] = [
         ['denied', s3({ client: server.client({ credentials }), bucket, prefix })],
-        ['unavailable', s3({ client: server.client(), bucket: `${bucket}-not`, prefix })],
+        ['unavailable', s3({ client, bucket: `${bucket}-not`, prefix })],
       ];
       for (const [code, cold] of wrongs) {
         const safe = another({ cold });
@@ -144,6 +169,12 @@ describeWithEngine('redis-server', 'archive, with keys of all types', () => {
     }, 120_000);
   });
 });
+
+function counted(words: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
+  return counts;
+}
 
 function* partsOf<T>(all: Iterable<T>): Generator<T[]> {
   let part: T[] = [];
