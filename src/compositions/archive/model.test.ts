@@ -1,7 +1,6 @@
 /** Writers, workers, evictions, expiry, deletes and failures of the cold store, against a plain map. */
 import fc from 'fast-check';
-import { createClient, type RedisClientType } from 'redis';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   ArchiveModel,
   type Flaw,
@@ -9,7 +8,8 @@ import {
   heedless,
   rewriting,
 } from '../../../test/support/archive-model.ts';
-import { describeWithEngine, type RedisServer, startRedis } from '../../../test/support/engines.ts';
+import { ArchiveServer } from '../../../test/support/archive-world.ts';
+import { describeWithEngine } from '../../../test/support/engines.ts';
 import { faultyCold } from '../../../test/support/faulty-cold.ts';
 import { FaultPlan } from '../../testing/index.ts';
 import { archive, redisKeys } from './index.ts';
@@ -83,17 +83,7 @@ const flaws: Readonly<Record<string, Flaw>> = {
 };
 
 describeWithEngine('redis-server', 'archive, as a map', () => {
-  let server: RedisServer;
-  let client: RedisClientType;
-  beforeAll(async () => {
-    server = await startRedis();
-    client = createClient({ url: server.url });
-    await client.connect();
-  });
-  afterAll(async () => {
-    client.destroy();
-    await server.stop();
-  });
+  const on = new ArchiveServer();
   const property = (model: ArchiveModel) =>
     fc.asyncProperty(groups, fc.boolean(), fc.boolean(), (all, background, beginsEvicted) =>
       model.run(all, background, beginsEvicted),
@@ -102,7 +92,7 @@ describeWithEngine('redis-server', 'archive, as a map', () => {
   it('loses nothing and resurrects nothing, whatever fails and whoever works', {
     timeout: 180_000,
   }, async () => {
-    const model = new ArchiveModel(client, server.url);
+    const model = new ArchiveModel(on.client, on.url);
     await fc.assert(property(model), { numRuns: 1_000 }).finally(() => model.end());
   });
 
@@ -113,25 +103,25 @@ describeWithEngine('redis-server', 'archive, as a map', () => {
   ] as const)('%s', async (_, flaw: Flaw, dirty) => {
     const plan = new FaultPlan();
     const one = archive({
-      hot: redisKeys(rewriting(server.url, flaw.script ?? ((source) => source))),
+      hot: redisKeys(rewriting(on.url, flaw.script ?? ((source) => source))),
       cold: faultyCold(plan),
     });
-    await client.set('k', 'old');
+    await on.client.set('k', 'old');
     await one.dirty('k');
     plan.hangNext('commit');
     const draining = one.drain();
     await expect.poll(() => plan.hanging).toBe(1);
-    await client.set('k', 'new');
+    await on.client.set('k', 'new');
     await one.dirty('k');
     plan.release();
     await draining;
     expect((await one.stats()).dirty).toBe(dirty);
     await one.close();
-    await client.flushAll();
+    await on.client.flushAll();
   });
 
   it.each(Object.keys(flaws))('would notice that %s', { timeout: 60_000 }, async (name) => {
-    const model = new ArchiveModel(client, server.url, flaws[name]);
+    const model = new ArchiveModel(on.client, on.url, flaws[name]);
     const { failed } = await fc
       .check(property(model), { numRuns: 1_000, endOnFailure: true })
       .finally(() => model.end());

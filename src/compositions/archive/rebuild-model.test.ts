@@ -1,9 +1,9 @@
 /** Rebuilding at any time, beside writers, workers, deletes and failures of the cold store, against a plain map. */
 import fc from 'fast-check';
-import { createClient, type RedisClientType } from 'redis';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { makeDue } from '../../../test/support/archive-world.ts';
-import { describeWithEngine, type RedisServer, startRedis } from '../../../test/support/engines.ts';
+import type { RedisClientType } from 'redis';
+import { expect, it } from 'vitest';
+import { ArchiveServer, makeDue } from '../../../test/support/archive-world.ts';
+import { describeWithEngine } from '../../../test/support/engines.ts';
 import { redisClients } from '../../../test/support/redis-clients.ts';
 import { memory } from '../../drivers/memory/index.ts';
 import { FaultPlan, faulty } from '../../testing/index.ts';
@@ -153,20 +153,10 @@ async function tolerant(work: Promise<unknown>): Promise<void> {
 }
 
 describeWithEngine('redis-server', 'an archive that is rebuilt at any time, as a map', () => {
-  let server: RedisServer;
-  let client: RedisClientType;
-  beforeAll(async () => {
-    server = await startRedis();
-    client = createClient({ url: server.url });
-    await client.connect();
-  });
-  afterAll(async () => {
-    client.destroy();
-    await server.stop();
-  });
+  const on = new ArchiveServer();
 
   it('loses nothing and resurrects nothing', async () => {
-    const worlds = (['both', 'dump'] as const).map((form) => new World(client, server.url, form));
+    const worlds = (['both', 'dump'] as const).map((form) => new World(on.client, on.url, form));
     const property = fc.asyncProperty(groups, fc.constantFrom(...worlds), async (all, world) => {
       await world.begin();
       for (const [first, ...others] of all)
