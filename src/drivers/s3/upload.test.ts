@@ -182,14 +182,29 @@ describeWithEngine('radosgw', 's3, large values', () => {
       on.client.send(
         new CreateMultipartUploadCommand({ Bucket: on.name, Key: rootOf(store) + name }),
       );
-    await begin(nameOf('left behind'));
-    await begin('not ours!');
+    const left = ['left behind', 'another'].map(nameOf);
+    for (const name of [...left, 'not ours!']) await begin(name);
     await store.set('a', large(1));
-    expect((await uploads(store)).sort()).toEqual([nameOf('left behind'), 'not ours!'].sort());
+    expect((await uploads(store)).sort()).toEqual([...left, 'not ours!'].sort());
     const tomorrow = { ...systemEnv, now: () => Date.now() + DAY_MS + 60_000 };
     const prefix = String(describeStore(store).details?.prefix);
-    const later = open({ prefix, conditional: 'none', env: tomorrow });
+    // The first that is to be given up is refused, and keeps no other from it.
+    let refused: string | undefined;
+    const refusing = meddledClient(on.server, ({ command, input, send }) => {
+      if (command === 'AbortMultipartUploadCommand') refused ??= String(input.Key);
+      if (command !== 'AbortMultipartUploadCommand' || input.Key !== refused) return send();
+      throw Object.assign(new Error('no'), {
+        name: 'AccessDenied',
+        $metadata: { httpStatusCode: 403 },
+      });
+    });
+    const later = open({ prefix, conditional: 'none', env: tomorrow, client: refusing });
     await later.set('b', large(2));
+    await vi.waitUntil(async () => (await uploads(store)).length < 3, { timeout: 20_000 });
+    const stays = refused?.slice(rootOf(store).length);
+    expect(left).toContain(stays);
+    expect((await uploads(store)).sort()).toEqual([stays, 'not ours!'].sort());
+    await open({ prefix, conditional: 'none', env: tomorrow }).set('c', large(3));
     await vi.waitUntil(async () => (await uploads(store)).length < 2, { timeout: 20_000 });
     expect(await uploads(store)).toEqual(['not ours!']);
     await expectHeld(store, 'b', large(2));

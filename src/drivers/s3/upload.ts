@@ -142,7 +142,9 @@ export async function abandonLeftBehind(
       const name = Key.slice(requests.root.length);
       const isOurs = keyOf(name) !== undefined || name.startsWith(probes);
       const ageMs = call.env.now() - (Initiated?.getTime() ?? Number.POSITIVE_INFINITY);
-      if (isOurs && ageMs > LEFT_BEHIND_MS) await abort(requests, name, UploadId, call);
+      if (!isOurs || ageMs <= LEFT_BEHIND_MS) continue;
+      // One that may not be given up keeps no other from it.
+      await abort(requests, name, UploadId, call).catch(() => call.throwIfEnded());
     }
     const { NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker } = page;
     if (page.IsTruncated !== true || KeyMarker === undefined) return;
