@@ -68,6 +68,20 @@ describeWithEngine('redis-server', 'archive over a Redis Cluster', () => {
     expect(await app.exists(key)).toBe(0);
   };
 
+  it('is the owner of its cold store, and not any more when it was emptied', async () => {
+    const { one, another } = world();
+    await evicted(one, 'k', 'v');
+    for (const { client } of cluster.nodes) await client.flushAll();
+    await app.set('new', 'v');
+    await one.dirty('new');
+    expect(await one.drain()).toMatchObject({ failed: [{ error: { code: 'denied' } }] });
+    const after = another();
+    expect(await after.rebuildIndex({ restore: true })).toMatchObject({ restored: 1 });
+    await one.dirty('k');
+    expect(await one.drain()).toMatchObject({ failed: [] });
+    expect(await app.get('k')).toBe('v');
+  });
+
   const binary = Buffer.from([0xff, 0, 0xfe]);
   const written: Record<string, () => Promise<unknown>> = {
     string: () => app.set('string', 'value'),
