@@ -7,15 +7,18 @@ export interface NodeRedisClient {
   readonly options?: object | undefined;
 }
 
-/** A duplicate, as this driver uses it. */
+/** A duplicate, as it is used for one connection. */
 interface Duplicate {
   readonly isReady: boolean;
   connect(): Promise<unknown>;
   destroy(): void;
-  sendCommand(args: readonly RedisWord[]): Promise<unknown>;
+  sendCommand(args: readonly RedisWord[], options?: object): Promise<unknown>;
   subscribe(channel: string, heard: (message: string) => void): Promise<void>;
   on(event: 'error' | 'end', listener: (error?: Error) => void): unknown;
 }
+
+/** The options that a command is sent with, where it has some of its own. */
+export type OptionsOf = (words: readonly RedisWord[]) => object | undefined;
 
 /** The type of bulk strings in the protocol of Redis. */
 const BULK_STRING = 36;
@@ -27,6 +30,19 @@ export function isNodeRedis(client: object): client is NodeRedisClient {
 
 /** Connections by node-redis. */
 export function nodeRedisPorts(client: NodeRedisClient): RedisPorts {
+  return portsByDuplicates(client, {
+    // The client would make an abort signal for every command, at twice the cost of it.
+    commandOptions: { typeMapping: { [BULK_STRING]: Buffer }, timeout: undefined },
+    RESP: 2,
+  });
+}
+
+/** Connections like that of a client, but for some options of it. */
+export function portsByDuplicates(
+  client: NodeRedisClient,
+  overrides: object,
+  optionsOf?: OptionsOf,
+): RedisPorts {
   return {
     client: 'node-redis',
     async connect(connectTimeoutMs) {
@@ -37,14 +53,12 @@ export function nodeRedisPorts(client: NodeRedisClient): RedisPorts {
         disableOfflineQueue: true,
         commandsQueueMaxLength: undefined,
         pingInterval: undefined,
-        // The client would make an abort signal for every command, at twice the cost of it.
-        commandOptions: { typeMapping: { [BULK_STRING]: Buffer }, timeout: undefined },
-        RESP: 2,
         maintNotifications: 'disabled',
         clientSideCache: undefined,
         emitInvalidate: undefined,
+        ...overrides,
       }) as Duplicate;
-      const port = new NodeRedisPort(duplicate);
+      const port = new NodeRedisPort(duplicate, optionsOf);
       try {
         await duplicate.connect();
       } catch (error) {
@@ -58,11 +72,13 @@ export function nodeRedisPorts(client: NodeRedisClient): RedisPorts {
 
 class NodeRedisPort implements RedisPort {
   readonly #client: Duplicate;
+  readonly #optionsOf: OptionsOf | undefined;
   readonly #onEnd: (() => void)[] = [];
   #ended = false;
 
-  constructor(client: Duplicate) {
+  constructor(client: Duplicate, optionsOf: OptionsOf | undefined) {
     this.#client = client;
+    this.#optionsOf = optionsOf;
     // Of a connection that does not reconnect, both mean its end.
     const end = (): void => {
       if (this.#ended) return;
@@ -78,7 +94,7 @@ class NodeRedisPort implements RedisPort {
   }
 
   send(words: readonly RedisWord[]): Promise<unknown> {
-    return this.#client.sendCommand(words);
+    return this.#client.sendCommand(words, this.#optionsOf?.(words));
   }
 
   async subscribe(channel: string, heard: (message: string) => void): Promise<void> {

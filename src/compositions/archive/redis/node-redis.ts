@@ -1,6 +1,6 @@
 /** A client of node-redis whose commands go through a session. */
-import type { NodeRedisClient } from '../../../drivers/redis/node-redis.ts';
-import type { RedisPort, RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
+import { type NodeRedisClient, portsByDuplicates } from '../../../drivers/redis/node-redis.ts';
+import type { RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
 import { watchError } from '../../../drivers/redis/watch-error.ts';
 import { failure } from '../../../store/errors.ts';
 import { nameOf, type Words } from './command-table.ts';
@@ -39,15 +39,6 @@ interface Client extends NodeRedisClient {
   _executeScript(...args: never): Promise<unknown>;
 }
 
-/** A duplicate, as it is used here. */
-interface Duplicate {
-  readonly isReady: boolean;
-  connect(): Promise<unknown>;
-  destroy(): void;
-  sendCommand(args: readonly RedisWord[], options?: CommandOptions): Promise<unknown>;
-  on(event: 'error' | 'end', listener: (error?: Error) => void): unknown;
-}
-
 /** Whether the client makes commands in the way that this is written for. */
 export function isKnownNodeRedis(client: NodeRedisClient): boolean {
   const { Multi, _executeCommand, _executeScript } = client as Partial<Client>;
@@ -57,71 +48,10 @@ export function isKnownNodeRedis(client: NodeRedisClient): boolean {
 
 /** Connections like the one of a client, which decode as it does. */
 export function portsLikeNodeRedis(client: NodeRedisClient): RedisPorts {
-  return {
-    client: 'node-redis',
-    async connect(connectTimeoutMs) {
-      const { socket } = (client.options ?? {}) as { socket?: object };
-      const duplicate = client.duplicate({
-        // A connection ends once: nothing waits in a queue, nothing is sent a second time.
-        socket: { ...socket, connectTimeout: connectTimeoutMs, reconnectStrategy: false },
-        disableOfflineQueue: true,
-        commandsQueueMaxLength: undefined,
-        pingInterval: undefined,
-        commandOptions: { timeout: undefined },
-        maintNotifications: 'disabled',
-        clientSideCache: undefined,
-        emitInvalidate: undefined,
-      }) as Duplicate;
-      const port = new DecodingPort(duplicate);
-      try {
-        await duplicate.connect();
-      } catch (error) {
-        duplicate.destroy();
-        throw error;
-      }
-      return port;
-    },
-  };
-}
-
-class DecodingPort implements RedisPort {
-  readonly #client: Duplicate;
-  readonly #onEnd: (() => void)[] = [];
-  #ended = false;
-
-  constructor(client: Duplicate) {
-    this.#client = client;
-    const end = (): void => {
-      if (this.#ended) return;
-      this.#ended = true;
-      for (const fn of this.#onEnd) fn();
-    };
-    client.on('error', end);
-    client.on('end', end);
-  }
-
-  get ready(): boolean {
-    return !this.#ended && this.#client.isReady;
-  }
-
-  send(words: readonly RedisWord[]): Promise<unknown> {
+  return portsByDuplicates(client, { commandOptions: { timeout: undefined } }, (words) => {
     const { decoding } = words as Partial<DecodedWords>;
-    return this.#client.sendCommand(words, decoding && { typeMapping: decoding });
-  }
-
-  subscribe(): Promise<void> {
-    return Promise.reject(failure('unsupported', 'subscribe', 'this connection is for commands'));
-  }
-
-  onEnd(fn: () => void): void {
-    if (this.#ended) fn();
-    else this.#onEnd.push(fn);
-  }
-
-  disconnect(): void {
-    if (this.#client.isReady) this.#client.destroy();
-    this.#ended = true;
-  }
+    return decoding && { typeMapping: decoding };
+  });
 }
 
 const WATCHES: ReadonlySet<string> = new Set(['WATCH', 'watch']);
