@@ -19,6 +19,14 @@ interface Identified {
   identity(operation: string): Promise<string>;
 }
 
+/** An answer of the hot side, and when the question was put. */
+interface Said {
+  readonly question: number;
+  /** Absent where it failed. */
+  readonly id: string | undefined;
+  readonly atMs: number;
+}
+
 /** What the note is looked at for: to write, it must stand. */
 export type Use = 'read' | 'write';
 
@@ -33,10 +41,13 @@ export class ColdOwner {
   readonly #store: Store<Uint8Array>;
   readonly #hot: Identified;
   readonly #timeoutMs: number;
-  /** Uses that are being asked about. */
-  readonly #asked = new Map<Use, Promise<void>>();
-  /** The name that both sides had, and when each was asked. */
-  #ours: { readonly id: string; readonly hotMs: number; readonly noteMs: number } | undefined;
+  /** Comparisons under way. */
+  readonly #comparing = new Map<Use, Promise<void>>();
+  #questions = 0;
+  /** What the hot side said to the latest question: an answer to one before it says nothing of now. */
+  #said: Said = { question: 0, id: undefined, atMs: 0 };
+  /** The note, as it was read or written last. */
+  #note: { readonly id: string; readonly atMs: number } | undefined;
 
   constructor(store: Store<Uint8Array>, hot: Identified, timeoutMs: number) {
     this.name = `${hot.namespace}/id`;
@@ -48,49 +59,67 @@ export class ColdOwner {
   /** Compares both sides, where it is not known of late. Errors: `denied` where the objects are those of another hot side. */
   async check(use: Use): Promise<void> {
     const nowMs = this.#hot.env.monotonicMs();
-    if (this.#ours !== undefined && nowMs - this.#ours.noteMs < NOTE_MS) {
-      if (nowMs - this.#ours.hotMs < SAME_HOT_MS || (await this.isSameHot())) return;
+    if (this.#isOurs() && nowMs - (this.#note?.atMs ?? 0) < NOTE_MS) {
+      if (nowMs - this.#said.atMs < SAME_HOT_MS || (await this.isSameHot())) return;
     }
-    let asking = this.#asked.get(use);
-    if (asking === undefined) {
-      asking = this.#note(use === 'write', false).finally(() => this.#asked.delete(use));
-      this.#asked.set(use, asking);
-    }
-    await asking;
+    const underWay = this.#comparing.get(use);
+    await (underWay ?? this.#begun(use));
+    // One that was under way may have begun before the hot side was found to be another.
+    if (underWay !== undefined && this.#note !== undefined && !this.#isOurs())
+      await this.#compare(use === 'write', false);
   }
 
   /** Whether the hot side is the one that it was; where it is not, or nobody knows, all is compared again before the next use. */
   async isSameHot(): Promise<boolean> {
-    const ours = this.#ours;
-    if (ours === undefined) return false;
-    const hotMs = this.#hot.env.monotonicMs();
-    const id = await this.#hot.identity(OPERATION).catch(() => undefined);
-    const isSame = id === ours.id;
-    if (this.#ours === ours) this.#ours = isSame ? { ...ours, hotMs } : undefined;
-    return isSame;
+    await this.#identity().catch(() => undefined);
+    return this.#isOurs();
   }
 
   /** Takes the place of whoever had it before. */
   takeOver(): Promise<void> {
-    return this.#note(true, true);
+    return this.#compare(true, true);
   }
 
-  async #note(writes: boolean, replaces: boolean): Promise<void> {
+  #isOurs(): boolean {
+    return this.#note !== undefined && this.#note.id === this.#said.id;
+  }
+
+  async #identity(): Promise<string> {
+    const question = ++this.#questions;
+    const atMs = this.#hot.env.monotonicMs();
+    let id: string | undefined;
+    try {
+      id = await this.#hot.identity(OPERATION);
+      return id;
+    } finally {
+      if (question > this.#said.question) this.#said = { question, id, atMs };
+    }
+  }
+
+  #begun(use: Use): Promise<void> {
+    const comparing = this.#compare(use === 'write', false).finally(() =>
+      this.#comparing.delete(use),
+    );
+    this.#comparing.set(use, comparing);
+    return comparing;
+  }
+
+  async #compare(writes: boolean, replaces: boolean): Promise<void> {
     const timeoutMs = this.#timeoutMs;
     for (let tries = 1; ; tries++) {
       const atMs = this.#hot.env.monotonicMs();
       const note = await this.#store.getEntry(this.name, { timeoutMs, fresh: true });
       if (note === undefined && !writes) return;
-      const id = await this.#hot.identity(OPERATION);
-      const isOurs = note !== undefined && new TextDecoder().decode(note.value) === id;
-      this.#ours = isOurs ? { id, hotMs: atMs, noteMs: atMs } : undefined;
-      if (isOurs) return;
+      const answer = await this.#identity();
+      const id = this.#said.id ?? answer;
+      if (note !== undefined) this.#note = { id: new TextDecoder().decode(note.value), atMs };
+      if (note !== undefined && this.#note?.id === id) return;
       if (note !== undefined && !replaces) throw this.#foreign();
       const condition = note === undefined ? 'absent' : { version: note.version };
       try {
         const bytes = new TextEncoder().encode(id);
         await this.#store.set(this.name, bytes, { if: condition, timeoutMs });
-        this.#ours = { id, hotMs: atMs, noteMs: atMs };
+        this.#note = { id, atMs };
         return;
       } catch (error) {
         // Somebody was quicker, or it was ourselves: what stands there says which.
