@@ -83,6 +83,25 @@ async function untilWell(nodes: readonly ClusterNode[]): Promise<void> {
   }
 }
 
+/**
+ * Until all nodes know of the epoch that a node took with a slot. One that takes the slot back before
+ * would hear of the older owner afterwards, and believe it.
+ */
+async function untilHeard(nodes: readonly ClusterNode[], { id }: ClusterNode): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const epochs = await Promise.all(
+      nodes.map(async ({ client }) => {
+        const lines = String(await client.sendCommand(['CLUSTER', 'NODES'])).split('\n');
+        return lines.find((line) => line.startsWith(id))?.split(' ')[6];
+      }),
+    );
+    if (new Set(epochs).size === 1) return;
+    if (performance.now() > deadline) throw new Error(`epochs of one node: ${epochs.join(', ')}`);
+    await sleep(5);
+  }
+}
+
 function movesOf(nodes: readonly ClusterNode[]): Omit<RedisCluster, 'nodes' | 'urls' | 'stop'> {
   const owner = async (slot: number): Promise<ClusterNode> => {
     const [{ client }] = nodes as [ClusterNode];
@@ -122,7 +141,9 @@ function movesOf(nodes: readonly ClusterNode[]): Omit<RedisCluster, 'nodes' | 'u
       return keys.length - moving.length;
     },
     async endMove(slot, to) {
-      for (const node of nodes) await set(node, slot, 'NODE', to.id);
+      const others = nodes.filter((node) => node !== to);
+      for (const node of [to, ...others]) await set(node, slot, 'NODE', to.id);
+      await untilHeard(nodes, to);
     },
   };
 }

@@ -203,3 +203,7 @@ export const SLOT_PRELUDE: string = TIMES + IDS + SLOT + RECORDS + MARKING + STA
 export const SERVER_MARKING: string = TIMES + IDS + SERVER + RECORDS + MARKING;
 /** What looking for records of one server takes. */
 export const SERVER_RECORDS: string = IDS + SERVER + RECORDS;
+/** As SERVER_MARKING, for one slot of a cluster. */
+export const SLOT_MARKING: string = TIMES + IDS + SLOT + RECORDS + MARKING;
+/** As SERVER_RECORDS, for one slot of a cluster. */
+export const SLOT_RECORDS: string = IDS + SLOT + RECORDS;

@@ -51,6 +51,8 @@ export interface RedisKeys {
   readonly side: HotSide;
   /** @internal Absent where it is a cluster. */
   readonly connection?: HotConnection;
+  /** @internal Absent where it is one server. */
+  readonly cluster?: ClusterConnection;
 }
 
 const RULES: OptionRules = {
@@ -81,8 +83,9 @@ export function redisKeys(client: RedisKeysClient, options: RedisKeysOptions = {
   checkClient(client);
   const cluster = clusterPortsOf(client);
   if (cluster !== undefined) {
-    const side = new ClusterSide(new ClusterConnection(cluster, options), bounds, form);
-    return { namespace, prefix, side };
+    const connection = new ClusterConnection(cluster, options);
+    const side = new ClusterSide(connection, bounds, form);
+    return { namespace, prefix, side, cluster: connection };
   }
   const connection = new HotConnection(portsOf(client), `${namespace}:`, options);
   const side = new RedisSide(connection, bounds, form);

@@ -34,6 +34,12 @@ export class ClusterNodes {
     return address;
   }
 
+  /** The connection to the master that serves a slot, when there is one that can be used now. */
+  known(slot: number): RedisPort | undefined {
+    const address = this.#slots[slot];
+    return address === undefined ? undefined : this.#connections.get(address)?.port;
+  }
+
   /** Every master that serves something, as it is now. */
   async masters(operation: string): Promise<readonly string[]> {
     await this.reread(operation);

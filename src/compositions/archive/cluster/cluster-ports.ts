@@ -55,8 +55,12 @@ function seenFromHere(map: AddressMap | undefined, host: string, port: number): 
   return mapped ?? { host, port };
 }
 
-export function ioRedisClusterPorts(client: IoRedisCluster): ClusterPorts {
-  return new IoRedisClusterPorts(client as unknown as Cluster);
+/** `make` makes connections like that of a node's client. */
+export function ioRedisClusterPorts(
+  client: IoRedisCluster,
+  make: (node: IoRedisClient) => RedisPorts = ioRedisPorts,
+): ClusterPorts {
+  return new IoRedisClusterPorts(client as unknown as Cluster, make);
 }
 
 /** A cluster of ioredis, as it is used here. */
@@ -74,10 +78,12 @@ interface Cluster {
 
 class IoRedisClusterPorts implements ClusterPorts {
   readonly #client: Cluster;
+  readonly #make: (node: IoRedisClient) => RedisPorts;
   #template: IoRedisClient | undefined;
 
-  constructor(client: Cluster) {
+  constructor(client: Cluster, make: (node: IoRedisClient) => RedisPorts) {
     this.#client = client;
+    this.#make = make;
   }
 
   async first(): Promise<readonly FirstNode[]> {
@@ -101,26 +107,33 @@ class IoRedisClusterPorts implements ClusterPorts {
     }
     this.#template ??= nodes[0];
     if (this.#template === undefined) throw said;
-    return nodes.map((node) => ({ host: node.options.host, ports: portsOf(node, {}) }));
+    return nodes.map((node) => ({
+      host: node.options.host,
+      ports: this.#make(likeNode(node, {})),
+    }));
   }
 
   at(host: string, port: number): RedisPorts {
     const at = seenFromHere(this.#client.options.natMap, host, port);
-    return portsOf(this.#template as IoRedisClient, at);
+    return this.#make(likeNode(this.#template as IoRedisClient, at));
   }
 }
 
 /** Keys are written in full, and only masters are asked. */
-function portsOf(template: IoRedisClient, at: Partial<Address>): RedisPorts {
-  return ioRedisPorts({
+function likeNode(template: IoRedisClient, at: Partial<Address>): IoRedisClient {
+  return {
     duplicate: (override) =>
       template.duplicate({ ...override, ...at, keyPrefix: '', readOnly: false }),
     callBuffer: () => undefined,
-  });
+  };
 }
 
-export function nodeRedisClusterPorts(client: NodeRedisCluster): ClusterPorts {
-  return new NodeRedisClusterPorts(client as unknown as CreatedCluster);
+/** As `ioRedisClusterPorts`. */
+export function nodeRedisClusterPorts(
+  client: NodeRedisCluster,
+  make: (node: NodeRedisClient) => RedisPorts = nodeRedisPorts,
+): ClusterPorts {
+  return new NodeRedisClusterPorts(client as unknown as CreatedCluster, make);
 }
 
 /** A cluster of node-redis, as it is used here. */
@@ -136,10 +149,12 @@ interface CreatedCluster {
 
 class NodeRedisClusterPorts implements ClusterPorts {
   readonly #client: CreatedCluster;
+  readonly #make: (node: NodeRedisClient) => RedisPorts;
   #template: NodeRedisClient | undefined;
 
-  constructor(client: CreatedCluster) {
+  constructor(client: CreatedCluster, make: (node: NodeRedisClient) => RedisPorts) {
     this.#client = client;
+    this.#make = make;
   }
 
   async first(): Promise<readonly FirstNode[]> {
@@ -155,7 +170,7 @@ class NodeRedisClusterPorts implements ClusterPorts {
           duplicate.masters.map(async (node) => {
             const client = await duplicate.nodeClient(node);
             this.#template ??= client;
-            return { host: node.host, ports: nodeRedisPorts(client) };
+            return { host: node.host, ports: this.#make(client) };
           }),
         ),
       );
@@ -170,7 +185,7 @@ class NodeRedisClusterPorts implements ClusterPorts {
     const template = this.#template as NodeRedisClient;
     const at = seenFromHere(this.#client._options?.nodeAddressMap, host, port);
     const { socket } = (template.options ?? {}) as { socket?: object };
-    return nodeRedisPorts({
+    return this.#make({
       options: { ...template.options, socket: { ...socket, ...at } },
       duplicate: (overrides) => template.duplicate(overrides),
       withTypeMapping: () => undefined,

@@ -10,6 +10,12 @@ import type { SlotList } from './slot-list.ts';
 /** Times that a slot is listed while others take it off. */
 const LISTINGS = 8;
 
+/** What the archive keeps of the keys of a slot, in the order in which scripts take them. */
+export function slotKeys(namespace: string, slot: number): readonly [string, ...string[]] {
+  const ns = `${namespace}:{${tagOf(slot)}}:`;
+  return [`${ns}index`, `${ns}marks`, `${ns}due`, `${ns}retry`];
+}
+
 /** Runs scripts on keys of one slot; lists it when it gets its first mark. */
 export class SlotScripts implements ScriptRunner {
   readonly env: Env;
@@ -23,8 +29,7 @@ export class SlotScripts implements ScriptRunner {
     this.#connection = connection;
     this.#list = list;
     this.#slot = slot;
-    const ns = `${namespace}:{${tagOf(slot)}}:`;
-    this.#own = [`${ns}index`, `${ns}marks`, `${ns}due`, `${ns}retry`];
+    this.#own = slotKeys(namespace, slot);
   }
 
   async run(
@@ -40,12 +45,17 @@ export class SlotScripts implements ScriptRunner {
       } catch (error) {
         const clock = unlistedAt(error);
         if (clock === undefined) throw error;
-        await this.#list.add(operation, this.#slot, clock);
-        await this.#connection.run(operation, this.#slot, 'list', this.#own, [clock]);
+        await this.list(operation, clock);
       }
     }
     const what = `the slot ${this.#slot} is taken off the list again and again`;
     throw failure('unavailable', operation, what);
+  }
+
+  /** Lists the slot, which had this clock, as one that may have marks; not when it has gone on since. */
+  async list(operation: string, clock: string): Promise<void> {
+    await this.#list.add(operation, this.#slot, clock);
+    await this.#connection.run(operation, this.#slot, 'list', this.#own, [clock]);
   }
 
   read(operation: string, words: readonly RedisWord[]): Promise<unknown> {

@@ -3,11 +3,18 @@ import type { RedisWord } from '../../../drivers/redis/port.ts';
 import { failure } from '../../../store/errors.ts';
 import { nameOf } from './command-table.ts';
 import { type Planned, together } from './plan.ts';
-import { GUARD, MARKS } from './scripts.ts';
+import type { CommandScripts } from './scripts.ts';
 
-/** How the scripts are called: what begins the archive's own keys, and their digests. */
+/** How the scripts are called, for the keys of one server or of one slot. */
 export interface ScriptNames {
-  readonly namespace: string;
+  /** The first keys of the scripts: what begins the archive's own keys, or those of the slot. */
+  readonly own: readonly RedisWord[];
+  /** The key that changes when a key is evicted or comes back. */
+  readonly watched: RedisWord;
+  /** Whether a slot is to be asked whether it takes marks; and may be elsewhere. */
+  readonly inCluster: boolean;
+  readonly scripts: CommandScripts;
+  /** Their digests. */
   readonly guard: string;
   readonly marks: string;
 }
@@ -20,6 +27,10 @@ export type Outcome =
   | { readonly kind: 'away'; readonly keys: readonly Buffer[] }
   /** They did not, by chance, or since the server had lost the scripts. */
   | { readonly kind: 'again' }
+  /** They did not: the slot, which had this clock, is to be listed before. */
+  | { readonly kind: 'unlisted'; readonly clock: string }
+  /** They did not: the node has not the slot, or not now. */
+  | { readonly kind: 'elsewhere'; readonly said: Error }
   /** They did not, since the server refused these of them; `exec` is what it said in the end. */
   | {
       readonly kind: 'refused';
@@ -45,6 +56,7 @@ export class Envelope {
   readonly #commands: readonly Planned[];
   readonly #needs: readonly Buffer[];
   readonly #guardInside: boolean;
+  readonly #inCluster: boolean;
   readonly #before: number;
   readonly #after: number;
 
@@ -54,11 +66,12 @@ export class Envelope {
     const { needs, writes, replaces, removes, deletes } = together(commands);
     this.#needs = needs;
     this.#guardInside = writes.length + deletes.length === 0;
-    const guard = needs.length > 0;
+    this.#inCluster = names.inCluster;
+    const guard = needs.length > 0 || (names.inCluster && !this.#guardInside);
     const inside: Sent[] = [];
     const marks = new MarksCalls(names, commands.some(mayForgetScripts));
     if (guard && this.#guardInside) {
-      const script = whole ? ['EVAL', GUARD] : ['EVALSHA', names.guard];
+      const script = whole ? ['EVAL', names.scripts.guard] : ['EVALSHA', names.guard];
       inside.push(other([...script, ...keysOf(names, needs), '0']));
     }
     if (removes.length > 0) inside.push(other(marks.call(removes, 'before')));
@@ -87,19 +100,25 @@ export class Envelope {
   /** Reads the answers, in the order of `sent`: errors of the server are values here. */
   read(answers: readonly unknown[]): Outcome {
     const exec = answers.at(-1);
+    const elsewhere = this.#inCluster ? elsewhereIn(answers) : undefined;
+    if (elsewhere !== undefined && !Array.isArray(exec)) return elsewhere;
     const at = this.sent.findIndex(({ role }) => role === 'guard');
     const told = at === -1 ? [] : answers[at];
     if (exec instanceof Error) return this.#refused(answers, exec);
     if (exec === null || exec === undefined) {
+      const clock = unlistedAt(told);
+      if (clock !== undefined) return { kind: 'unlisted', clock };
       const keys = this.#keysAt(told);
       return keys.length > 0 ? { kind: 'away', keys } : { kind: 'again' };
     }
-    if (at !== -1 && (told instanceof Error || this.#keysAt(told).length > 0))
+    const [watched] = answers;
+    const failed = [watched, told].some((answer) => answer instanceof Error);
+    if (at !== -1 && (failed || this.#keysAt(told).length > 0))
       throw failure(
         'unknown-outcome',
         'exec',
         'the server ran the commands although the guard of evicted keys failed',
-        { cause: told },
+        { cause: failed && !(told instanceof Error) ? watched : told },
       );
     return this.#ran(exec as unknown[]);
   }
@@ -156,7 +175,7 @@ class MarksCalls {
     ...more: readonly (RedisWord | undefined)[]
   ): RedisWord[] {
     const isThere = this.#called && !this.#mayBeLost;
-    const script = isThere ? ['EVALSHA', this.#names.marks] : ['EVAL', MARKS];
+    const script = isThere ? ['EVALSHA', this.#names.marks] : ['EVAL', this.#names.scripts.marks];
     this.#called = true;
     return [...script, ...keysOf(this.#names, keys), what, ...(more as RedisWord[])];
   }
@@ -165,14 +184,27 @@ class MarksCalls {
 /** With its source, so that it is there: were it missing, the transaction would run without it. */
 function watchAndGuard(names: ScriptNames, needs: readonly Buffer[]): Sent[] {
   return [
-    other(['WATCH', `${names.namespace}:evicted`]),
-    { words: ['EVAL', GUARD, ...keysOf(names, needs), '1'], role: 'guard' },
+    other(['WATCH', names.watched]),
+    { words: ['EVAL', names.scripts.guard, ...keysOf(names, needs), '1'], role: 'guard' },
   ];
 }
 
 const other = (words: readonly RedisWord[]): Sent => ({ words, role: 'other' });
 
 /** The words by which a script gets the keys that it is about. */
-export function keysOf({ namespace }: ScriptNames, keys: readonly Buffer[]): RedisWord[] {
-  return [String(keys.length + 1), `${namespace}:`, ...keys];
+export function keysOf({ own }: ScriptNames, keys: readonly Buffer[]): RedisWord[] {
+  return [String(keys.length + own.length), ...own, ...keys];
+}
+
+/** What a node says that has not, not yet or no longer what was asked for, and did nothing. */
+const ELSEWHERE = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN|READONLY) /;
+
+export function elsewhereIn(answers: readonly unknown[]): Outcome | undefined {
+  const said = answers.find((one) => one instanceof Error && ELSEWHERE.test(one.message));
+  return said === undefined ? undefined : { kind: 'elsewhere', said: said as Error };
+}
+
+/** The clock of a slot that takes no marks, by what a script answered. */
+export function unlistedAt(answer: unknown): string | undefined {
+  return answer instanceof Error ? /^UNLISTED (\d+)/.exec(answer.message)?.[1] : undefined;
 }

@@ -1,12 +1,13 @@
-import { isReply } from '../../../drivers/redis/failures.ts';
+import { isReply, replyFailure } from '../../../drivers/redis/failures.ts';
 import type { RedisPort } from '../../../drivers/redis/port.ts';
 import { failure, isStrataError, type StrataError } from '../../../store/errors.ts';
 import { nameOf } from './command-table.ts';
 import { Envelope, type Outcome } from './envelope.ts';
 import { KeyOrder } from './key-order.ts';
-import { type Decoding, type GuardedArchive, type Link, PATIENCE_MS, sendAll } from './link.ts';
+import { type Decoding, sendAll } from './link.ts';
 import { type Planned, together } from './plan.ts';
 import { isRoomless, Roomless } from './roomless.ts';
+import { type GuardedArchive, PATIENCE_MS, type Route, type Routes } from './routes.ts';
 
 /** What a transaction of the caller came to, as the server said it. */
 export interface TransactionReply {
@@ -21,6 +22,7 @@ interface Task {
   readonly commands: readonly Planned[];
   readonly uses: ReadonlyMap<string, boolean>;
   readonly order: number;
+  readonly slot: number;
   readonly decoding: Decoding;
   /** A transaction of the caller. */
   readonly whole: boolean;
@@ -33,12 +35,16 @@ interface Task {
   /** Goes without a transaction, of which a server that is out of memory wants none. */
   roomless: boolean;
   tries: number;
+  /** Times that a node said that it has not its slot. */
+  moves: number;
 }
 
 /** Commands in one transaction, at most: it holds up everybody else. */
 const MOST_TOGETHER = 128;
 /** Times that a command is tried while its keys are evicted again and again. */
 const TRIES = 32;
+/** Moves that are followed without a wait. */
+const MOVES = 5;
 /** What clients say of a command that they did not send. */
 const UNSENT = /isn't writeable|client is (offline|closed)/;
 
@@ -48,7 +54,7 @@ const UNSENT = /isn't writeable|client is (offline|closed)/;
  */
 export class Guard {
   readonly #archive: GuardedArchive;
-  readonly #link: Link;
+  readonly #routes: Routes;
   readonly #mostWaiting: number;
   readonly #order = new KeyOrder<Task>();
   #calls = 0;
@@ -57,9 +63,9 @@ export class Guard {
   #flushing = false;
   #closed = false;
 
-  constructor(link: Link, archive: GuardedArchive, mostWaiting: number) {
+  constructor(routes: Routes, archive: GuardedArchive, mostWaiting: number) {
     this.#archive = archive;
-    this.#link = link;
+    this.#routes = routes;
     this.#mostWaiting = mostWaiting;
   }
 
@@ -83,9 +89,10 @@ export class Guard {
     commands: readonly Planned[],
     decoding: Decoding,
   ): Promise<{ readonly reply: TransactionReply; readonly away: readonly Buffer[] }> {
-    const envelope = new Envelope(commands, this.#link.names, true);
+    const envelope = new Envelope(commands, this.#routes.names(0), true);
     const operation = nameOf(commands[0]?.words[0]);
-    const answers = await sendAll(port, envelope.sent, decoding).catch((error: unknown) => {
+    const route = { port, asking: false };
+    const answers = await sendAll(route, envelope.sent, decoding).catch((error: unknown) => {
       throw unknownOutcome(operation, error);
     });
     const outcome = envelope.read(answers);
@@ -109,11 +116,14 @@ export class Guard {
       return Promise.reject(
         failure('overloaded', operation, `${this.#mostWaiting} commands are under way already`),
       );
+    const { uses } = together(commands);
+    const slot = this.#routes.slotOf(operation, uses.keys());
     const outcome = new Promise<Outcome>((done, fail) => {
       this.#order.add({
         commands,
-        uses: together(commands).uses,
+        uses,
         order: this.#calls++,
+        slot,
         decoding,
         whole,
         sinceMs: this.#archive.env.monotonicMs(),
@@ -122,6 +132,7 @@ export class Guard {
         alone: false,
         roomless: false,
         tries: 0,
+        moves: 0,
       });
     });
     const ended = (): void => void this.#underWay.delete(outcome);
@@ -137,51 +148,44 @@ export class Guard {
     this.#flushing = true;
     queueMicrotask(() => {
       this.#flushing = false;
-      const { port } = this.#link;
-      if (port !== undefined) this.#flush(port);
-      else void this.#flushConnected();
+      const fits = (part: readonly Task[], task: Task): boolean =>
+        part.length < MOST_TOGETHER && goTogether(part[0] as Task, task);
+      for (const part of this.#order.take(fits)) void this.#run(part);
     });
   }
 
-  async #flushConnected(): Promise<void> {
+  async #run(tasks: readonly Task[]): Promise<void> {
+    const [first] = tasks as [Task];
+    let route = this.#routes.route(first.slot);
     try {
-      this.#flush(await this.#link.connect('exec'));
+      route ??= await this.#routes.connect(operationOf(first), first.slot);
     } catch (error) {
-      const given = isStrataError(error) && error.retryable && !this.#closed;
-      const nowMs = this.#archive.env.monotonicMs();
-      const waiting = this.#order.empty();
-      for (const task of waiting) {
-        if (given && nowMs - task.sinceMs <= PATIENCE_MS) this.#order.add(task);
-        else task.fail(error);
-      }
-      if (this.#order.waiting === 0) return;
-      await this.#link.pause();
-      this.#flushSoon();
+      const isPassing = isStrataError(error) && error.retryable;
+      this.#later(
+        tasks,
+        () => isPassing,
+        () => error,
+        () => this.#routes.pause(),
+      );
+      return;
     }
+    await this.#sent(tasks, route);
+    this.#flushSoon();
   }
 
-  #flush(port: RedisPort): void {
-    const fits = (part: readonly Task[], task: Task): boolean =>
-      part.length < MOST_TOGETHER &&
-      !isAlone(task) &&
-      !isAlone(part[0] as Task) &&
-      part[0]?.decoding === task.decoding;
-    for (const part of this.#order.take(fits)) void this.#run(port, part);
-  }
-
-  async #run(port: RedisPort, tasks: readonly Task[]): Promise<void> {
+  async #sent(tasks: readonly Task[], route: Route): Promise<void> {
     const commands = tasks.flatMap((task) => task.commands);
+    const [first] = tasks as [Task];
     try {
       const isAgain = tasks.some(({ tries }) => tries > 0);
-      const envelope = tasks[0]?.roomless
-        ? new Roomless(commands, this.#link.names)
-        : new Envelope(commands, this.#link.names, isAgain);
-      const answers = await sendAll(port, envelope.sent, tasks[0]?.decoding);
+      const envelope = first.roomless
+        ? new Roomless(commands, route.names)
+        : new Envelope(commands, route.names, isAgain);
+      const answers = await sendAll(route, envelope.sent, first.decoding);
       this.#settle(tasks, envelope.read(answers));
     } catch (error) {
       this.#lost(tasks, error);
     }
-    this.#flushSoon();
   }
 
   #settle(tasks: readonly Task[], outcome: Outcome): void {
@@ -195,6 +199,8 @@ export class Guard {
       }
     } else if (outcome.kind === 'away') this.#bringBack(tasks, outcome.keys);
     else if (outcome.kind === 'again') this.#again(tasks);
+    else if (outcome.kind === 'unlisted') this.#list(tasks, outcome.clock);
+    else if (outcome.kind === 'elsewhere') this.#follow(tasks, outcome.said);
     else this.#refused(tasks, outcome);
   }
 
@@ -259,26 +265,67 @@ export class Guard {
     this.#order.putBack(back);
   }
 
+  /** A slot takes marks only when it is listed. */
+  #list(tasks: readonly Task[], clock: string): void {
+    const [first] = tasks as [Task];
+    this.#routes.list(operationOf(first), first.slot, clock).then(
+      () => {
+        this.#again(tasks);
+        this.#flushSoon();
+      },
+      (error: unknown) => {
+        for (const task of tasks) {
+          this.#order.release(task);
+          task.fail(error);
+        }
+        this.#flushSoon();
+      },
+    );
+  }
+
+  /** The node has not the slot, and did nothing: it is asked for where it is, or when it has come to rest. */
+  #follow(tasks: readonly Task[], said: Error): void {
+    const [first] = tasks as [Task];
+    const often = first.moves >= MOVES;
+    for (const task of tasks) task.moves++;
+    const follow = (): Promise<void> => this.#routes.elsewhere(first.slot, said, often);
+    this.#later(
+      tasks,
+      () => true,
+      (task) => replyFailure(said, operationOf(task)),
+      follow,
+    );
+  }
+
   /** The connection ended before the answers: what only reads, or was not sent, is sent again. */
   #lost(tasks: readonly Task[], error: unknown): void {
     const isUnsent = error instanceof Error && UNSENT.test(error.message);
+    const isTold = isStrataError(error) || isReply(error);
+    const isSafe = (task: Task): boolean => !isTold && (isUnsent || isRead(task));
+    const cause = (task: Task): unknown => (isTold ? error : endedFailure(task, error, isUnsent));
+    // Not at once: a client may take a moment to notice that its connection has ended.
+    this.#later(tasks, isSafe, cause, () => this.#routes.pause());
+  }
+
+  /** Those that may go again do, while their time is not up; the others have failed. */
+  #later(
+    tasks: readonly Task[],
+    mayGo: (task: Task) => boolean,
+    cause: (task: Task) => unknown,
+    until: () => Promise<void>,
+  ): void {
     const nowMs = this.#archive.env.monotonicMs();
     const back: Task[] = [];
     for (const task of tasks) {
-      const isRead = !task.whole && ![...task.uses.values()].includes(true);
-      const isPatient = nowMs - task.sinceMs <= PATIENCE_MS && !this.#closed;
-      if (!isStrataError(error) && !isReply(error) && (isUnsent || isRead) && isPatient) {
-        back.push(task);
-        continue;
+      if (mayGo(task) && nowMs - task.sinceMs <= PATIENCE_MS && !this.#closed) back.push(task);
+      else {
+        this.#order.release(task);
+        task.fail(cause(task));
       }
-      this.#order.release(task);
-      task.fail(
-        isStrataError(error) || isReply(error) ? error : endedFailure(task, error, isUnsent),
-      );
     }
+    if (back.length < tasks.length) this.#flushSoon();
     if (back.length === 0) return;
-    // Not at once: a client may take a moment to notice that its connection has ended.
-    void this.#link.pause().then(() => {
+    void until().then(() => {
       this.#order.putBack(back);
       this.#flushSoon();
     });
@@ -290,6 +337,12 @@ function endedFailure(task: Task, cause: unknown, isUnsent: boolean): StrataErro
   if (!isUnsent) return unknownOutcome(operation, cause);
   return failure('unavailable', operation, 'the connection to Redis ended', { cause });
 }
+
+/** What changes nothing, so that it may be sent twice. */
+const isRead = ({ whole, uses }: Task): boolean => !whole && ![...uses.values()].includes(true);
+
+const goTogether = (first: Task, task: Task): boolean =>
+  !isAlone(first) && !isAlone(task) && first.slot === task.slot && first.decoding === task.decoding;
 
 const isAlone = ({ whole, alone }: Task): boolean => whole || alone;
 

@@ -1,19 +1,36 @@
-import type { IoRedisClient } from '../../../drivers/redis/ioredis.ts';
 import { isIoRedis } from '../../../drivers/redis/ioredis.ts';
-import { isNodeRedis, type NodeRedisClient } from '../../../drivers/redis/node-redis.ts';
-import { failure, invalidArgument } from '../../../store/errors.ts';
+import { isNodeRedis } from '../../../drivers/redis/node-redis.ts';
+import type { RedisPorts } from '../../../drivers/redis/port.ts';
+import type { Env } from '../../../store/env.ts';
+import { failure, invalidArgument, isStrataError } from '../../../store/errors.ts';
 import * as is from '../../../store/option-rules.ts';
 import { checkOptions, type OptionRules } from '../../../store/options.ts';
+import type { ClusterConnection } from '../cluster/cluster-connection.ts';
+import {
+  type ClusterPorts,
+  ioRedisClusterPorts,
+  isIoRedisCluster,
+  isNodeRedisCluster,
+  nodeRedisClusterPorts,
+} from '../cluster/cluster-ports.ts';
+import { SlotList } from '../cluster/slot-list.ts';
+import { SlotScripts } from '../cluster/slot-scripts.ts';
 import { hotKeysOf } from '../hot-keys-of.ts';
 import type { Archive } from '../index.ts';
+import type { HotConnection } from '../redis-connection.ts';
+import type { RedisKeys, RedisKeysClient } from '../redis-keys.ts';
+import { ClusterLink, type Listing } from './cluster-link.ts';
 import { archivedIoRedis, portsLikeIoRedis } from './ioredis.ts';
-import type { GuardedArchive } from './link.ts';
+import { Link } from './link.ts';
 import { archivedNodeRedis, isKnownNodeRedis, portsLikeNodeRedis } from './node-redis.ts';
+import { archivedNodeRedisCluster, isKnownNodeRedisCluster } from './node-redis-cluster.ts';
+import type { GuardedArchive } from './routes.ts';
 import { Session, type SessionOptions } from './session.ts';
+import { Watching } from './watching.ts';
 
 /** Options of `archivedRedis`. */
 export interface ArchivedRedisOptions {
-  /** An archive whose hot side is `redisKeys` of the same server and database. */
+  /** An archive whose hot side is `redisKeys` of the same server and database, or of the same cluster. */
   readonly archive: Archive;
   /**
    * Names of commands that are sent as they are, although the archive cannot make them safe, such as
@@ -38,7 +55,7 @@ const RULES: OptionRules = {
 };
 
 /**
- * A client of ioredis or node-redis over keys that are archived, to use like the one it is made of:
+ * A client of ioredis or node-redis, for one server or a cluster, over keys that are archived, to use like the one it is made of:
  * whatever a command needs of its keys is there when it runs, also when it was evicted, and what it
  * writes is marked, in the same step. Keys need no `ensure`, `dirty` and `forget` any more.
  *
@@ -47,61 +64,115 @@ const RULES: OptionRules = {
  * keys are in Redis. Commands on the same key run in the order of the calls.
  *
  * Errors: those of Redis and the client, and of the library: `unsupported` for commands that cannot
- * be made safe; `invalid-argument` for the archive's own keys, and for a client of another server or
- * database; `data-missing`, `corrupt` and `unavailable` for keys that cannot be brought back;
+ * be made safe; `invalid-argument` for the archive's own keys, for those of several slots of a
+ * cluster in one command or transaction, and for a client of another server, database or cluster; `data-missing`, `corrupt` and `unavailable` for keys that cannot be brought back;
  * `unknown-outcome` for writes whose answer was lost: they are not sent twice.
  */
-export function archivedRedis<C extends IoRedisClient | NodeRedisClient>(
+export function archivedRedis<C extends RedisKeysClient>(
   client: C,
   options: ArchivedRedisOptions,
 ): C {
   checkOptions('archivedRedis', options, RULES, ['archive']);
-  const archive = guarded(options.archive);
-  const { allow = [], maxPending = 100_000 } = options;
-  const session: SessionOptions = {
-    allowed: new Set(allow.map((name) => name.toUpperCase())),
-    mostWaiting: maxPending,
-  };
-  const again = (other: C): C => archivedRedis(other, options);
-  if (is.object.accepts(client) && !archived.has(client)) {
-    if (isIoRedis(client)) {
-      const made = new Session(portsLikeIoRedis(client), archive, session);
-      return remembered(archivedIoRedis(client, made, again as (other: IoRedisClient) => unknown));
-    }
-    if (isNodeRedis(client)) {
-      if (!isKnownNodeRedis(client))
-        throw failure('unsupported', 'archivedRedis', 'this version of the package redis');
-      const made = new Session(portsLikeNodeRedis(client), archive, session);
-      return remembered(
-        archivedNodeRedis(client, made, again as (other: NodeRedisClient) => unknown),
-      );
-    }
-  }
-  throw invalidArgument(
-    'archivedRedis',
-    'the client',
-    client,
-    'a client of ioredis or node-redis for one server that has no archive yet',
-  );
+  const wrong = invalidArgument.bind(undefined, 'archivedRedis', 'the client', client);
+  if (!is.object.accepts(client) || archived.has(client))
+    throw wrong('a client of ioredis or node-redis that has no archive yet');
+  const again = (other: RedisKeysClient): RedisKeysClient => archivedRedis(other, options);
+  const hot = hotKeysOf(options.archive) ?? {};
+  if (hot.connection === undefined && hot.cluster === undefined)
+    throw failure('unsupported', 'archivedRedis', 'the hot side of the archive is not Redis');
+  const made =
+    hot.cluster === undefined
+      ? aroundServer(client, new Making(options, hot), again)
+      : aroundCluster(client, new Making(options, hot), again);
+  if (made === undefined)
+    throw wrong(
+      hot.cluster === undefined
+        ? 'a client of ioredis or node-redis for one server that has no archive yet, as that of the archive'
+        : 'a client of ioredis or node-redis for a cluster that has no archive yet, as that of the archive',
+    );
+  archived.add(made);
+  return made as C;
 }
 
 /** Clients that were made here: commands go to an archive once. */
 const archived = new WeakSet<object>();
 
-function remembered<C extends object>(client: unknown): C {
-  archived.add(client as C);
-  return client as C;
+type Again = (other: RedisKeysClient) => RedisKeysClient;
+
+function aroundServer(client: object, making: Making, again: Again): object | undefined {
+  if (isIoRedis(client))
+    return archivedIoRedis(client, making.ofServer(portsLikeIoRedis(client)), again);
+  if (!isNodeRedis(client)) return undefined;
+  if (!isKnownNodeRedis(client)) throw unknownVersion();
+  return archivedNodeRedis(client, making.ofServer(portsLikeNodeRedis(client)), again);
 }
 
-function guarded(archive: Archive): GuardedArchive {
-  const hot = hotKeysOf(archive);
-  const { connection, namespace, prefix } = hot ?? {};
-  if (connection === undefined || namespace === undefined || prefix === undefined)
-    throw failure('unsupported', 'archivedRedis', 'the hot side of the archive is not one Redis');
-  return {
-    bounds: { namespace, prefix },
-    env: connection.env,
-    ensure: (keys) => archive.ensure(...keys),
-    ask: (words) => connection.read('archivedRedis', words),
-  };
+function aroundCluster(client: object, making: Making, again: Again): object | undefined {
+  if (isIoRedisCluster(client)) {
+    const ports = ioRedisClusterPorts(client, portsLikeIoRedis);
+    return archivedIoRedis(client, making.ofCluster(ports), again);
+  }
+  if (!isNodeRedisCluster(client)) return undefined;
+  if (!isKnownNodeRedisCluster(client)) throw unknownVersion();
+  const ports = nodeRedisClusterPorts(client, portsLikeNodeRedis);
+  return archivedNodeRedisCluster(client, making.ofCluster(ports), again);
+}
+
+const unknownVersion = (): Error =>
+  failure('unsupported', 'archivedRedis', 'this version of the package redis');
+
+/** Makes sessions over an archive. */
+class Making {
+  readonly #options: ArchivedRedisOptions;
+  readonly #hot: Partial<RedisKeys>;
+
+  constructor(options: ArchivedRedisOptions, hot: Partial<RedisKeys>) {
+    this.#options = options;
+    this.#hot = hot;
+  }
+
+  ofServer(ports: RedisPorts): Session {
+    const connection = this.#hot.connection as HotConnection;
+    const archive = this.#guarded(connection.env, (words) =>
+      connection.read('archivedRedis', words),
+    );
+    const link = new Link(ports, archive, this.#session.allowed);
+    return new Session(link, archive, this.#session, new Watching(ports));
+  }
+
+  ofCluster(ports: ClusterPorts): Session {
+    const cluster = this.#hot.cluster as ClusterConnection;
+    const archive = this.#guarded(cluster.env, (words) =>
+      cluster.send('archivedRedis', 0, () => words),
+    );
+    const { namespace } = archive.bounds;
+    const slots = new SlotList(cluster, namespace);
+    const list: Listing = (operation, slot, clock) =>
+      new SlotScripts(cluster, slots, namespace, slot).list(operation, clock);
+    const link = new ClusterLink(ports, archive, this.#session.allowed, list);
+    return new Session(link, archive, this.#session);
+  }
+
+  get #session(): SessionOptions {
+    const { allow = [], maxPending = 100_000 } = this.#options;
+    const allowed = new Set(allow.map((name) => name.toUpperCase()));
+    return { allowed, mostWaiting: maxPending };
+  }
+
+  #guarded(env: Env, ask: GuardedArchive['ask']): GuardedArchive {
+    const { archive } = this.#options;
+    const { namespace = '', prefix = '' } = this.#hot;
+    return {
+      bounds: { namespace, prefix },
+      env,
+      ensure: (keys) => archive.ensure(...keys),
+      mark: (keys) => archive.dirty(...keys).catch(ofMissing),
+      ask,
+    };
+  }
+}
+
+/** That some of the keys are not there: the others were marked. */
+function ofMissing(error: unknown): void {
+  if (!isStrataError(error, 'invalid-argument')) throw error;
 }

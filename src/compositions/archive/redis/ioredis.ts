@@ -2,6 +2,7 @@
 import { type IoRedisClient, ioRedisPorts } from '../../../drivers/redis/ioredis.ts';
 import type { RedisPort, RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
 import { failure } from '../../../store/errors.ts';
+import type { IoRedisCluster } from '../cluster/cluster-ports.ts';
 import { nameOf, type Words } from './command-table.ts';
 import type { TransactionReply } from './guard.ts';
 import { asIts } from './itself.ts';
@@ -12,12 +13,13 @@ interface Command {
   readonly name: string;
   readonly args: readonly (string | Buffer)[];
   readonly promise: Promise<unknown>;
-  resolve(reply: unknown): void;
-  reject(error: unknown): void;
+  resolve: (reply: unknown) => void;
+  reject: (error: unknown) => void;
 }
 
 /** What is used of a client beside what makes connections. */
 interface Client extends IoRedisClient {
+  readonly isCluster?: boolean;
   readonly options: object;
   readonly scriptsSet: Readonly<Record<string, { readonly sha: string; readonly lua: string }>>;
   readonly addedBuiltinSet: ReadonlySet<string>;
@@ -114,12 +116,15 @@ class GatheringPort implements RedisPort {
   }
 }
 
-/** The same client, but that its commands go through the session. `again` wraps a duplicate of it. */
+/**
+ * The same client, or cluster, but that its commands go through the session. `again` wraps a
+ * duplicate of it.
+ */
 export function archivedIoRedis(
-  original: IoRedisClient,
+  original: IoRedisClient | IoRedisCluster,
   session: Session,
-  again: (client: IoRedisClient) => unknown,
-): unknown {
+  again: (client: IoRedisClient | IoRedisCluster) => unknown,
+): object {
   const client = original as Client;
   const commands = new Commands(client, session);
   // What ioredis calls `this` when it makes a command: it only differs in where commands go.
@@ -127,6 +132,9 @@ export function archivedIoRedis(
     sendCommand: { value: (command: Command, stream: Stream) => commands.send(command, stream) },
     // Commands of one moment go together anyway.
     options: { value: Object.create(client.options, { enableAutoPipelining: { value: false } }) },
+    // Pipelines are not to look for a node.
+    isCluster: { value: false },
+    constructor: { value: Object },
   });
   const names = new Set([
     ...BESIDE_COMMANDS,
@@ -145,7 +153,10 @@ export function archivedIoRedis(
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== 'function' || typeof name !== 'string') return value;
       if (name === 'duplicate')
-        return (override?: object) => again(target.duplicate(override) as IoRedisClient);
+        return (...args: [object?]) => again(target.duplicate(...args) as IoRedisClient);
+      // Of a cluster it is no command.
+      if (name === 'quit' && client.isCluster)
+        return (...args: unknown[]) => session.close().then(() => value.apply(target, args));
       if (isCommand(name)) return value.bind(sender);
       if (name in ending)
         return (...args: unknown[]) => {
@@ -185,30 +196,39 @@ class Commands {
   }
 
   #single(command: Command, name: string): void {
-    const native = (): Promise<unknown> => this.#client.sendCommand(command);
-    if (name === 'QUIT') void this.#session.close().then(native, (error) => command.reject(error));
-    else if (OWN_CONNECTION.has(name)) void native();
+    const sent = (): Promise<unknown> => this.#client.sendCommand(command);
+    if (name === 'QUIT') void this.#session.close().then(sent, (error) => command.reject(error));
+    else if (OWN_CONNECTION.has(name)) void sent();
     else if (name === 'WATCH') settle(command, this.#session.watch(wordsOf(command)));
     else if (name === 'UNWATCH') settle(command, this.#session.unwatch());
-    else this.#guarded(command, wordsOf(command), native);
+    else this.#guarded(command, wordsOf(command), () => this.#native(command));
   }
 
   #guarded(command: Command, words: Words, native: () => Promise<unknown>): void {
-    let isNative = false;
-    const reply = this.#session.command(words, undefined, () => {
-      isNative = true;
-      return native();
-    });
-    reply.then(
-      (value) => {
-        if (!isNative) command.resolve(value);
-      },
+    this.#session.command(words, undefined, native).then(
+      (value) => command.resolve(value),
       (error: unknown) => {
         const whole = isNoScript(error) ? this.#withSource(words) : words;
         if (whole === words) command.reject(withCommand(error, command));
         else this.#guarded(command, whole, native);
       },
     );
+  }
+
+  /** Sends it as the client does, but that the caller hears of the end only when the session has. */
+  #native(command: Command): Promise<unknown> {
+    return new Promise((done, fail) => {
+      const { resolve, reject } = command;
+      command.resolve = (reply) => {
+        Object.assign(command, { resolve, reject });
+        done(reply);
+      };
+      command.reject = (error) => {
+        Object.assign(command, { resolve, reject });
+        fail(error);
+      };
+      void this.#client.sendCommand(command);
+    });
   }
 
   /** A call of a script that was defined on the client brings it along, once the server asked for it. */

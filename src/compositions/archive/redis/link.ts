@@ -2,13 +2,12 @@ import { Connection } from '../../../drivers/redis/connection.ts';
 import { isReply } from '../../../drivers/redis/failures.ts';
 import { withPatience } from '../../../drivers/redis/patience.ts';
 import type { RedisPort, RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
-import type { Env } from '../../../store/env.ts';
-import { failure, isStrataError } from '../../../store/errors.ts';
-import type { KeyBounds } from '../hot-key.ts';
+import { failure } from '../../../store/errors.ts';
 import { CommandTable, type Words } from './command-table.ts';
 import type { ScriptNames, Sent } from './envelope.ts';
+import { type GuardedArchive, patiently, pauseOf, type Route, type Routes } from './routes.ts';
 import { checkAllowed } from './rules.ts';
-import { GUARD, MARKS } from './scripts.ts';
+import { SERVER_SCRIPTS } from './scripts.ts';
 
 /** How replies are decoded, where the client has a say in that: what its library takes. */
 export type Decoding = object | undefined;
@@ -18,22 +17,9 @@ export interface DecodedWords extends Array<RedisWord> {
   decoding?: Decoding;
 }
 
-/** What is needed of the archive. */
-export interface GuardedArchive {
-  readonly bounds: KeyBounds;
-  readonly env: Env;
-  /** Brings back what was evicted of these keys. */
-  ensure(keys: readonly Buffer[]): Promise<void>;
-  /** A command over the archive's own connection. */
-  ask(words: readonly RedisWord[]): Promise<unknown>;
-}
-
-/** How long calls wait for a connection. */
-export const PATIENCE_MS = 5_000;
-const PAUSE_MS = 100;
-
 /** The connection of a client with an archive, with what has to be known of its server. */
-export class Link {
+export class Link implements Routes {
+  readonly inCluster = false;
   readonly #archive: GuardedArchive;
   readonly #allowed: ReadonlySet<string>;
   readonly #connection: Connection;
@@ -44,20 +30,24 @@ export class Link {
   constructor(ports: RedisPorts, archive: GuardedArchive, allowed: ReadonlySet<string>) {
     this.#archive = archive;
     this.#allowed = allowed;
-    this.#names = { namespace: archive.bounds.namespace, guard: '', marks: '' };
+    this.#names = namesOf(archive.bounds.namespace, '', '');
     this.#connection = new Connection(
       () => Promise.resolve(ports),
       (port) => this.#prepare(port),
     );
   }
 
-  /** The connection, when there is one that can be used now. */
-  get port(): RedisPort | undefined {
-    return this.#connection.port;
+  slotOf(): number {
+    return 0;
   }
 
-  get names(): ScriptNames {
+  names(): ScriptNames {
     return this.#names;
+  }
+
+  route(): Route | undefined {
+    const { port } = this.#connection;
+    return port && { port, names: this.#names, asking: false };
   }
 
   /** The server's table of commands, once there was a connection. */
@@ -65,57 +55,52 @@ export class Link {
     return this.#table;
   }
 
-  /** The connection, made where needed; tried once. */
-  connect(operation: string): Promise<RedisPort> {
-    return this.#connection.connect(operation);
-  }
-
-  /** The connection; tried for a while. */
-  async connected(operation: string): Promise<RedisPort> {
-    const startMs = this.#archive.env.monotonicMs();
-    for (;;) {
-      try {
-        return await this.#connection.connect(operation);
-      } catch (error) {
-        const elapsedMs = this.#archive.env.monotonicMs() - startMs;
-        if (!isStrataError(error) || !error.retryable || elapsedMs > PATIENCE_MS) throw error;
-        await this.pause();
-      }
-    }
+  async connect(operation: string): Promise<Route> {
+    const port = await this.#connection.connect(operation);
+    return { port, names: this.#names, asking: false };
   }
 
   /** The server's table of commands; `anew` where a module may have come. */
   async learn(operation: string, anew = false): Promise<CommandTable> {
-    const port = await this.connected(operation);
+    const { port } = await this.#connected(operation);
     if (anew) this.#table = new CommandTable(await port.send(['COMMAND']));
     return this.#table as CommandTable;
   }
 
   /** A command beside those that are waiting. */
   async send(operation: string, words: Words): Promise<unknown> {
-    const port = await this.connected(operation);
+    const { port } = await this.#connected(operation);
     return port.send(words);
   }
 
+  elsewhere(): Promise<void> {
+    return this.pause();
+  }
+
+  list(): Promise<void> {
+    return Promise.resolve();
+  }
+
   pause(): Promise<void> {
-    const { env } = this.#archive;
-    return new Promise((resolve) => {
-      env.setTimer(resolve, PAUSE_MS * (0.5 + env.random()));
-    });
+    return pauseOf(this.#archive.env);
   }
 
   close(): void {
     this.#connection.close();
   }
 
+  #connected(operation: string): Promise<Route> {
+    return patiently(this.#archive.env, () => this.connect(operation));
+  }
+
   async #prepare(port: RedisPort): Promise<void> {
     const { bounds, env } = this.#archive;
     const [guard, marks, commands] = await Promise.all([
-      port.send(['SCRIPT', 'LOAD', GUARD]),
-      port.send(['SCRIPT', 'LOAD', MARKS]),
+      port.send(['SCRIPT', 'LOAD', SERVER_SCRIPTS.guard]),
+      port.send(['SCRIPT', 'LOAD', SERVER_SCRIPTS.marks]),
       port.send(['COMMAND']),
     ]);
-    this.#names = { namespace: bounds.namespace, guard: String(guard), marks: String(marks) };
+    this.#names = namesOf(bounds.namespace, String(guard), String(marks));
     const table = new CommandTable(commands);
     checkAllowed(this.#allowed, table);
     this.#table = table;
@@ -134,13 +119,29 @@ export class Link {
   }
 }
 
-/** Sends at once, and waits for all answers; errors of the server are answers. */
+const namesOf = (namespace: string, guard: string, marks: string): ScriptNames => ({
+  own: [`${namespace}:`],
+  watched: `${namespace}:evicted`,
+  inCluster: false,
+  scripts: SERVER_SCRIPTS,
+  guard,
+  marks,
+});
+
+/**
+ * Sends at once, and waits for all answers; errors of the server are answers. A node that is to be
+ * `asking` takes each command only behind another that says so, but all of a transaction behind one.
+ */
 export async function sendAll(
-  port: RedisPort,
+  { port, asking }: Pick<Route, 'port' | 'asking'>,
   sent: readonly Sent[],
   decoding: Decoding,
 ): Promise<unknown[]> {
+  let within = false;
   const answers = sent.map(({ words, role, carries = role === 'exec' }) => {
+    // The command behind it tells.
+    if (asking && !within) port.send(['ASKING']).catch(() => undefined);
+    within ||= words[0] === 'MULTI';
     if (!carries || decoding === undefined) return port.send(words);
     const decoded: DecodedWords = [...words];
     decoded.decoding = decoding;

@@ -1,28 +1,12 @@
 /** A client of node-redis whose commands go through a session. */
 import { type NodeRedisClient, portsByDuplicates } from '../../../drivers/redis/node-redis.ts';
 import type { RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
-import { watchError } from '../../../drivers/redis/watch-error.ts';
 import { failure } from '../../../store/errors.ts';
-import { nameOf, type Words } from './command-table.ts';
+import type { Words } from './command-table.ts';
 import { asIts } from './itself.ts';
 import type { DecodedWords, Decoding } from './link.ts';
+import { type CommandOptions, type Queued, runsOver, runTransaction } from './node-redis-runs.ts';
 import type { Session } from './session.ts';
-
-interface CommandOptions {
-  readonly typeMapping?: object;
-}
-
-/** What a command is made into before it is sent. */
-interface Parser {
-  readonly redisArgs: RedisWord[];
-  readonly preserve?: unknown;
-}
-
-type Transform = (reply: unknown, preserve: unknown, mapping: Decoding) => unknown;
-
-interface Queued {
-  readonly args: RedisWord[];
-}
 
 type Execute = (commands: readonly Queued[]) => Promise<unknown>;
 
@@ -123,7 +107,8 @@ export function archivedNodeRedis(
   return proxy;
 }
 
-function ending(
+/** Ends the session with the client. */
+export function ending(
   name: string,
   method: (...args: unknown[]) => unknown,
   session: Session,
@@ -151,17 +136,12 @@ class Sender {
   asClient(): object {
     const client = this.#client;
     const options = client._commandOptions;
+    const runs = runsOver((words, own) => this.#send(words, own));
     const made: object = Object.create(client, {
       _self: { get: () => made },
       _keyPrefix: { value: client._keyPrefix },
-      _executeCommand: {
-        value: async (_: unknown, parser: Parser, own: CommandOptions, transform?: Transform) =>
-          transformed(await this.#send(parser.redisArgs, own), parser, own, transform),
-      },
-      _executeScript: {
-        value: (script: { SCRIPT: string }, parser: Parser, own: CommandOptions, to?: Transform) =>
-          this.#script(script.SCRIPT, parser, own, to),
-      },
+      _executeCommand: { value: runs._executeCommand },
+      _executeScript: { value: runs._executeScript },
       sendCommand: {
         value: (words: RedisWord[], own?: CommandOptions) =>
           this.#send(words, { ...options, ...own }),
@@ -179,21 +159,6 @@ class Sender {
     );
   }
 
-  async #script(
-    source: string,
-    parser: Parser,
-    options: CommandOptions,
-    transform: Transform | undefined,
-  ): Promise<unknown> {
-    const words = parser.redisArgs;
-    const reply = await this.#send(words, options).catch((error: unknown) => {
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      const name = nameOf(words[0]).replace('EVALSHA', 'EVAL');
-      return this.#send([name, source, ...words.slice(2)], options);
-    });
-    return transformed(reply, parser, options, transform);
-  }
-
   #watch(keys: RedisWord | readonly RedisWord[]): Promise<unknown> {
     const list = (Array.isArray(keys) ? keys : [keys]) as readonly RedisWord[];
     return this.#session.watch(['WATCH', ...list.map((key) => this.#prefixed(key))]);
@@ -208,28 +173,9 @@ class Sender {
 
   #multi(): object {
     const { Multi, _commandOptions: options, _keyPrefix } = this.#client;
-    const multi: Execute = async (commands) => {
-      // As the client does: it decodes the replies of a transaction without a mapping.
-      const { queued, exec } = await this.#session.transaction(commands.map(argsOf), undefined);
-      const refused = queued.find((said) => said instanceof Error);
-      if (refused !== undefined) throw refused;
-      if (exec instanceof Error) throw exec;
-      if (exec === null) throw await watchError();
-      return exec;
-    };
+    const multi: Execute = (commands) => runTransaction(this.#session, commands);
     const pipeline: Execute = (commands) =>
       Promise.all(commands.map(({ args }) => this.#send(args, options)));
     return new Multi(multi, pipeline, options?.typeMapping, _keyPrefix);
   }
-}
-
-const argsOf = ({ args }: Queued): Words => args;
-
-function transformed(
-  reply: unknown,
-  { preserve }: Parser,
-  options: CommandOptions | undefined,
-  transform: Transform | undefined,
-): unknown {
-  return transform === undefined ? reply : transform(reply, preserve, options?.typeMapping);
 }

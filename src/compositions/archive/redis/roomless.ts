@@ -1,7 +1,13 @@
 /** Commands for a server that is out of memory, which takes no transactions then. Pure. */
-import { keysOf, type Outcome, type ScriptNames, type Sent } from './envelope.ts';
+import {
+  elsewhereIn,
+  keysOf,
+  type Outcome,
+  type ScriptNames,
+  type Sent,
+  unlistedAt,
+} from './envelope.ts';
 import { type Planned, together } from './plan.ts';
-import { GUARD, MARKS } from './scripts.ts';
 
 /** Whether commands that were refused for want of memory can be run all the same. */
 export function isRoomless(
@@ -20,15 +26,17 @@ export function isRoomless(
 export class Roomless {
   readonly sent: readonly Sent[];
   readonly #needs: readonly Buffer[];
+  readonly #inCluster: boolean;
 
   constructor(commands: readonly Planned[], names: ScriptNames) {
     const { needs, deletes } = together(commands);
     this.#needs = needs;
+    this.#inCluster = names.inCluster;
     const carried = commands.map(
       ({ words }): Sent => ({
         words:
           deletes.length > 0
-            ? ['EVAL', MARKS, ...keysOf(names, deletes), 'del', words[0] as string]
+            ? ['EVAL', names.scripts.marks, ...keysOf(names, deletes), 'del', words[0] as string]
             : words,
         role: 'command',
         carries: true,
@@ -37,8 +45,8 @@ export class Roomless {
     if (needs.length === 0) this.sent = carried;
     else
       this.sent = [
-        { words: ['WATCH', `${names.namespace}:evicted`], role: 'other' },
-        { words: ['EVAL', GUARD, ...keysOf(names, needs), '0'], role: 'guard' },
+        { words: ['WATCH', names.watched], role: 'other' },
+        { words: ['EVAL', names.scripts.guard, ...keysOf(names, needs), '0'], role: 'guard' },
         ...carried,
         { words: ['MULTI'], role: 'other' },
         { words: ['EXEC'], role: 'exec', carries: false },
@@ -46,6 +54,12 @@ export class Roomless {
   }
 
   read(answers: readonly unknown[]): Outcome {
+    if (this.#inCluster) {
+      const elsewhere = elsewhereIn(answers);
+      if (elsewhere !== undefined) return elsewhere;
+      const [clock] = answers.map(unlistedAt);
+      if (clock !== undefined) return { kind: 'unlisted', clock };
+    }
     if (this.#needs.length === 0) return { kind: 'done', replies: answers };
     const [, told] = answers;
     if (!Array.isArray(told)) throw told;

@@ -1,5 +1,4 @@
 import { isReply } from '../../../drivers/redis/failures.ts';
-import type { RedisPorts } from '../../../drivers/redis/port.ts';
 import { failure } from '../../../store/errors.ts';
 import { isBlocking, type Wait, waitOf } from './blocking.ts';
 import {
@@ -12,12 +11,12 @@ import {
   type Words,
 } from './command-table.ts';
 import { Guard, type TransactionReply } from './guard.ts';
-import { type Decoding, type GuardedArchive, Link } from './link.ts';
+import type { Decoding } from './link.ts';
 import { bare, type Planned, plan, together } from './plan.ts';
+import type { GuardedArchive, Routes } from './routes.ts';
 import { isLetThrough, refusal } from './rules.ts';
-import { MARKS } from './scripts.ts';
 import { Waiting } from './waiting.ts';
-import { Watching } from './watching.ts';
+import type { Watching } from './watching.ts';
 
 /** What a command is to be, before it runs. */
 interface Intent {
@@ -38,9 +37,9 @@ export interface SessionOptions {
 /** Commands of one client, in the order of its calls. */
 export class Session {
   readonly #archive: GuardedArchive;
-  readonly #link: Link;
+  readonly #routes: Routes;
   readonly #guard: Guard;
-  readonly #watching: Watching;
+  readonly #watching: Watching | undefined;
   readonly #waiting: Waiting;
   readonly #allowed: ReadonlySet<string>;
   /** Calls whose keys are still to be found out, and all that came after them. Never rejects. */
@@ -50,11 +49,17 @@ export class Session {
   #behind = 0;
   readonly #mostWaiting: number;
 
-  constructor(ports: RedisPorts, archive: GuardedArchive, options: SessionOptions) {
+  /** Without `watching` nothing can be watched. */
+  constructor(
+    routes: Routes,
+    archive: GuardedArchive,
+    options: SessionOptions,
+    watching?: Watching,
+  ) {
     this.#archive = archive;
-    this.#link = new Link(ports, archive, options.allowed);
-    this.#guard = new Guard(this.#link, archive, options.mostWaiting);
-    this.#watching = new Watching(ports);
+    this.#routes = routes;
+    this.#guard = new Guard(routes, archive, options.mostWaiting);
+    this.#watching = watching;
     const { env, bounds } = archive;
     this.#waiting = new Waiting(this.#guard, env, bounds, options.mostWaiting);
     this.#allowed = options.allowed;
@@ -80,7 +85,8 @@ export class Session {
       async () => {
         const commands = await this.#intents(list);
         // Over another connection, so that what comes later has to wait.
-        if (this.#watching.active) return { reply: await this.#onCondition(commands, decoding) };
+        if (this.#watching?.active)
+          return { reply: await this.#onCondition(this.#watching, commands, decoding) };
         return { commands };
       },
       async ({ reply, commands = [] }) => reply ?? this.#guard.transaction(commands, decoding),
@@ -92,12 +98,15 @@ export class Session {
    * later waits: it is to see what is watched.
    */
   watch(words: Words): Promise<unknown> {
+    const watching = this.#watching;
+    if (watching === undefined)
+      return Promise.reject(failure('unsupported', 'WATCH', 'WATCH in a cluster, with an archive'));
     return this.#inOrder(
       async () => {
         const planned = await this.#watched(words);
         await this.#guard.idle();
         if (planned.needs.length > 0) await this.#archive.ensure(planned.needs);
-        return { reply: await this.#watching.watch(words) };
+        return { reply: await watching.watch(words) };
       },
       async ({ reply }) => reply,
     );
@@ -105,7 +114,7 @@ export class Session {
 
   unwatch(): Promise<unknown> {
     return this.#inOrder(
-      async () => ({ reply: await this.#watching.unwatch() }),
+      async () => ({ reply: (await this.#watching?.unwatch()) ?? 'OK' }),
       async ({ reply }) => reply,
     );
   }
@@ -121,8 +130,8 @@ export class Session {
   destroy(): void {
     this.#waiting.close();
     this.#guard.close();
-    this.#link.close();
-    this.#watching.close();
+    this.#routes.close();
+    this.#watching?.close();
   }
 
   /** Calls `go` in the order of the calls, at once where nothing has to be waited for. */
@@ -172,17 +181,17 @@ export class Session {
   async #around(planned: Planned, native: () => Promise<unknown>): Promise<unknown> {
     if (planned.needs.length > 0) await this.#archive.ensure(planned.needs);
     const reply = await native();
-    const { namespace } = this.#archive.bounds;
-    if (planned.writes.length > 0) {
-      const keys = [String(planned.writes.length + 1), `${namespace}:`, ...planned.writes];
-      await this.#link.send('mark', ['EVAL', MARKS, ...keys, 'after', '0']);
-    }
+    if (planned.writes.length > 0) await this.#archive.mark(planned.writes);
     return reply;
   }
 
-  async #onCondition(commands: readonly Planned[], decoding: Decoding): Promise<TransactionReply> {
+  async #onCondition(
+    watching: Watching,
+    commands: readonly Planned[],
+    decoding: Decoding,
+  ): Promise<TransactionReply> {
     await this.#guard.idle();
-    const port = this.#watching.take();
+    const port = watching.take();
     const queued = commands.map(() => 'QUEUED');
     if (port === undefined) return { queued, exec: null };
     const { reply, away } = await this.#guard.conditional(port, commands, decoding);
@@ -192,7 +201,7 @@ export class Session {
   }
 
   #intent(words: Words, within = false): Intent | Promise<Intent> {
-    const { table } = this.#link;
+    const { table } = this.#routes;
     const info = table?.find(words);
     if (info === undefined) return this.#learned(words, within);
     return this.#intentOf(info, words, within);
@@ -200,9 +209,9 @@ export class Session {
 
   async #learned(words: Words, within: boolean): Promise<Intent> {
     const operation = nameOf(words[0]);
-    const known = this.#link.table;
-    let table: CommandTable = known ?? (await this.#link.learn(operation));
-    if (known !== undefined) table = await this.#link.learn(operation, true);
+    const known = this.#routes.table;
+    let table: CommandTable = known ?? (await this.#routes.learn(operation));
+    if (known !== undefined) table = await this.#routes.learn(operation, true);
     const info = table.find(words);
     // The server says what is wrong with it.
     if (info === undefined) return { planned: bare(words), native: false };
@@ -227,7 +236,7 @@ export class Session {
 
   async #asked(words: Words): Promise<readonly KeyPlace[]> {
     try {
-      const reply = await this.#link.send(nameOf(words[0]), [
+      const reply = await this.#routes.send(nameOf(words[0]), [
         'COMMAND',
         'GETKEYSANDFLAGS',
         ...words,
@@ -249,7 +258,7 @@ export class Session {
   }
 
   async #watched(words: Words): Promise<Omit<Planned, 'words'>> {
-    const info = (await this.#link.learn('watch')).find(words);
+    const info = (await this.#routes.learn('watch')).find(words);
     if (info === undefined) return together([]);
     const places = keyPlaces(info, words);
     return together([plan(info, words, places === 'ask' ? [] : places, this.#archive.bounds)]);

@@ -3,40 +3,15 @@ import { Redis } from 'ioredis';
 import { afterEach, expect, it } from 'vitest';
 import { ArchiveServer } from '../../../../test/support/archive-world.ts';
 import { describeWithEngine } from '../../../../test/support/engines.ts';
-import type { RedisPort, RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
+import { type Before, slowPorts } from '../../../../test/support/slow-ports.ts';
 import { hotKeysOf } from '../hot-keys-of.ts';
 import type { Archive } from '../index.ts';
 import { archivedRedis } from './index.ts';
 import { portsLikeIoRedis } from './ioredis.ts';
+import { Link } from './link.ts';
+import type { GuardedArchive } from './routes.ts';
 import { Session } from './session.ts';
-
-/** Runs before a command is sent; what is sent after it waits. */
-type Before = (words: readonly RedisWord[]) => Promise<void>;
-
-/** Connections on which others get a chance between two commands. */
-function slowPorts(ports: RedisPorts, before: Before): RedisPorts {
-  return {
-    ...ports,
-    async connect(connectTimeoutMs) {
-      const port = await ports.connect(connectTimeoutMs);
-      let turn: Promise<unknown> = Promise.resolve();
-      const slow: RedisPort = {
-        get ready() {
-          return port.ready;
-        },
-        send(words) {
-          const sent = turn.then(() => before(words)).then(() => ({ reply: port.send(words) }));
-          turn = sent.catch(() => undefined);
-          return sent.then(({ reply }) => reply);
-        },
-        subscribe: (...args) => port.subscribe(...args),
-        onEnd: (fn) => port.onEnd(fn),
-        disconnect: () => port.disconnect(),
-      };
-      return slow;
-    },
-  };
-}
+import { Watching } from './watching.ts';
 
 describeWithEngine('redis-server', 'archivedRedis, between its steps', () => {
   const on = new ArchiveServer();
@@ -50,16 +25,17 @@ describeWithEngine('redis-server', 'archivedRedis, between its steps', () => {
     const hot = hotKeysOf(archive);
     if (!hot?.connection) throw new Error('no Redis');
     const { connection, namespace = '', prefix = '' } = hot;
-    const session = new Session(
-      slowPorts(portsLikeIoRedis(pattern), before),
-      {
-        bounds: { namespace, prefix },
-        env: connection.env,
-        ensure: (keys) => archive.ensure(...keys),
-        ask: (words) => connection.read('test', words),
-      },
-      { allowed: new Set(), mostWaiting: 100 },
-    );
+    const guarded: GuardedArchive = {
+      bounds: { namespace, prefix },
+      env: connection.env,
+      ensure: (keys) => archive.ensure(...keys),
+      mark: (keys) => archive.dirty(...keys),
+      ask: (words) => connection.read('test', words),
+    };
+    const ports = slowPorts(portsLikeIoRedis(pattern), before);
+    const allowed = new Set<string>();
+    const link = new Link(ports, guarded, allowed);
+    const session = new Session(link, guarded, { allowed, mostWaiting: 100 }, new Watching(ports));
     sessions.push(session);
     return session;
   };
