@@ -1,6 +1,6 @@
 import { createClient } from 'redis';
 import { expect, test } from 'vitest';
-import { describeWithEngine, redisUrl, startRedis } from './engines.ts';
+import { describeWithEngine, freePort, redisUrl, startRedis } from './engines.ts';
 
 describeWithEngine('redis', 'the Redis shared by the run', () => {
   test('answers a client', async () => {
@@ -28,4 +28,9 @@ describeWithEngine('redis-server', 'a Redis of the test’s own', () => {
   test('says what the server said when it does not start', async () => {
     await expect(startRedis({ args: ['--no-such-option', 'x'] })).rejects.toThrow('no-such-option');
   });
+});
+
+test('a free port is none that an outgoing connection could take', async () => {
+  const ports = await Promise.all(Array.from({ length: 20 }, freePort));
+  expect(Math.max(...ports)).toBeLessThan(32_768);
 });
