@@ -37,9 +37,9 @@ const TOMBSTONE_MS = 7 * 86_400_000;
 const FORMAT = 2;
 /** Without the lengths of parts: the payload is what follows the key. */
 const FIRST_FORMAT = 1;
-
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+
 /** What is asked of the owner. */
 type Owner = Pick<ColdOwner, 'name' | 'check' | 'isSameHot'>;
 

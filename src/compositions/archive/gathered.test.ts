@@ -33,34 +33,41 @@ it('fails those that were part of a step that failed, and goes on', async () => 
   expect(idle).toBe(1);
 });
 
-it('takes a further step beside others once enough waits for it, and what is left after them', async () => {
+it('takes a further step beside others when that is a full one, and what is left after them', async () => {
   const steps: { readonly all: readonly number[]; readonly end: () => void }[] = [];
   const step = (all: readonly number[]): Promise<readonly number[]> =>
     new Promise((resolve) => {
       steps.push({ all, end: () => resolve(all) });
     });
-  const gathered = new Gathered<number, number>(step, { atOnce: 2 });
+  const gathered = new Gathered<number, number>(step, { atOnce: 2, mostBytes: 1_000 });
   const taken = (): number[] => steps.map(({ all }) => all.length);
   const outcomes: Promise<number>[] = [];
-  const add = async (many: number): Promise<void> => {
-    for (let n = 0; n < many; n++) outcomes.push(gathered.add(outcomes.length));
+  const add = async (many: number, bytes = 1): Promise<void> => {
+    for (let n = 0; n < many; n++) outcomes.push(gathered.add(outcomes.length, bytes));
+    await setImmediate();
+  };
+  const end = async (at: number): Promise<void> => {
+    steps[at]?.end();
     await setImmediate();
   };
   await add(1);
-  await add(15);
+  await add(63);
   expect(taken()).toEqual([1]);
   await add(1);
-  expect(taken()).toEqual([1, 16]);
-  await add(17);
-  expect(taken()).toEqual([1, 16]);
-  steps[1]?.end();
-  await setImmediate();
-  expect(taken()).toEqual([1, 16, 17]);
-  await add(2);
-  steps[0]?.end();
-  steps[2]?.end();
-  await setImmediate();
-  expect(taken()).toEqual([1, 16, 17, 2]);
-  steps[3]?.end();
+  expect(taken()).toEqual([1, 64]);
+  await add(70);
+  expect(taken()).toEqual([1, 64]);
+  await end(1);
+  expect(taken()).toEqual([1, 64, 64]);
+  await add(2, 500);
+  expect(taken()).toEqual([1, 64, 64]);
+  await end(2);
+  // By their bytes.
+  expect(taken()).toEqual([1, 64, 64, 7]);
+  await end(3);
+  expect(taken()).toEqual([1, 64, 64, 7]);
+  await end(0);
+  expect(taken()).toEqual([1, 64, 64, 7, 1]);
+  await end(4);
   expect(await Promise.all(outcomes)).toEqual(outcomes.map((_, at) => at));
 });

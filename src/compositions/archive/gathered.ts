@@ -1,7 +1,5 @@
 /** Most that one step is for: no longer does it hold up other users of the server. */
-const MOST = 64;
-/** As many as wait for a further step beside those under way. */
-const ENOUGH = 16;
+export const MOST_TOGETHER = 64;
 
 interface Waiting<A, B> {
   readonly one: A;
@@ -16,7 +14,7 @@ export interface GatheredOptions {
   readonly onIdle?: () => void;
   /** Of one step, which takes one at least. */
   readonly mostBytes?: number;
-  /** Steps under way at once, where enough waits for each; default 1. */
+  /** Steps under way at once; default 1. Beside others only a full one begins. */
   readonly atOnce?: number;
 }
 
@@ -28,7 +26,8 @@ export interface GatheredOptions {
 export class Gathered<A, B> {
   readonly #step: (all: readonly A[]) => Promise<readonly B[]>;
   readonly #options: GatheredOptions;
-  #waiting: Waiting<A, B>[] = [];
+  readonly #waiting: Waiting<A, B>[] = [];
+  #waitingBytes = 0;
   #working = 0;
 
   /** `step` gives an outcome for each. */
@@ -41,6 +40,7 @@ export class Gathered<A, B> {
   add(one: A, bytes = 0): Promise<B> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ one, bytes, resolve, reject });
+      this.#waitingBytes += bytes;
       const { atOnce = 1 } = this.#options;
       if (this.#working < atOnce && this.#isEnough(this.#working)) this.#work();
     });
@@ -48,7 +48,12 @@ export class Gathered<A, B> {
 
   /** Whether what waits is worth a step beside so many others. */
   #isEnough(others: number): boolean {
-    return this.#waiting.length >= (others === 0 ? 1 : ENOUGH);
+    if (others === 0) return this.#waiting.length > 0;
+    return this.#waiting.length >= MOST_TOGETHER || this.#waitingBytes >= this.#mostBytes;
+  }
+
+  get #mostBytes(): number {
+    return this.#options.mostBytes ?? Number.POSITIVE_INFINITY;
   }
 
   async #work(): Promise<void> {
@@ -71,14 +76,15 @@ export class Gathered<A, B> {
   }
 
   #next(): Waiting<A, B>[] {
-    const { mostBytes = Number.POSITIVE_INFINITY } = this.#options;
     let bytes = 0;
     let most = 0;
-    while (most < Math.min(MOST, this.#waiting.length)) {
-      bytes += (this.#waiting[most] as Waiting<A, B>).bytes;
-      if (most > 0 && bytes > mostBytes) break;
+    while (most < Math.min(MOST_TOGETHER, this.#waiting.length)) {
+      const more = (this.#waiting[most] as Waiting<A, B>).bytes;
+      if (most > 0 && bytes + more > this.#mostBytes) break;
+      bytes += more;
       most++;
     }
+    this.#waitingBytes -= bytes;
     return this.#waiting.splice(0, most);
   }
 }

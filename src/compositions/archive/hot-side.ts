@@ -125,6 +125,8 @@ export interface HotSide extends KeyBounds {
     idleMs: number,
     object: Pick<ColdObject, 'generation' | 'digest' | 'expiresAt'>,
   ): Promise<'evicted' | KeptReason>;
+  /** How many restores it takes at once, where it takes them together; else as many as are fetched at once. */
+  readonly restoresAtOnce?: number;
   /** Restores a key that is absent and recorded under this generation. Errors: `unsupported` for a payload that it cannot read, `corrupt` for one that is not what it gave. */
   restore(
     operation: string,

@@ -166,7 +166,8 @@ return 'restored'`;
 /**
  * ARGV: SHA-1s of the keys in one string; in JSON, for each key in one array, generation recorded
  * before the fetch, expiry or 0, 'dump' or 'string'; then for each what DUMP gave or the string.
- * Gives for each what became of it, or 'alone' where the value was refused: then the key is as it was.
+ * Gives for each 1 where it was restored, else what became of it, or 'alone' where the value was
+ * refused: then the key is as it was.
  */
 const RESTORE_EACH = `
 local call, digests, facts = redis.call, ARGV[1], cjson.decode(ARGV[2])
@@ -185,7 +186,7 @@ local function restore(i, key, value)
   if expiresAt > 0 then call('PEXPIREAT', key, expiry) end
   call('HDEL', bucket, id)
   countRecord(-1)
-  return 'restored'
+  return 1
 end
 local outcomes = {}
 for i, key in ipairs(keys) do outcomes[i] = restore(i, key, ARGV[i + 2]) end

@@ -3,7 +3,7 @@ import { sha1s } from '../../drivers/redis/sha1.ts';
 import type { Env } from '../../store/env.ts';
 import { isStrataError } from '../../store/errors.ts';
 import { type ColdObject, DELETED } from './cold-objects.ts';
-import { Gathered } from './gathered.ts';
+import { Gathered, MOST_TOGETHER } from './gathered.ts';
 import type { HotAudit } from './hot-audit.ts';
 import { isInside, type KeyBounds, type Named, namedBytes } from './hot-key.ts';
 import type {
@@ -30,9 +30,9 @@ import { markWithin, type RedisTransaction } from './redis-transaction.ts';
 const SCAN_KEYS = 500;
 /** Values that one step restores, about. */
 const RESTORED_BYTES = 256 * 1024;
+/** Such steps under way at once: Redis goes on while the next values are fetched. */
+const RESTORE_STEPS = 4;
 
-/** Such steps under way at once: Redis goes on while the next values are read. */
-const RESTORES_AT_ONCE = 4;
 interface Settling {
   readonly mark: Mark;
   readonly sinceMs: number;
@@ -197,6 +197,7 @@ export class RedisSteps implements Omit<HotSide, 'identity' | 'idleKeys' | 'clos
 export class RedisSide extends RedisSteps implements HotSide {
   readonly #connection: HotConnection;
   readonly #identity: RedisIdentity;
+  readonly restoresAtOnce: number = RESTORE_STEPS * MOST_TOGETHER;
   readonly #restorings = new Map<string, Gathered<SmallValue, Restored | 'alone'>>();
   readonly #settlings = new Map<string, Gathered<Settling, boolean>>();
   readonly audit: HotAudit;
@@ -204,7 +205,10 @@ export class RedisSide extends RedisSteps implements HotSide {
   constructor(connection: HotConnection, bounds: KeyBounds, form: ValueForm) {
     super(connection, bounds, form);
     this.#connection = connection;
-    this.#identity = new RedisIdentity(connection.env, bounds.namespace);
+    this.#identity = new RedisIdentity(connection.env, [
+      `${bounds.namespace}:id`,
+      `${bounds.namespace}:clock`,
+    ]);
     this.audit = new RedisAudit(connection, (operation) =>
       scanned(bounds, (words) => connection.read(operation, words)),
     );
@@ -244,7 +248,7 @@ export class RedisSide extends RedisSteps implements HotSide {
       restorings = new Gathered((all) => restoreEach(this.#connection, operation, all), {
         onIdle: () => this.#restorings.delete(operation),
         mostBytes: RESTORED_BYTES,
-        atOnce: RESTORES_AT_ONCE,
+        atOnce: RESTORE_STEPS,
       });
       this.#restorings.set(operation, restorings);
     }

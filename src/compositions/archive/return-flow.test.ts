@@ -27,9 +27,9 @@ class Hand {
   }
 }
 
-it('fetches the next while values wait to be restored, up to four for each that is fetched at once', async () => {
+it('fetches the next while values wait to be restored, up to a bound', async () => {
   const hand = new Hand();
-  const over = new ReturnFlow(1, [...'abcdefg'], hand.work).run();
+  const over = new ReturnFlow({ fetching: 1, restoring: 4 }, [...'abcdefg'], hand.work).run();
   for (const one of 'abcd') hand.fetched(one);
   expect(hand.begun.join('')).toBe('abcde');
   hand.fetched('e');
@@ -46,7 +46,7 @@ it('fetches the next while values wait to be restored, up to four for each that 
 
 it('holds no more bytes that wait than a bound, and those that are being fetched', async () => {
   const hand = new Hand();
-  const over = new ReturnFlow(2, [...'abcd'], hand.work).run();
+  const over = new ReturnFlow({ fetching: 2, restoring: 4 }, [...'abcd'], hand.work).run();
   hand.fetched('a', 1024 * 1024);
   expect(hand.begun.join('')).toBe('abc');
   hand.fetched('b', 1);
@@ -60,10 +60,11 @@ it('holds no more bytes that wait than a bound, and those that are being fetched
 });
 
 it('works once more on what is given back, after the others, and is over when nothing is left', async () => {
-  await new ReturnFlow(1, [], () => Promise.resolve(undefined)).run();
+  const one = { fetching: 1, restoring: 1 };
+  await new ReturnFlow(one, [], () => Promise.resolve(undefined)).run();
   const hand = new Hand();
   let isOver = false;
-  const over = new ReturnFlow(1, ['a', 'b'], hand.work).run().then(() => {
+  const over = new ReturnFlow(one, ['a', 'b'], hand.work).run().then(() => {
     isOver = true;
   });
   hand.fetched('a');

@@ -1,7 +1,13 @@
 /** Fetched values that wait to be restored, about: beyond it the next are not fetched. */
 const WAITING_BYTES = 1024 * 1024;
-/** For each key that is fetched at once, so many may wait to be restored. */
-const WAITING_KEYS = 4;
+
+/** How many keys may be at which step. */
+export interface ReturnBounds {
+  /** Fetched at once. */
+  readonly fetching: number;
+  /** Fetched and not yet restored. */
+  readonly restoring: number;
+}
 
 /** Works on one; `onFetched` is called with its size when what is left to do is to restore it. Never rejects. Gives what is to be worked on once more. */
 type Work<T> = (one: T, onFetched: (bytes: number) => void) => Promise<T | undefined>;
@@ -12,7 +18,7 @@ type Work<T> = (one: T, onFetched: (bytes: number) => void) => Promise<T | undef
  * fetched until it is restored, and so bounds what is held.
  */
 export class ReturnFlow<T> {
-  readonly #concurrency: number;
+  readonly #most: ReturnBounds;
   readonly #work: Work<T>;
   readonly #over: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #ahead: T[];
@@ -21,8 +27,8 @@ export class ReturnFlow<T> {
   #restoring = 0;
   #restoringBytes = 0;
 
-  constructor(concurrency: number, all: readonly T[], work: Work<T>) {
-    this.#concurrency = concurrency;
+  constructor(most: ReturnBounds, all: readonly T[], work: Work<T>) {
+    this.#most = most;
     this.#work = work;
     this.#ahead = [...all];
   }
@@ -34,7 +40,7 @@ export class ReturnFlow<T> {
   }
 
   #begin(): void {
-    while (this.#fetching < this.#concurrency && this.#next < this.#ahead.length)
+    while (this.#fetching < this.#most.fetching && this.#next < this.#ahead.length)
       this.#start(this.#ahead[this.#next++] as T);
     if (this.#fetching + this.#restoring === 0) this.#over.resolve();
   }
@@ -62,9 +68,6 @@ export class ReturnFlow<T> {
   }
 
   #hasRoom(bytes: number): boolean {
-    return (
-      this.#restoring < WAITING_KEYS * this.#concurrency &&
-      this.#restoringBytes + bytes <= WAITING_BYTES
-    );
+    return this.#restoring < this.#most.restoring && this.#restoringBytes + bytes <= WAITING_BYTES;
   }
 }

@@ -2,7 +2,7 @@ import { failure, isStrataError, type StrataError } from '../../store/errors.ts'
 import { type ColdObjects, DELETED, type Found } from './cold-objects.ts';
 import type { Named } from './hot-key.ts';
 import type { HotSide, Mark, Restored } from './hot-side.ts';
-import { ReturnFlow } from './return-flow.ts';
+import { type ReturnBounds, ReturnFlow } from './return-flow.ts';
 
 /** Keys asked about in one round trip. */
 const CHUNK_KEYS = 1_000;
@@ -32,14 +32,14 @@ type OnFetched = (bytes: number) => void;
 export class Returner {
   readonly #hot: HotSide;
   readonly #cold: ColdObjects;
-  readonly #concurrency: number;
+  readonly #most: ReturnBounds;
   /** However many callers ask for a key, one fetch is under way. */
   readonly #fetches = new Map<string, Promise<Restored>>();
 
   constructor(hot: HotSide, cold: ColdObjects, concurrency: number) {
     this.#hot = hot;
     this.#cold = cold;
-    this.#concurrency = concurrency;
+    this.#most = { fetching: concurrency, restoring: hot.restoresAtOnce ?? concurrency };
   }
 
   async ensure(operation: string, keys: readonly Named[]): Promise<void> {
@@ -62,7 +62,7 @@ export class Returner {
     };
     for (let at = 0; at < keys.length; at += CHUNK_KEYS) {
       const evicted = await this.#evicted(operation, keys.slice(at, at + CHUNK_KEYS));
-      await new ReturnFlow(this.#concurrency, evicted, work).run();
+      await new ReturnFlow(this.#most, evicted, work).run();
     }
     return { restored, failed };
   }

@@ -169,8 +169,13 @@ class Sealing implements Seal {
     const { maxBytes } = this.#parts;
     if (header.bytes > maxBytes)
       throw corrupt(`the value has ${header.bytes} bytes; expected at most ${maxBytes}`);
-    const packed = await this.#opened(header, placeOf('thaw', context));
-    const bytes = await this.#unpacked(header, packed);
+    const place = placeOf('thaw', context);
+    const { keyId, nonce, compression } = header;
+    const packed =
+      keyId === undefined || nonce === undefined
+        ? this.#checked(header, place)
+        : await this.#decrypted(header, place, keyId, nonce);
+    const bytes = compression === 'none' ? packed : await this.#unpacked(header, packed);
     if (bytes.length !== header.bytes)
       throw corrupt(`the value has ${bytes.length} bytes, not the ${header.bytes} that it should`);
     return bytes;
@@ -183,25 +188,30 @@ class Sealing implements Seal {
     return packed.length < bytes.length ? packed : bytes;
   }
 
-  async #opened(header: SealHeader, place: Uint8Array): Promise<Uint8Array> {
-    const { raw, body, keyId, nonce, checksum } = header;
+  #decrypted(
+    { raw, body }: SealHeader,
+    place: Uint8Array,
+    keyId: string,
+    nonce: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array> {
     const { cipher } = this.#parts;
-    if (keyId !== undefined && nonce !== undefined) {
-      if (cipher === undefined)
-        throw corrupt(
-          `the value is encrypted with the key ${JSON.stringify(keyId)}, and no key is given`,
-        );
-      return cipher.decrypt(keyId, body, nonce, joined([raw, place], raw.length + place.length));
-    }
-    if (cipher !== undefined) throw corrupt('the value is not encrypted, though keys are given');
+    if (cipher === undefined)
+      throw corrupt(
+        `the value is encrypted with the key ${JSON.stringify(keyId)}, and no key is given`,
+      );
+    return cipher.decrypt(keyId, body, nonce, joined([raw, place], raw.length + place.length));
+  }
+
+  #checked({ raw, body, checksum, compression }: SealHeader, place: Uint8Array): Uint8Array {
+    if (this.#parts.cipher !== undefined)
+      throw corrupt('the value is not encrypted, though keys are given');
     if (checksumOf(raw, place, body) !== checksum)
       throw corrupt('the value is damaged, or belongs to another key or store');
     // The store's own bytes must not be handed out.
-    return header.compression === 'none' ? new Uint8Array(body) : body;
+    return compression === 'none' ? new Uint8Array(body) : body;
   }
 
   async #unpacked({ compression, bytes }: SealHeader, packed: Uint8Array): Promise<Uint8Array> {
-    if (compression === 'none') return packed;
     const reader = this.#parts.readers.get(compression);
     if (reader === undefined)
       throw failure(
@@ -217,24 +227,28 @@ class Sealing implements Seal {
 
 const encoder = new TextEncoder();
 
+/** Most bytes of UTF-8 for a unit of a string. */
+const MOST_UNIT_BYTES = 3;
+
 /** Key and store as bytes, each with its length, so that no two places share them. */
 function placeOf(operation: string, { key, storeId = '' }: SealContext): Uint8Array {
-  const [store, name] = [storeId, key].map((text) => {
-    if (typeof text === 'string' && text.isWellFormed()) return encoder.encode(text);
-    throw invalidArgument(
-      operation,
-      'the context',
-      text,
-      'key and store id of well-formed Unicode',
-    );
-  }) as [Uint8Array, Uint8Array];
-  const place = new Uint8Array(8 + store.length + name.length);
-  const view = new DataView(place.buffer);
-  view.setUint32(0, store.length);
-  place.set(store, 4);
-  view.setUint32(4 + store.length, name.length);
-  place.set(name, 8 + store.length);
-  return place;
+  for (const text of [storeId, key])
+    if (typeof text !== 'string' || !text.isWellFormed())
+      throw invalidArgument(
+        operation,
+        'the context',
+        text,
+        'key and store id of well-formed Unicode',
+      );
+  const place = new Uint8Array(8 + MOST_UNIT_BYTES * (storeId.length + key.length));
+  return place.subarray(0, written(place, written(place, 0, storeId), key));
+}
+
+/** Writes a text and its length; gives where it ends. */
+function written(to: Uint8Array, at: number, text: string): number {
+  const bytes = encoder.encodeInto(text, to.subarray(at + 4)).written;
+  new DataView(to.buffer).setUint32(at, bytes);
+  return at + 4 + bytes;
 }
 
 function checksumOf(header: Uint8Array, place: Uint8Array, body: Uint8Array): number {

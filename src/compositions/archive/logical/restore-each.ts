@@ -45,5 +45,7 @@ export async function restoreEach(
   ]);
   const args = [sha1s(keys), JSON.stringify(facts), ...values.map(({ bytes }) => word(bytes))];
   const outcomes = await redis.run(operation, 'restoreEach', keys, args);
-  return (outcomes as unknown[]).map(String) as (Restored | 'alone')[];
+  return (outcomes as unknown[]).map((one) =>
+    one === 1 ? 'restored' : (String(one) as Restored | 'alone'),
+  );
 }
