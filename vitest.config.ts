@@ -67,6 +67,7 @@ const config: ViteUserConfig = defineConfig({
     // Only what hangs should fail by it, also beside other work.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 10_000 } },
     maxWorkers,
     sequence: { sequencer: LongestFirst },
     setupFiles: ['test/support/repeatable.ts'],

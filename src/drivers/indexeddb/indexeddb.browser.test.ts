@@ -189,7 +189,7 @@ describe('durability', () => {
     const seen = watchTransactions();
     for (let n = 0; n < 3; n++) await store.set('a', n);
     expect(seen).toEqual(['readwrite strict', 'readwrite relaxed', 'readwrite relaxed']);
-    await vi.waitFor(() => expect(seen).toHaveLength(4));
+    await expect.poll(() => seen).toHaveLength(4);
     expect(seen[3]).toBe('readwrite strict');
     await store.set('a', 4);
     expect(seen[4]).toBe('readwrite strict');

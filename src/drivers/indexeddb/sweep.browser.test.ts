@@ -1,5 +1,5 @@
 import { openDB } from 'idb';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { Call } from '../../store/call.ts';
 import type { Change } from '../../store/entry.ts';
 import { primitivesOf } from '../../store/internals.ts';
@@ -65,7 +65,7 @@ describe('expired entries', () => {
     ];
     expect(await changesAfter(store, after)).toMatchObject(expected);
     await env.advance(MINUTE_MS);
-    await vi.waitFor(async () => expect(await count(name, 'entries')).toBe(1));
+    await expect.poll(() => count(name, 'entries')).toBe(1);
     expect(await count(name, 'tombstones')).toBe(1);
     expect(await changesAfter(store, after)).toMatchObject(expected);
     expect(await changesAfter(store, 'start')).toMatchObject([expected[1]]);
@@ -85,7 +85,7 @@ describe('expired entries', () => {
     const store = open({ name, env });
     await store.get('open');
     await env.advance(MINUTE_MS);
-    await vi.waitFor(async () => expect(await count(name, 'entries')).toBe(0));
+    await expect.poll(() => count(name, 'entries')).toBe(0);
     await store.set('k5', 5);
     expect(await count(name, 'tombstones')).toBe(599);
     expect(await Array.fromAsync(store.keys())).toEqual(['k5']);
@@ -108,7 +108,7 @@ describe('deletes', () => {
     await store.delete('b');
     await store.set('expiring', 0, { ttlMs: 1 });
     await env.advance(MINUTE_MS);
-    await vi.waitFor(async () => expect(await count(name, 'entries')).toBe(0));
+    await expect.poll(() => count(name, 'entries')).toBe(0);
     expect(await count(name, 'tombstones')).toBe(2);
     await expect(changesAfter(store, before)).rejects.toMatchObject({ code: 'cursor-expired' });
     expect(await changesAfter(store, between)).toMatchObject([{ key: 'b' }, { key: 'expiring' }]);
@@ -123,7 +123,7 @@ describe('deletes', () => {
     for (let at = 0; at < 1_000; at += 100) await store.deleteMany(keys.slice(at, at + 100));
     const beforeLast = await store.cursor();
     await env.advance(2_000);
-    await vi.waitFor(async () => expect(await count(name, 'tombstones')).toBeLessThanOrEqual(300));
+    await expect.poll(() => count(name, 'tombstones')).toBeLessThanOrEqual(300);
     expect(await count(name, 'tombstones')).toBe(300);
     await store.set('after', 1);
     expect(await changesAfter(store, beforeLast)).toMatchObject([{ key: 'after' }]);
@@ -147,7 +147,7 @@ describe('deletes', () => {
     const pages = feed?.read(head, call)[Symbol.asyncIterator]();
     expect((await pages?.next())?.value.end).toBeUndefined();
     await env.advance(2_000);
-    await vi.waitFor(async () => expect(await count(name, 'tombstones')).toBeLessThan(10));
+    await expect.poll(() => count(name, 'tombstones')).toBeLessThan(10);
     await expect(pages?.next()).rejects.toMatchObject({ code: 'cursor-expired' });
   });
 
@@ -166,7 +166,7 @@ describe('deletes', () => {
       await store.set('a', n);
     }
     await env.advance(2_000);
-    await vi.waitFor(async () => expect(await tombstoneBytes(name)).toBeLessThan(200));
+    await expect.poll(() => tombstoneBytes(name)).toBeLessThan(200);
     // Nothing was forgotten, as only the count was too high.
     expect(await changesAfter(open({ name, env }), after)).toMatchObject([
       { type: 'delete', key: 'b' },
