@@ -107,7 +107,9 @@ describeWithEngine('redis-server', 'archive', () => {
   it('goes on when Redis went back behind what the cold store has', async () => {
     const { one } = on.world();
     for (let n = 0; n < 5; n++) await on.frozen(one, 'k', `v${n}`);
+    const id = (await on.client.get('strata-archive:id')) as string;
     await on.client.flushAll();
+    await on.client.set('strata-archive:id', id);
     await on.frozen(one, 'k', 'restarted');
     expect(await one.evict('k')).toMatchObject({ evicted: 1 });
     await one.ensure('k');

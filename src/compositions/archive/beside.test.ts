@@ -40,6 +40,15 @@ describeWithEngine('redis-server', 'an archive beside others', () => {
     expect(await on.client.get('o:1')).toBe('evicted');
   });
 
+  it('evicts idle keys whose names are like those that archives have', async () => {
+    const { one } = on.world({ evictAfterMs: 60_000 });
+    const keys = ['user:id', 'user:due', 'user:evicted:7', 'game:clock'];
+    for (const key of keys) await on.frozen(one, key, '1234567');
+    const idle = `return redis.call('RESTORE', KEYS[1], 0, redis.call('DUMP', KEYS[1]), 'REPLACE', 'IDLETIME', 61)`;
+    for (const key of keys) await on.client.eval(idle, { keys: [key] });
+    expect(await one.evictIdle()).toEqual({ evicted: keys.length, kept: [] });
+  });
+
   it('leaves alone the keys of a store in the same Redis', async () => {
     const { one } = on.world({ evictAfterMs: 1 });
     const client = redisClients['node-redis'](on.url).client;

@@ -150,39 +150,38 @@ local function standingOf(key, generation, expiresAt)
 end
 `;
 
-const IS_IDENTITY = `
-local function isIdentity(key)
-  if not string.find(key, '^[%w_.-]+:id$') or redis.call('TYPE', key).ok ~= 'string' then return false end
-  return string.find(redis.call('GET', key), '^archive:[%w_-]+$') ~= nil
-end
-`;
-
 /**
  * Whether a key is what another archive of this server keeps for itself, which has a clock and such
- * names, or a store of the driver, which would be found empty without it.
+ * names, or a store of the driver, which would be found empty without it. The key itself is not
+ * read, as that would end its idle time: a clock alone is told by what is beside it.
  */
-const SERVER_OTHERS = `${IS_IDENTITY}
+const SERVER_OTHERS = `
 local STORE_NAMES = {${KEY_NAMES.map((name) => `['${name}'] = 1`).join(', ')}}
 local function isOfStore(key)
   local start, rest = string.match(key, '^({[^{}]+}:)([%l-]+)$')
   if not start or not STORE_NAMES[rest] or redis.call('TYPE', start..'meta').ok ~= 'hash' then return false end
   return redis.call('HEXISTS', start..'meta', 'format') == 1
 end
+local function isClock(start)
+  if redis.call('TYPE', start..'clock').ok ~= 'string' then return false end
+  return string.find(redis.call('GET', start..'clock'), '^%d+$') ~= nil
+end
 local function isOfAnother(key)
-  if isOfStore(key) or isIdentity(key) then return true end
+  if isOfStore(key) then return true end
   local start, rest = string.match(key, '^([%w_.-]+:)(.*)$')
   if not start then return false end
-  local isName = ({clock = 1, due = 1, retry = 1, marks = 1, evicted = 1})[rest]
+  if rest == 'clock' then
+    return redis.call('EXISTS', start..'id', start..'marks', start..'evicted') > 0 and isClock(start)
+  end
+  local isName = ({id = 1, due = 1, retry = 1, marks = 1, evicted = 1})[rest]
     or string.find(rest, '^evicted:%d+$') or string.find(rest, '^staging:') or string.find(rest, '^turn:')
-  if not isName or redis.call('TYPE', start..'clock').ok ~= 'string' then return false end
-  return string.find(redis.call('GET', start..'clock'), '^%d+$') ~= nil
+  return isName and isClock(start)
 end
 `;
 
 /** As SERVER_OTHERS; the clock is in none of the keys that this step may use, and the names are telling. */
-const SLOT_OTHERS = `${IS_IDENTITY}
+const SLOT_OTHERS = `
 local function isOfAnother(key)
-  if isIdentity(key) then return true end
   local rest = string.match(key, '^[%w_.-]+:{%w+}:(.*)$')
   if not rest then
     -- The list of slots.
@@ -190,7 +189,7 @@ local function isOfAnother(key)
     local slot = tonumber(redis.call('ZRANGE', key, 0, 0)[1])
     return slot ~= nil and slot < 16384
   end
-  return ({index = 1, marks = 1, due = 1, retry = 1})[rest] or string.find(rest, '^staging:')
+  return ({id = 1, index = 1, marks = 1, due = 1, retry = 1})[rest] or string.find(rest, '^staging:')
 end
 `;
 

@@ -205,7 +205,10 @@ export class RedisSide extends RedisSteps implements HotSide {
   constructor(connection: HotConnection, bounds: KeyBounds, form: ValueForm) {
     super(connection, bounds, form);
     this.#connection = connection;
-    this.#identity = new RedisIdentity(connection.env, bounds.namespace);
+    this.#identity = new RedisIdentity(connection.env, [
+      `${bounds.namespace}:id`,
+      `${bounds.namespace}:clock`,
+    ]);
     this.audit = new RedisAudit(connection, (operation) =>
       scanned(bounds, (words) => connection.read(operation, words)),
     );

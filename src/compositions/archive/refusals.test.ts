@@ -39,6 +39,21 @@ describeWithEngine('redis-server', 'archive, when it is refused something', () =
     ]);
   });
 
+  it('freezes and evicts for the first time where Redis is out of memory', async () => {
+    const { one } = on.world();
+    await on.client.set('k', 'v');
+    await one.dirty('k');
+    await on.client.configSet('maxmemory', '1');
+    try {
+      expect(await one.drain()).toMatchObject({ frozen: 1, failed: [] });
+      expect(await one.evict('k')).toEqual({ evicted: 1, kept: [] });
+    } finally {
+      await on.client.configSet('maxmemory', '0');
+    }
+    await one.ensure('k');
+    expect(await on.client.get('k')).toBe('v');
+  });
+
   it('says denied on a read-only replica, and changes nothing', async () => {
     const server = await startRedis();
     const own = createClient({ url: server.url });

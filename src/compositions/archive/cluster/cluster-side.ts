@@ -15,7 +15,7 @@ import type {
   TakeOptions,
 } from '../hot-side.ts';
 import type { ValueForm } from '../logical/taken.ts';
-import { identityKey, RedisIdentity } from '../redis-identity.ts';
+import { RedisIdentity } from '../redis-identity.ts';
 import { RedisSteps, scanned } from '../redis-side.ts';
 import { ClusterAudit } from './cluster-audit.ts';
 import type { ClusterConnection } from './cluster-connection.ts';
@@ -38,6 +38,7 @@ export class ClusterSide implements HotSide {
   readonly #list: SlotList;
   readonly #rounds: SlotRounds;
   readonly #identity: RedisIdentity;
+  readonly #identitySlot: number;
   readonly audit: HotAudit;
 
   constructor(connection: ClusterConnection, { namespace, prefix }: KeyBounds, form: ValueForm) {
@@ -46,7 +47,10 @@ export class ClusterSide implements HotSide {
     this.prefix = prefix;
     this.#connection = connection;
     this.#form = form;
-    this.#identity = new RedisIdentity(this.env, namespace);
+    // A name with a tag, by which other archives of the cluster tell it.
+    const key = `${namespace}:{id}:id`;
+    this.#identity = new RedisIdentity(this.env, [key]);
+    this.#identitySlot = slotOf(Buffer.from(key));
     this.#list = new SlotList(connection, namespace);
     this.#rounds = new SlotRounds(this.env, this.#list, (slot) => this.#scripts(slot));
     this.audit = new ClusterAudit(
@@ -56,7 +60,7 @@ export class ClusterSide implements HotSide {
   }
 
   identity(operation: string): Promise<string> {
-    const slot = slotOf(Buffer.from(identityKey(this.namespace)));
+    const slot = this.#identitySlot;
     return this.#identity.ask((words) => this.#connection.send(operation, slot, () => words));
   }
 
