@@ -5,7 +5,7 @@ import { serveWebSocket } from '../../src/sync/node.ts';
 export interface FramePipe {
   /** Two that connect to `url/id` are joined; nothing is read of those whose id begins with `stalled`. */
   readonly url: string;
-  /** Reads of them from now on. */
+  /** Reads of them from now on, or from when both are there. */
   resume(id: string): void;
   close(): Promise<void>;
 }
@@ -13,6 +13,7 @@ export interface FramePipe {
 export async function servePipe(): Promise<FramePipe> {
   const firsts = new Map<string, Transport>();
   const stalled = new Map<string, () => void>();
+  const resumed = new Set<string>();
   const hub = {
     accept: (second: Transport, { storeId = '' }: { readonly storeId?: string }) => {
       const first = firsts.get(storeId);
@@ -25,7 +26,7 @@ export async function servePipe(): Promise<FramePipe> {
         forward(first, second);
         forward(second, first);
       };
-      if (storeId.startsWith('stalled')) stalled.set(storeId, run);
+      if (storeId.startsWith('stalled') && !resumed.delete(storeId)) stalled.set(storeId, run);
       else run();
     },
   };
@@ -34,7 +35,9 @@ export async function servePipe(): Promise<FramePipe> {
   return {
     url: service.url,
     resume: (id) => {
-      stalled.get(id)?.();
+      const run = stalled.get(id);
+      if (run === undefined) resumed.add(id);
+      else run();
       stalled.delete(id);
     },
     close: () => service.close(),
