@@ -102,6 +102,20 @@ describeWithEngine('redis-server', 'archivedRedis, commands that wait', () => {
     await told;
   });
 
+  it('takes no name of a group or of a consumer for an option', async () => {
+    const kv = clients.ioredis(on.world().one);
+    const names: string[] = ['STREAMS', 'BLOCK', 'group'];
+    for (const name of names) await kv.xgroup('CREATE', 's', name, '$', 'MKSTREAM');
+    const read = (group: string, consumer: string, ...options: string[]): Promise<unknown> =>
+      kv.call('XREADGROUP', 'GROUP', group, consumer, ...options, 'STREAMS', 's', '>');
+    const waiting = names.flatMap((group) =>
+      names.map((consumer) => read(group, consumer, 'COUNT', '1', 'BLOCK', '0')),
+    );
+    expect(await read('BLOCK', '0')).toBeNull();
+    for (const _ of names) await kv.xadd('s', '*', 'f', 'v');
+    expect((await Promise.all(waiting)).filter((reply) => reply === null)).toEqual([]);
+  });
+
   it('gives each of many what it takes once, whatever is evicted meanwhile', async () => {
     const { one, another } = on.world();
     const worker = another();

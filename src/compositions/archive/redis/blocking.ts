@@ -102,12 +102,19 @@ export function tailsOf(words: Words, { look, places }: Wait): (readonly [number
 /** The id that `$` stands for, by the answer to XINFO STREAM. */
 export const lastId = (reply: unknown): string => String(recordOf(reply)['last-generated-id']);
 
-/** Where an option is, which stand before the streams; -1 where it is not. */
+/** Words of an option that is no pair; all are before the streams. */
+const OPTION_WORDS: Readonly<Record<string, number>> = { GROUP: 3, NOACK: 1 };
+
+/** Where an option is; -1 where it is not. A group, or a consumer, may be called like one. */
 function placeOf(option: string, words: Words): number {
-  const streams = words.findIndex((word) => nameOf(word) === 'STREAMS');
-  return words
-    .slice(0, streams === -1 ? undefined : streams)
-    .findIndex((w) => nameOf(w) === option);
+  let at = 1;
+  while (at < words.length) {
+    const name = nameOf(words[at]);
+    if (name === option) return at;
+    if (name === 'STREAMS') return -1;
+    at += OPTION_WORDS[name] ?? 2;
+  }
+  return -1;
 }
 
 function timeOf(word: RedisWord | undefined, unitMs: number): number | undefined {
