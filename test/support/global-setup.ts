@@ -2,7 +2,7 @@
 import type { TestProject } from 'vitest/node';
 import { type EngineName, type FoundEngine, findEngine, requiredEngines } from './find-engine.ts';
 import { type RedisServer, startRedis } from './redis-server.ts';
-import { lendS3, type S3Lender } from './s3-lender.ts';
+import { lendS3 } from './s3-lender.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -11,10 +11,8 @@ declare module 'vitest' {
   }
 }
 
-let redis: RedisServer | undefined;
-let s3: S3Lender | undefined;
-
-export async function setup(project: TestProject): Promise<void> {
+/** Each project of a run has its own. Gives what ends it. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const engines: Record<EngineName, FoundEngine> = {
     redis: findEngine('redis'),
     'redis-server': findEngine('redis-server'),
@@ -28,15 +26,13 @@ export async function setup(project: TestProject): Promise<void> {
     if (found === undefined) throw new Error(`STRATAKV_REQUIRE names no engine known: ${name}`);
     if ('missing' in found) throw new Error(`${name} is required: ${found.missing}`);
   }
+  let redis: RedisServer | undefined;
   if ('at' in engines.redis && process.env.STRATAKV_REDIS_URL === undefined) {
     redis = await startRedis();
     engines.redis = { at: redis.url };
   }
-  s3 = await lendS3();
+  const s3 = await lendS3();
   project.provide('engines', engines);
   project.provide('s3Lender', s3.url);
-}
-
-export async function teardown(): Promise<void> {
-  await Promise.all([redis?.stop(), s3?.stop()]);
+  return async () => void (await Promise.all([redis?.stop(), s3.stop()]));
 }
