@@ -182,6 +182,7 @@ end
 /** As SERVER_OTHERS; the clock is in none of the keys that this step may use, and the names are telling. */
 const SLOT_OTHERS = `
 local function isOfAnother(key)
+  if string.find(key, '^[%w_.-]+:{id}:id$') then return true end
   local rest = string.match(key, '^[%w_.-]+:{%w+}:(.*)$')
   if not rest then
     -- The list of slots.
@@ -189,7 +190,7 @@ local function isOfAnother(key)
     local slot = tonumber(redis.call('ZRANGE', key, 0, 0)[1])
     return slot ~= nil and slot < 16384
   end
-  return ({id = 1, index = 1, marks = 1, due = 1, retry = 1})[rest] or string.find(rest, '^staging:')
+  return ({index = 1, marks = 1, due = 1, retry = 1})[rest] or string.find(rest, '^staging:')
 end
 `;
 

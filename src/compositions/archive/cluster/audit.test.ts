@@ -69,10 +69,13 @@ describeWithEngine('redis-server', 'archive over a Redis Cluster, as a whole', (
     await other.dirty('o:1', 'o:2');
     await other.drain();
     await other.dirty('o:1', 'o:2');
+    const own = Buffer.from('user:{42}:id');
+    await sent(own, ['SET', own, 'v']);
     const { differences } = await one.verify();
     expect(differences.map(({ key, code }) => `${code} ${key}`).sort()).toEqual([
       'unfrozen o:1',
       'unfrozen o:2',
+      'unfrozen user:{42}:id',
     ]);
   });
 
