@@ -8,7 +8,7 @@ const PATIENCE_MS = 20_000;
 /** Bulk strings as they are. */
 const AS_BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer };
 
-/** One master of the cluster. */
+/** One node of the cluster. */
 export interface ClusterNode {
   readonly id: string;
   readonly port: number;
@@ -26,6 +26,10 @@ export interface RedisCluster {
   moveKeys(slot: number, to: ClusterNode, count: number): Promise<number>;
   /** Ends the move of a slot whose keys have moved. */
   endMove(slot: number, to: ClusterNode): Promise<void>;
+  /** Starts a replica of a master, and resolves when it has all of it and every node knows of it. */
+  addReplica(of: ClusterNode): Promise<ClusterNode>;
+  /** Ends a master at once. */
+  kill(node: ClusterNode): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -42,11 +46,34 @@ export async function startRedisCluster(args: readonly string[] = []): Promise<R
   );
   for (const { bus, port } of servers.slice(1))
     await first.client.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', String(port), String(bus)]);
-  await untilWell(nodes);
-  return { ...movesOf(nodes), nodes, urls: servers.map(({ url }) => url), stop: end };
+  await untilWell(nodes, 3);
+  const replicas: ClusterNode[] = [];
+  const urls = servers.map(({ url }) => url);
+  return { ...movesOf(nodes), nodes, urls, addReplica, kill, stop: end };
+
+  async function addReplica(of: ClusterNode): Promise<ClusterNode> {
+    const server = await startNode(args);
+    servers.push(server);
+    const node = await connected(server);
+    replicas.push(node);
+    const { port, bus } = server;
+    await of.client.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', String(port), String(bus)]);
+    await untilWell([...nodes, ...replicas], nodes.length + replicas.length);
+    await node.client.sendCommand(['CLUSTER', 'REPLICATE', of.id]);
+    await untilTrue('a replica', async () => {
+      const info = String(await node.client.sendCommand(['INFO', 'replication']));
+      return /master_link_status:up/.test(info);
+    });
+    return node;
+  }
+
+  async function kill({ client, port }: ClusterNode): Promise<void> {
+    client.destroy();
+    await servers.find((server) => server.port === port)?.kill();
+  }
 
   async function end(): Promise<void> {
-    for (const { client } of nodes) client.destroy();
+    for (const { client } of [...nodes, ...replicas]) if (client.isOpen) client.destroy();
     await Promise.all(servers.map((server) => server.stop()));
   }
 }
@@ -69,17 +96,22 @@ function rangeOf(at: number): string[] {
   return ['CLUSTER', 'ADDSLOTSRANGE', String(bounds[at]), String(last)];
 }
 
-async function untilWell(nodes: readonly ClusterNode[]): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
+async function untilWell(nodes: readonly ClusterNode[], known: number): Promise<void> {
+  await untilTrue('a cluster', async () => {
     const told = await Promise.all(
       nodes.map(async ({ client }) => String(await client.sendCommand(['CLUSTER', 'INFO']))),
     );
-    const isWell = (info: string): boolean =>
-      /cluster_state:ok/.test(info) && /cluster_known_nodes:3/.test(info);
-    if (told.every(isWell)) return;
-    if (performance.now() > deadline) throw new Error(`no cluster came about: ${told.join('\n')}`);
-    await sleep(50);
+    return told.every(
+      (info) => /cluster_state:ok/.test(info) && info.includes(`cluster_known_nodes:${known}\r`),
+    );
+  });
+}
+
+async function untilTrue(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`no ${what} came about`);
+    await sleep(20);
   }
 }
 
@@ -88,21 +120,20 @@ async function untilWell(nodes: readonly ClusterNode[]): Promise<void> {
  * would hear of the older owner afterwards, and believe it.
  */
 async function untilHeard(nodes: readonly ClusterNode[], { id }: ClusterNode): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
+  await untilTrue('agreement on an epoch', async () => {
     const epochs = await Promise.all(
       nodes.map(async ({ client }) => {
         const lines = String(await client.sendCommand(['CLUSTER', 'NODES'])).split('\n');
         return lines.find((line) => line.startsWith(id))?.split(' ')[6];
       }),
     );
-    if (new Set(epochs).size === 1) return;
-    if (performance.now() > deadline) throw new Error(`epochs of one node: ${epochs.join(', ')}`);
-    await sleep(5);
-  }
+    return new Set(epochs).size === 1;
+  });
 }
 
-function movesOf(nodes: readonly ClusterNode[]): Omit<RedisCluster, 'nodes' | 'urls' | 'stop'> {
+function movesOf(
+  nodes: readonly ClusterNode[],
+): Pick<RedisCluster, 'owner' | 'beginMove' | 'moveKeys' | 'endMove'> {
   const owner = async (slot: number): Promise<ClusterNode> => {
     const [{ client }] = nodes as [ClusterNode];
     const ranges = (await client.sendCommand(['CLUSTER', 'SLOTS'])) as unknown as [
