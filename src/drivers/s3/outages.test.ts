@@ -175,7 +175,8 @@ describeWithEngine('radosgw', 's3, when things end', () => {
 
   it('gives up in time when nothing comes back, and says what may have happened', async () => {
     const store = open<number>(crypto.randomUUID(), { timeoutMs: 600 });
-    await store.set('a', 1);
+    const patient = { timeoutMs: 10_000 };
+    await store.set('a', 1, patient);
     proxy.blackhole = true;
     const began = performance.now();
     await expect(store.get('a')).rejects.toMatchObject({ code: 'timeout' });
@@ -186,8 +187,8 @@ describeWithEngine('radosgw', 's3, when things end', () => {
     expect(performance.now() - began).toBeLessThan(10_000);
     proxy.blackhole = false;
     proxy.cut();
-    expect(await store.get('a', { timeoutMs: 10_000 })).toBe(1);
-    expect(await store.get('b')).toBeUndefined();
+    expect(await store.get('a', patient)).toBe(1);
+    expect(await store.get('b', patient)).toBeUndefined();
   }, 60_000);
 
   describeWithEngine('redis-server', 'as the cold store of an archive', () => {
