@@ -9,7 +9,7 @@ interface Waiting<A, B> {
 }
 
 /** How steps are made; all of it may be left out. */
-export interface GatheredOptions {
+interface GatheredOptions {
   /** Called when nothing is under way any more. */
   readonly onIdle?: () => void;
   /** Of one step, which takes one at least. */
