@@ -11,7 +11,7 @@ export function faultyCold(
 ): Store<Uint8Array> {
   const good = primitivesOf(store, 'cold');
   const bad = primitivesOf(faulty(store, plan), 'cold');
-  const isNote = (key: string | undefined): boolean => key?.endsWith('/id') === true;
+  const isNote = (key = ''): boolean => /^[^/]+\/id$/.test(key);
   return defineStore({
     shape: bad.shape,
     capabilities: bad.capabilities,
