@@ -65,30 +65,32 @@ const RULES: OptionRules = {
  *
  * Errors: those of Redis and the client, and of the library: `unsupported` for commands that cannot
  * be made safe; `invalid-argument` for the archive's own keys, for those of several slots of a
- * cluster in one command or transaction, and for a client of another server, database or cluster; `data-missing`, `corrupt` and `unavailable` for keys that cannot be brought back;
- * `unknown-outcome` for writes whose answer was lost: they are not sent twice.
+ * cluster in one command or transaction, and for a client of another server, database or cluster;
+ * `data-missing`, `corrupt` and `unavailable` for keys that cannot be brought back; `unavailable` also
+ * for a slot that does not come to rest; `unknown-outcome` for writes whose answer was lost: they are
+ * not sent twice.
  */
 export function archivedRedis<C extends RedisKeysClient>(
   client: C,
   options: ArchivedRedisOptions,
 ): C {
   checkOptions('archivedRedis', options, RULES, ['archive']);
-  const wrong = invalidArgument.bind(undefined, 'archivedRedis', 'the client', client);
-  if (!is.object.accepts(client) || archived.has(client))
-    throw wrong('a client of ioredis or node-redis that has no archive yet');
-  const again = (other: RedisKeysClient): RedisKeysClient => archivedRedis(other, options);
   const hot = hotKeysOf(options.archive) ?? {};
-  if (hot.connection === undefined && hot.cluster === undefined)
+  const isCluster = hot.cluster !== undefined;
+  if (!isCluster && hot.connection === undefined)
     throw failure('unsupported', 'archivedRedis', 'the hot side of the archive is not Redis');
+  const around = isCluster ? aroundCluster : aroundServer;
+  const again = (other: RedisKeysClient): RedisKeysClient => archivedRedis(other, options);
   const made =
-    hot.cluster === undefined
-      ? aroundServer(client, new Making(options, hot), again)
-      : aroundCluster(client, new Making(options, hot), again);
+    is.object.accepts(client) && !archived.has(client)
+      ? around(client, new Sessions(options, hot), again)
+      : undefined;
   if (made === undefined)
-    throw wrong(
-      hot.cluster === undefined
-        ? 'a client of ioredis or node-redis for one server that has no archive yet, as that of the archive'
-        : 'a client of ioredis or node-redis for a cluster that has no archive yet, as that of the archive',
+    throw invalidArgument(
+      'archivedRedis',
+      'the client',
+      client,
+      `a client of ioredis or node-redis for ${isCluster ? 'a cluster' : 'one server'}, as that of the archive, that has no archive yet`,
     );
   archived.add(made);
   return made as C;
@@ -99,30 +101,30 @@ const archived = new WeakSet<object>();
 
 type Again = (other: RedisKeysClient) => RedisKeysClient;
 
-function aroundServer(client: object, making: Making, again: Again): object | undefined {
+function aroundServer(client: object, sessions: Sessions, again: Again): object | undefined {
   if (isIoRedis(client))
-    return archivedIoRedis(client, making.ofServer(portsLikeIoRedis(client)), again);
+    return archivedIoRedis(client, sessions.ofServer(portsLikeIoRedis(client)), again);
   if (!isNodeRedis(client)) return undefined;
   if (!isKnownNodeRedis(client)) throw unknownVersion();
-  return archivedNodeRedis(client, making.ofServer(portsLikeNodeRedis(client)), again);
+  return archivedNodeRedis(client, sessions.ofServer(portsLikeNodeRedis(client)), again);
 }
 
-function aroundCluster(client: object, making: Making, again: Again): object | undefined {
+function aroundCluster(client: object, sessions: Sessions, again: Again): object | undefined {
   if (isIoRedisCluster(client)) {
     const ports = ioRedisClusterPorts(client, portsLikeIoRedis);
-    return archivedIoRedis(client, making.ofCluster(ports), again);
+    return archivedIoRedis(client, sessions.ofCluster(ports), again);
   }
   if (!isNodeRedisCluster(client)) return undefined;
   if (!isKnownNodeRedisCluster(client)) throw unknownVersion();
   const ports = nodeRedisClusterPorts(client, portsLikeNodeRedis);
-  return archivedNodeRedisCluster(client, making.ofCluster(ports), again);
+  return archivedNodeRedisCluster(client, sessions.ofCluster(ports), again);
 }
 
 const unknownVersion = (): Error =>
   failure('unsupported', 'archivedRedis', 'this version of the package redis');
 
 /** Makes sessions over an archive. */
-class Making {
+class Sessions {
   readonly #options: ArchivedRedisOptions;
   readonly #hot: Partial<RedisKeys>;
 
