@@ -1,5 +1,5 @@
 import type { Env } from '../../store/env.ts';
-import { failure, isStrataError } from '../../store/errors.ts';
+import { failure, isStrataError, type StrataError } from '../../store/errors.ts';
 import type { Store } from '../../store/store.ts';
 
 /** Times that the note is looked at while others write it. */
@@ -26,6 +26,11 @@ interface Said {
   readonly id: string | undefined;
   readonly atMs: number;
 }
+
+const ofHotSide = new WeakSet<StrataError>();
+
+/** Whether it was the hot side that failed, asked for its name, and not the cold store. */
+export const isOfHotSide = (error: StrataError): boolean => ofHotSide.has(error);
 
 /** What the note is looked at for: to write, it must stand. */
 export type Use = 'read' | 'write';
@@ -91,6 +96,9 @@ export class ColdOwner {
     try {
       id = await this.#hot.identity(OPERATION);
       return id;
+    } catch (error) {
+      if (isStrataError(error)) ofHotSide.add(error);
+      throw error;
     } finally {
       if (question > this.#said.question) this.#said = { question, id, atMs };
     }

@@ -1,6 +1,7 @@
 import { Breaker } from '../../kernel/breaker.ts';
 import { failure, isStrataError, StrataError } from '../../store/errors.ts';
 import { type ColdObject, type ColdObjects, DELETED, isInDoubt } from './cold-objects.ts';
+import { isOfHotSide } from './cold-owner.ts';
 import type { Named } from './hot-key.ts';
 import type { HotSide, Taken } from './hot-side.ts';
 import type { KnownObjects, Standing } from './known-objects.ts';
@@ -228,7 +229,7 @@ interface Read extends Standing {
 
 /** Whether an error says that the cold store takes nothing at all, rather than not this. */
 function isAway(error: unknown): error is StrataError {
-  if (!(error instanceof StrataError)) return false;
+  if (!(error instanceof StrataError) || isOfHotSide(error)) return false;
   return isStrataError(
     error,
     'unavailable',
