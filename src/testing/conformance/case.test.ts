@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { simulatedEnv } from '../simulated-env.ts';
 import { allSettle } from './case.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -31,4 +32,14 @@ it('fails once nothing has ended for a while, and with the first failure', async
   await late;
   const failing = [after(5), Promise.reject(new Error('no')), Promise.reject(new Error('neither'))];
   await expect(allSettle({ env: undefined }, failing, 'the calls')).rejects.toThrow('no');
+});
+
+it('lets simulated time pass no longer for many calls than for one', async () => {
+  vi.useRealTimers();
+  const env = simulatedEnv();
+  const startMs = env.monotonicMs();
+  // As calls of a store that works on a real disk.
+  const calls = Array.from({ length: 8 }, (_, n) => after(400 + n));
+  await allSettle({ env }, calls, 'the calls');
+  expect(env.monotonicMs() - startMs).toBeLessThanOrEqual(3_000);
 });

@@ -75,40 +75,50 @@ export async function within<T>(ms: number, promise: Promise<T>, what: string): 
   }
 }
 
-/** A promise's outcome, while simulated time passes where the store's is. */
-export async function settles<T>(
-  { env }: Pick<CaseContext, 'env'>,
-  promise: Promise<T>,
-  what: string,
-): Promise<T> {
+/** Lets simulated time pass, where the store's is, until a promise settles, and three seconds at most. */
+async function elapse({ env }: Pick<CaseContext, 'env'>, promise: Promise<unknown>): Promise<void> {
   let pending = true;
   const over = (): void => {
     pending = false;
   };
   promise.then(over, over);
-  if (env !== undefined) {
-    await env.advance(0);
-    for (let i = 0; i < 150 && pending; i++) {
-      await env.advance(20);
-      // A store on a disk needs some real time too.
-      if (i >= 50) await passTime(undefined, 4);
-    }
+  if (env === undefined) return;
+  await env.advance(0);
+  for (let i = 0; i < 150 && pending; i++) {
+    await env.advance(20);
+    // A store on a disk needs some real time too.
+    if (i >= 50) await passTime(undefined, 4);
   }
-  return within(env === undefined ? 10_000 : 2_000, promise, what);
+}
+
+/** How long a case waits in real time. */
+const patienceMs = ({ env }: Pick<CaseContext, 'env'>): number =>
+  env === undefined ? 10_000 : 2_000;
+
+/** A promise's outcome, while simulated time passes where the store's is. */
+export async function settles<T>(
+  t: Pick<CaseContext, 'env'>,
+  promise: Promise<T>,
+  what: string,
+): Promise<T> {
+  await elapse(t, promise);
+  return within(patienceMs(t), promise, what);
 }
 
 /**
- * The outcomes of promises that settle in any order, each of which may take as long as one may: many
- * calls at once take their time on a slow engine, and while one after the other ends, none hangs.
+ * The outcomes of promises that settle in any order: many calls at once take their time on a slow
+ * engine, and while one after the other ends, none hangs. Simulated time passes no longer than for one.
  */
 export async function allSettle<T>(
   t: Pick<CaseContext, 'env'>,
   promises: readonly Promise<T>[],
   what: string,
 ): Promise<T[]> {
+  const all = Promise.all(promises);
+  await elapse(t, all);
   const left = new Map(promises.map((promise, n) => [n, promise.then(() => n)]));
-  while (left.size > 0) left.delete(await settles(t, Promise.race(left.values()), what));
-  return Promise.all(promises);
+  while (left.size > 0) left.delete(await within(patienceMs(t), Promise.race(left.values()), what));
+  return all;
 }
 
 /** Real or simulated time passes. */
