@@ -204,7 +204,10 @@ describeWithEngine('redis-server', 'archive over a Redis Cluster', () => {
         () => hasty.evict('{user}:hot'),
         () => hasty.drain(),
       ]) {
-        await step().catch((error) => expect(error).toMatchObject({ code: 'unavailable' }));
+        // In doubt where its time ended while it was under way.
+        await step().catch(({ code }) =>
+          expect(['unavailable', 'unknown-outcome']).toContain(code),
+        );
       }
       left = await cluster.moveKeys(slot, to, 1);
     }
