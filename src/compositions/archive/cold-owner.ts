@@ -16,7 +16,7 @@ interface Identified {
   readonly namespace: string;
   /** For messages. */
   readonly title: string;
-  identity(operation: string): Promise<string>;
+  identity(operation: string, names: boolean): Promise<string | undefined>;
 }
 
 /** An answer of the hot side, and when the question was put. */
@@ -76,7 +76,7 @@ export class ColdOwner {
 
   /** Whether the hot side is the one that it was; where it is not, or nobody knows, all is compared again before the next use. */
   async isSameHot(): Promise<boolean> {
-    await this.#identity().catch(() => undefined);
+    await this.#identity(false).catch(() => undefined);
     return this.#isOurs();
   }
 
@@ -89,12 +89,12 @@ export class ColdOwner {
     return this.#note !== undefined && this.#note.id === this.#said.id;
   }
 
-  async #identity(): Promise<string> {
+  async #identity(names: boolean): Promise<string | undefined> {
     const question = ++this.#questions;
     const atMs = this.#hot.env.monotonicMs();
     let id: string | undefined;
     try {
-      id = await this.#hot.identity(OPERATION);
+      id = await this.#hot.identity(OPERATION, names);
       return id;
     } catch (error) {
       if (isStrataError(error)) ofHotSide.add(error);
@@ -118,11 +118,11 @@ export class ColdOwner {
       const atMs = this.#hot.env.monotonicMs();
       const note = await this.#store.getEntry(this.name, { timeoutMs, fresh: true });
       if (note === undefined && !writes) return;
-      const answer = await this.#identity();
+      const answer = await this.#identity(writes);
       const id = this.#said.id ?? answer;
       if (note !== undefined) this.#note = { id: new TextDecoder().decode(note.value), atMs };
       if (note !== undefined && this.#note?.id === id) return;
-      if (note !== undefined && !replaces) throw this.#foreign();
+      if (id === undefined || (note !== undefined && !replaces)) throw this.#foreign();
       const condition = note === undefined ? 'absent' : { version: note.version };
       try {
         const bytes = new TextEncoder().encode(id);

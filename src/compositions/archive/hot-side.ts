@@ -82,8 +82,8 @@ export interface HotSide extends KeyBounds {
   readonly env: Env;
   /** For messages: `Redis`, `the hot store`. */
   readonly title: string;
-  /** A random name that the hot side gives itself, and keeps for as long as it keeps its keys. */
-  identity(operation: string): Promise<string>;
+  /** A random name that the hot side has for as long as it keeps its keys; given now, where it has none and `names` says so. */
+  identity(operation: string, names: boolean): Promise<string | undefined>;
   /** Marks what exists, and gives the keys that do not. A mark that stands keeps its time. */
   mark(operation: string, keys: readonly Named[]): Promise<readonly Named[]>;
   /**

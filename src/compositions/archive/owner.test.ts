@@ -63,6 +63,8 @@ describeWithEngine('redis-server', 'the owner of a cold store', () => {
     await here.evicted(one, 'k', 'v');
     const frozen = await cold.get('strata-archive/k/k');
     await here.client.flushAll();
+    await expect(another().verify()).rejects.toMatchObject({ code: 'denied' });
+    expect(await here.client.keys('*')).toEqual([]);
     // Of one that runs all the while, and of one that is opened then.
     for (const each of [one, another()]) {
       await marked(here, each, 'k', 'new');

@@ -13,7 +13,7 @@ if KEYS[2] then redis.call('SET', KEYS[2], '0', 'NX') end
 return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'GET') or ARGV[1]`;
 
 /**
- * The name of a Redis, or a cluster; the first who asks gives it one, which stays. It is read first,
+ * The name of a Redis, or a cluster; the first who asks to `names` it gives it one, which stays. It is read first,
  * since a replica takes no script that may write.
  */
 export class RedisIdentity {
@@ -26,10 +26,14 @@ export class RedisIdentity {
     this.#keys = keys;
   }
 
-  async ask(send: (words: readonly RedisWord[]) => Promise<unknown>): Promise<string> {
+  async ask(
+    names: boolean,
+    send: (words: readonly RedisWord[]) => Promise<unknown>,
+  ): Promise<string | undefined> {
     const [key] = this.#keys;
     const standing = await send(['GET', key]);
     if (standing !== null) return String(standing);
+    if (!names) return undefined;
     // Another one each time: a Redis that was emptied is not to get its old name again.
     const ours = `${MARKER}${randomId(this.#env)}`;
     return String(await send(['EVAL', NAME, String(this.#keys.length), ...this.#keys, ours]));

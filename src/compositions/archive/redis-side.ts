@@ -214,8 +214,8 @@ export class RedisSide extends RedisSteps implements HotSide {
     );
   }
 
-  identity(operation: string): Promise<string> {
-    return this.#identity.ask((words) => this.#connection.read(operation, words));
+  identity(operation: string, names: boolean): Promise<string | undefined> {
+    return this.#identity.ask(names, (words) => this.#connection.read(operation, words));
   }
 
   override settle(

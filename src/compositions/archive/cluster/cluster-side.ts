@@ -59,9 +59,11 @@ export class ClusterSide implements HotSide {
     );
   }
 
-  identity(operation: string): Promise<string> {
+  identity(operation: string, names: boolean): Promise<string | undefined> {
     const slot = this.#identitySlot;
-    return this.#identity.ask((words) => this.#connection.send(operation, slot, () => words));
+    return this.#identity.ask(names, (words) =>
+      this.#connection.send(operation, slot, () => words),
+    );
   }
 
   async mark(operation: string, keys: readonly Named[]): Promise<readonly Named[]> {

@@ -136,11 +136,11 @@ export class Ledger {
     this.#records.set(this.#layout.use(key), undefined);
   }
 
-  /** The name that the store has, or this one from now on. */
-  identity(ours: string): string {
+  /** The name that the store has, or this one, where one is given, from now on. */
+  identity(ours: string | undefined): string | undefined {
     const key = this.#layout.id;
     const standing = this.#read<string>(key);
-    if (standing === undefined) this.#records.set(key, encodeRecord(ours));
+    if (standing === undefined && ours !== undefined) this.#records.set(key, encodeRecord(ours));
     return standing ?? ours;
   }
 

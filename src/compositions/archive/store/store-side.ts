@@ -75,8 +75,8 @@ export class StoreSide implements HotSide {
     checkKey(operation, text, this.#store.capabilities.maxKeyBytes);
   }
 
-  identity(operation: string): Promise<string> {
-    const ours = randomId(this.env);
+  identity(operation: string, names: boolean): Promise<string | undefined> {
+    const ours = names ? randomId(this.env) : undefined;
     const own = [this.#layout.id];
     const step = { users: [], own, do: (ledger: Ledger) => ledger.identity(ours) };
     return this.#commits.take(operation, step);
