@@ -6,6 +6,7 @@ import { systemEnv } from '../../store/system-env.ts';
 import { randomId } from '../../store/version.ts';
 import { decodeMessage, type MessageOf } from '../protocol.ts';
 import { CLOSE } from '../wire.ts';
+import { PostponedJoins } from './postponed-joins.ts';
 import { TabRelay } from './tab-relay.ts';
 import type { Connector, Transport, TransportClose, TransportHandlers } from './transport.ts';
 
@@ -36,8 +37,6 @@ const RULES: OptionRules = {
 
 /** So often the holder may leave a question unanswered. */
 const MISSED = 3;
-/** After so many attempts to join in a row a tab connects on its own: its store is not the others'. */
-const MAX_POSTPONED = 3;
 
 /**
  * Lets all tabs of an origin live on one connection. Each tab subscribes as ever, over the same
@@ -61,13 +60,14 @@ const MAX_POSTPONED = 3;
  */
 export function sharedTabs(options: SharedTabsOptions): Connector {
   checkOptions('sharedTabs', options, RULES, ['name', 'transport']);
+  const { heartbeatMs = 2_000, env = systemEnv } = options;
   const shared: Shared = {
     name: `stratakv/sync/${options.name}`,
     transport: options.transport,
-    heartbeatMs: options.heartbeatMs ?? 2_000,
+    heartbeatMs,
     anyToken: options.anyToken === true,
-    env: options.env ?? systemEnv,
-    postponed: 0,
+    env,
+    postponed: new PostponedJoins(env, heartbeatMs),
   };
   return { connect: () => (canShare() ? new TabTransport(shared) : shared.transport.connect()) };
 }
@@ -82,8 +82,8 @@ interface Shared {
   readonly heartbeatMs: number;
   readonly anyToken: boolean;
   readonly env: Env;
-  /** How often this tab could not join, since it last could. */
-  postponed: number;
+  /** Since this tab could join last. */
+  readonly postponed: PostponedJoins;
 }
 
 /**
@@ -177,7 +177,7 @@ class TabTransport implements Transport {
 
   /** Takes the lock where it is free, else joins whoever has it. */
   #seek(): void {
-    if (this.#shared.postponed >= MAX_POSTPONED) {
+    if (this.#shared.postponed.areTooMany) {
       this.#connect();
       return;
     }
@@ -339,7 +339,7 @@ class TabTransport implements Transport {
     if (word.type === 'alone') this.#leaveOthers();
     else if (word.type === 'end') this.#end(word.how);
     else if (word.type === 'later') {
-      this.#shared.postponed++;
+      this.#shared.postponed.add();
       this.#end({ code: CLOSE.tryLater, reason: 'the copy is behind what the other tab keeps' });
     } else if (word.type === 'pong') {
       if (word.count !== this.#counts.down) this.#end(MISSING);
@@ -352,7 +352,7 @@ class TabTransport implements Transport {
   #receive(holder: string, frame: Uint8Array): void {
     if (this.#holder === undefined) {
       this.#holder = holder;
-      this.#shared.postponed = 0;
+      this.#shared.postponed.clear();
       for (const bytes of this.#waiting.splice(0)) this.send(bytes);
     }
     this.#handlers?.message(frame);
@@ -379,7 +379,7 @@ class TabTransport implements Transport {
     this.#how = how;
     this.#stopFollowing();
     if (this.#relay !== undefined) this.#relay.close();
-    else if (this.#upstream !== undefined) this.#shared.postponed = 0;
+    else if (this.#upstream !== undefined) this.#shared.postponed.clear();
     else this.#say({ type: 'bye', from: this.#id });
     this.#upstream?.close(how.code, how.reason);
     this.#channel?.close();
