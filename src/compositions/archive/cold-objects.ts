@@ -41,7 +41,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** What is asked of the owner. */
-type Owner = Pick<ColdOwner, 'name' | 'check' | 'isSameHot'>;
+type Owner = Pick<ColdOwner, 'name' | 'check' | 'ask'>;
 
 /** The cold side: sealed objects that say what they are. */
 export class ColdObjects {
@@ -109,9 +109,9 @@ export class ColdObjects {
     return Buffer.from(decode(await this.#seal.thaw(value, this.#place(name))).key);
   }
 
-  /** To be called when marks were taken, before they are put: whether they are those of the owner, as far as is known. */
-  isSameHot(): Promise<boolean> {
-    return this.#owner.isSameHot();
+  /** To be called when marks were taken: they are put only if they are those of the owner. */
+  askHot(): void {
+    this.#owner.ask();
   }
 
   /** Replaces what was found, or puts the first; `conflict` where something else stands by now. */

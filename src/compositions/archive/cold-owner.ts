@@ -48,6 +48,7 @@ export class ColdOwner {
   readonly #timeoutMs: number;
   /** Comparisons under way. */
   readonly #comparing = new Map<Use, Promise<void>>();
+  #asking: Promise<void> | undefined;
   #questions = 0;
   /** What the hot side said to the latest question: an answer to one before it says nothing of now. */
   #said: Said = { question: 0, id: undefined, atMs: 0 };
@@ -63,6 +64,7 @@ export class ColdOwner {
 
   /** Compares both sides, where it is not known of late. Errors: `denied` where the objects are those of another hot side. */
   async check(use: Use): Promise<void> {
+    if (this.#asking !== undefined) await this.#asking;
     const nowMs = this.#hot.env.monotonicMs();
     if (this.#isOurs() && nowMs - (this.#note?.atMs ?? 0) < NOTE_MS) {
       if (nowMs - this.#said.atMs < SAME_HOT_MS || (await this.isSameHot())) return;
@@ -72,6 +74,15 @@ export class ColdOwner {
     // One that was under way may have begun before the hot side was found to be another.
     if (underWay !== undefined && this.#note !== undefined && !this.#isOurs())
       await this.#compare(use === 'write', false);
+  }
+
+  /** Asks the hot side who it is, for all that is checked from now on: these wait for the answer. */
+  ask(): void {
+    if (this.#note === undefined) return;
+    const asking = this.isSameHot().then(() => {
+      if (this.#asking === asking) this.#asking = undefined;
+    });
+    this.#asking = asking;
   }
 
   /** Whether the hot side is the one that it was; where it is not, or nobody knows, all is compared again before the next use. */

@@ -103,7 +103,7 @@ export class Freezer {
       only === undefined ? bounds : { ...bounds, only },
     );
     // A hot side that lost its keys since must not put its next ones over what was theirs.
-    if (taken.length > 0) await this.#cold.isSameHot();
+    if (taken.length > 0) this.#cold.askHot();
     return taken;
   }
 
