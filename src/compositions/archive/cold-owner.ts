@@ -38,7 +38,8 @@ export type Use = 'read' | 'write';
 /**
  * Sees to it that a cold store has, under one namespace, the objects of one hot side: two of them
  * would take each other's values. The hot side has a random id of its own, and the cold store a note
- * of it, which the first who writes leaves there and `rebuildIndex` replaces.
+ * of it, which the first who writes leaves there and `rebuildIndex` replaces: by one that lets nobody
+ * write, until all is recorded, since what has no record is taken for deleted.
  */
 export class ColdOwner {
   /** Where the note is; no name of an object. */
@@ -49,6 +50,8 @@ export class ColdOwner {
   /** Comparisons under way. */
   readonly #comparing = new Map<Use, Promise<void>>();
   #asking: Promise<void> | undefined;
+  /** Adoptions under way: these read what is not ours yet. */
+  #adopting = 0;
   #questions = 0;
   /** What the hot side said to the latest question: an answer to one before it says nothing of now. */
   #said: Said = { question: 0, id: undefined, atMs: 0 };
@@ -64,6 +67,7 @@ export class ColdOwner {
 
   /** Compares both sides, where it is not known of late. Errors: `denied` where the objects are those of another hot side. */
   async check(use: Use): Promise<void> {
+    if (use === 'read' && this.#adopting > 0) return;
     if (this.#asking !== undefined) await this.#asking;
     const nowMs = this.#hot.env.monotonicMs();
     if (this.#isOurs() && nowMs - (this.#note?.atMs ?? 0) < NOTE_MS) {
@@ -73,7 +77,7 @@ export class ColdOwner {
     await (underWay ?? this.#begun(use));
     // One that was under way may have begun before the hot side was found to be another.
     if (underWay !== undefined && this.#note !== undefined && !this.#isOurs())
-      await this.#compare(use === 'write', false);
+      await this.#compare(use);
   }
 
   /** Asks the hot side who it is, for all that is checked from now on: these wait for the answer. */
@@ -91,9 +95,22 @@ export class ColdOwner {
     return this.#isOurs();
   }
 
-  /** Takes the place of whoever had it before. */
-  takeOver(): Promise<void> {
-    return this.#compare(true, true);
+  /**
+   * Takes the place of whoever had it before, when the work has ended well; until then nobody writes,
+   * also where it never ends. Errors: those of the work; `denied` where the hot side is another by then.
+   */
+  async adopt<T>(work: () => Promise<T>): Promise<T> {
+    const id = await this.#identity(true);
+    await this.#compare('announce');
+    this.#adopting++;
+    try {
+      const result = await work();
+      if ((await this.#identity(false)) !== id) throw this.#foreign();
+      await this.#compare('take');
+      return result;
+    } finally {
+      this.#adopting--;
+    }
   }
 
   #isOurs(): boolean {
@@ -116,29 +133,29 @@ export class ColdOwner {
   }
 
   #begun(use: Use): Promise<void> {
-    const comparing = this.#compare(use === 'write', false).finally(() =>
-      this.#comparing.delete(use),
-    );
+    const comparing = this.#compare(use).finally(() => this.#comparing.delete(use));
     this.#comparing.set(use, comparing);
     return comparing;
   }
 
-  async #compare(writes: boolean, replaces: boolean): Promise<void> {
+  async #compare(what: Use | 'announce' | 'take'): Promise<void> {
     const timeoutMs = this.#timeoutMs;
+    const adopts = what === 'announce' || what === 'take';
     for (let tries = 1; ; tries++) {
       const atMs = this.#hot.env.monotonicMs();
       const note = await this.#store.getEntry(this.name, { timeoutMs, fresh: true });
-      if (note === undefined && !writes) return;
-      const answer = await this.#identity(writes);
+      if (note === undefined && (what === 'read' || what === 'announce')) return;
+      const answer = await this.#identity(what === 'write');
       const id = this.#said.id ?? answer;
       if (note !== undefined) this.#note = { id: new TextDecoder().decode(note.value), atMs };
       if (note !== undefined && this.#note?.id === id) return;
-      if (id === undefined || (note !== undefined && !replaces)) throw this.#foreign();
+      if (id === undefined || (note !== undefined && !adopts)) throw this.#foreign();
       const condition = note === undefined ? 'absent' : { version: note.version };
       try {
-        const bytes = new TextEncoder().encode(id);
+        const left = what === 'announce' ? `taken by ${id}` : id;
+        const bytes = new TextEncoder().encode(left);
         await this.#store.set(this.name, bytes, { if: condition, timeoutMs });
-        this.#note = { id, atMs };
+        this.#note = { id: left, atMs };
         return;
       } catch (error) {
         // Somebody was quicker, or it was ourselves: what stands there says which.

@@ -133,7 +133,8 @@ export interface Archive {
    * lost all. A key whose object is no tombstone, is not over, and that is neither in Redis nor
    * marked is recorded as evicted; with `restore` each is brought back. What was forgotten stays
    * away; what was deleted otherwise, and was in the cold store, comes back. May run beside workers.
-   * From then on the cold store belongs to this hot side: another one is `denied` it.
+   * When it has ended the cold store belongs to this hot side, and another one is `denied` it; where
+   * it belonged to another before, nobody freezes until then, and until it is run again if it fails.
    * Errors: `unsupported` where the hot side has no such steps; `aborted`; those of the cold store
    * and of Redis, after which it can be run again. Objects that do not open are told in the result.
    */

@@ -80,11 +80,10 @@ export class Rebuilder {
   async run(options: RebuildOptions = {}): Promise<RebuildResult> {
     checkOptions('rebuildIndex', options, RULES);
     const call = boundless(this.#hot.env, 'rebuildIndex', options.signal);
-    return call.guard(this.#run(call, options));
+    return call.guard(this.#owner.adopt(() => this.#run(call, options)));
   }
 
   async #run(call: Call, options: RebuildOptions): Promise<RebuildResult> {
-    await this.#owner.takeOver();
     const failed = new FailureList();
     const counts = emptyCounts();
     const told = (): RebuildProgress => ({ ...counts, failures: failed.count });

@@ -93,10 +93,12 @@ describe('archive over a store as a whole', () => {
     const rebuilding = after.rebuildIndex();
     await env.advance(0);
     while (plan.hanging < 2) await Promise.resolve();
-    await after.forget('forgotten');
+    await expect(after.forget('forgotten')).rejects.toMatchObject({ code: 'denied' });
     plan.release();
     expect(await rebuilding).toMatchObject({ recorded: 0, expired: 1, hot: 1 });
-    expect(await after.stats()).toMatchObject({ evicted: 0 });
+    expect(await after.stats()).toMatchObject({ evicted: 0, dirty: 1 });
+    await env.advance(60_000);
+    expect(await after.drain()).toMatchObject({ deleted: 1, failed: [] });
   });
 
   it('finds damage inside, also where the seal does not', async () => {
