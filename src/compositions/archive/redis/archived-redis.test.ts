@@ -53,4 +53,17 @@ describeWithEngine('redis-server', 'archivedRedis', () => {
     expect(await ended).toBe('OK');
     expect((await one.drain()).frozen).toBe(2);
   });
+
+  it('does not say that nothing was done when what was sent as it is cannot be marked', async () => {
+    const { one } = on.world();
+    const kv = clients.ioredis(one, { allow: ['BLPOP'] });
+    const popped = expect(kv.blpop('queue', 10)).rejects.toMatchObject({
+      code: 'unknown-outcome',
+      cause: { code: 'closed' },
+    });
+    await expect.poll(() => on.client.info('clients')).toContain('blocked_clients:1');
+    await one.close();
+    await on.client.rPush('queue', ['a', 'b']);
+    await popped;
+  });
 });

@@ -176,5 +176,6 @@ class Sessions {
 
 /** That some of the keys are not there: the others were marked. */
 function ofMissing(error: unknown): void {
-  if (!isStrataError(error, 'invalid-argument')) throw error;
+  if (!isStrataError(error, 'invalid-argument') || error.details?.missing === undefined)
+    throw error;
 }

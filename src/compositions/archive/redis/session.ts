@@ -181,7 +181,13 @@ export class Session {
   async #around(planned: Planned, native: () => Promise<unknown>): Promise<unknown> {
     if (planned.needs.length > 0) await this.#archive.ensure(planned.needs);
     const reply = await native();
-    if (planned.writes.length > 0) await this.#archive.mark(planned.writes);
+    if (planned.writes.length > 0)
+      await this.#archive.mark(planned.writes).catch((cause: unknown) => {
+        // Whatever that said of itself, the command ran: it must not be called again for it.
+        const operation = nameOf(planned.words[0]);
+        const what = 'the command ran, but its keys are not marked';
+        throw failure('unknown-outcome', operation, what, { cause });
+      });
     return reply;
   }
 
