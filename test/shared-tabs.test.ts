@@ -44,16 +44,16 @@ class Tab {
 
   /**
    * Nothing of the page runs from now on, and it is told of nothing: what a browser does to a tab
-   * that nobody has looked at for long. Gives the thaw. (The freeze that a browser itself offers
-   * does nothing to pages that count as visible, as all do without a screen.)
+   * that nobody has looked at for long, and that has no transaction open. Gives the thaw. (The
+   * freeze that a browser itself offers does nothing to pages that count as visible, as all do
+   * without a screen.)
    */
   async freeze(): Promise<() => Promise<void>> {
     const session = await this.page.context().newCDPSession(this.page);
     await session.send('Debugger.enable');
     const paused = new Promise((resolve) => session.once('Debugger.paused', resolve));
-    await session.send('Debugger.pause');
-    // It stops where it next would run.
-    this.page.evaluate(() => 'never while frozen').catch(() => undefined);
+    // It answers when it is thawed.
+    this.read((tab) => tab.pause()).catch(() => undefined);
     await paused;
     return async () => {
       await session.send('Debugger.disable');

@@ -31,12 +31,24 @@ export interface TabHandle {
   close(): Promise<void>;
   /** Keeps the thread busy, as a long computation does. */
   block(ms: number): void;
+  /** Stops in the debugger, where no transaction of this tab is open: others would wait for it. */
+  pause(): void;
 }
 
 declare global {
   var startTab: (options: TabOptions) => void;
   var tab: TabHandle;
 }
+
+/** Transactions of this tab that have not ended. */
+let transactions = 0;
+const { transaction } = IDBDatabase.prototype;
+IDBDatabase.prototype.transaction = function (...given) {
+  const begun = transaction.apply(this, given);
+  transactions++;
+  for (const end of ['complete', 'abort']) begun.addEventListener(end, () => transactions--);
+  return begun;
+};
 
 globalThis.startTab = ({ url, name, shares, heartbeatMs }) => {
   const local = indexeddb<Uint8Array>({ name });
@@ -74,6 +86,11 @@ globalThis.startTab = ({ url, name, shares, heartbeatMs }) => {
     block: (ms) => {
       const endMs = performance.now() + ms;
       while (performance.now() < endMs);
+    },
+    pause: () => {
+      // biome-ignore lint/suspicious/noDebugger: it is what this is for.
+      if (transactions === 0) debugger;
+      else setTimeout(() => tab.pause(), 1);
     },
   };
 };
