@@ -2,9 +2,8 @@
 import type { RedisWord } from '../../../drivers/redis/port.ts';
 import type { NodeRedisCluster } from '../cluster/cluster-ports.ts';
 import type { Words } from './command-table.ts';
-import { asIts } from './itself.ts';
 import type { Decoding } from './link.ts';
-import { ending } from './node-redis.ts';
+import { nodeRedisProxy } from './node-redis-proxy.ts';
 import {
   type CommandOptions,
   type Parser,
@@ -58,11 +57,6 @@ export function isKnownNodeRedisCluster(client: NodeRedisCluster): boolean {
 }
 
 const MULTIS: ReadonlySet<string> = new Set(['MULTI', 'multi']);
-/** Give the same client with other options of its commands. */
-const VARIANTS: ReadonlySet<string> = new Set(['withCommandOptions', 'withTypeMapping']);
-/** Go through other methods, so that they are run on the archived client. */
-const COMPOSED = /^(hScan|hScanValues|hScanNoValues|sScan|zScan)Iterator$/;
-
 /** The same client, but that its commands go through the session. `again` wraps a duplicate of it. */
 export function archivedNodeRedisCluster(
   original: NodeRedisCluster,
@@ -71,29 +65,20 @@ export function archivedNodeRedisCluster(
 ): object {
   const client = original as Client;
   const sender = senderOf(client, session);
-  const proxy: object = new Proxy(client, {
-    get(target, name) {
-      // Of a module: an object of commands that go to whom it was asked of.
-      if (Object.hasOwn(target.Multi.prototype, name)) {
-        const value: unknown = Reflect.get(target, name, sender);
-        return typeof value === 'function' ? value.bind(sender) : value;
-      }
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== 'function' || typeof name !== 'string') return value;
+  return nodeRedisProxy<NodeRedisCluster>({
+    client,
+    sender,
+    session,
+    again,
+    variant: (one) => archivedNodeRedisCluster(one, session, again),
+    own: (name) => {
       if (name === 'sendCommand') return Reflect.get(sender, name);
-      if (name === '_execute' || name === '_executeWithPolicies') return value.bind(sender);
-      if (MULTIS.has(name)) return (routing?: RedisWord) => multiOf(client, session, routing);
-      if (COMPOSED.test(name)) return value.bind(proxy);
-      if (VARIANTS.has(name))
-        return (...args: unknown[]) =>
-          archivedNodeRedisCluster(value.apply(target, args) as NodeRedisCluster, session, again);
-      if (name === 'duplicate')
-        return (...args: never) => again(target.duplicate(...args) as NodeRedisCluster);
-      const method = asIts(value as (...args: never) => unknown, target, () => proxy);
-      return ending(name, method, session);
+      if (name === '_execute' || name === '_executeWithPolicies')
+        return (client[name] as (...args: never) => unknown).bind(sender);
+      if (!MULTIS.has(name)) return undefined;
+      return (routing?: RedisWord) => multiOf(client, session, routing);
     },
   });
-  return proxy;
 }
 
 /**

@@ -3,8 +3,8 @@ import { type NodeRedisClient, portsByDuplicates } from '../../../drivers/redis/
 import type { RedisPorts, RedisWord } from '../../../drivers/redis/port.ts';
 import { failure } from '../../../store/errors.ts';
 import type { Words } from './command-table.ts';
-import { asIts } from './itself.ts';
 import type { DecodedWords, Decoding } from './link.ts';
+import { nodeRedisProxy } from './node-redis-proxy.ts';
 import { type CommandOptions, type Queued, runsOver, runTransaction } from './node-redis-runs.ts';
 import type { Session } from './session.ts';
 
@@ -41,15 +41,6 @@ export function portsLikeNodeRedis(client: NodeRedisClient): RedisPorts {
 const WATCHES: ReadonlySet<string> = new Set(['WATCH', 'watch']);
 const UNWATCHES: ReadonlySet<string> = new Set(['UNWATCH', 'unwatch']);
 const MULTIS: ReadonlySet<string> = new Set(['MULTI', 'multi']);
-/** Give the same client with other options of its commands. */
-const VARIANTS: ReadonlySet<string> = new Set([
-  'withCommandOptions',
-  'withTypeMapping',
-  'withAbortSignal',
-  'asap',
-]);
-const CLOSING: ReadonlySet<string> = new Set(['close', 'quit', 'QUIT']);
-const DESTROYING: ReadonlySet<string> = new Set(['destroy', 'disconnect']);
 const UNSUPPORTED: ReadonlySet<string> = new Set([
   'select',
   'SELECT',
@@ -61,9 +52,6 @@ const UNSUPPORTED: ReadonlySet<string> = new Set([
 ]);
 /** Those of them that give no promise. */
 const MAKERS: ReadonlySet<string> = new Set(['legacy', 'createPool']);
-/** Go through other methods, so that they are run on the archived client. */
-const COMPOSED = /^(scan|hScan|hScanValues|hScanNoValues|sScan|zScan)Iterator$/;
-
 /** The same client, but that its commands go through the session. `again` wraps a duplicate of it. */
 export function archivedNodeRedis(
   original: NodeRedisClient,
@@ -77,48 +65,20 @@ export function archivedNodeRedis(
     if (MAKERS.has(name)) throw error;
     return Promise.reject(error);
   };
-  const proxy: object = new Proxy(client, {
-    get(target, name) {
-      // Of a module: an object of commands that go to whom it was asked of.
-      if (Object.hasOwn(target.Multi.prototype, name)) {
-        const value: unknown = Reflect.get(target, name, sender);
-        return typeof value === 'function' ? value.bind(sender) : value;
-      }
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== 'function' || typeof name !== 'string') return value;
+  return nodeRedisProxy<NodeRedisClient>({
+    client,
+    sender,
+    session,
+    again,
+    variant: (one) => archivedNodeRedis(one, session, again),
+    own: (name) => {
       if (name in OVERRIDES) return Reflect.get(sender, name);
       if (WATCHES.has(name)) return Reflect.get(sender, 'watch');
       if (UNWATCHES.has(name)) return Reflect.get(sender, 'unwatch');
       if (MULTIS.has(name)) return Reflect.get(sender, 'multi');
-      if (UNSUPPORTED.has(name)) return refused(name);
-      if (COMPOSED.test(name)) return value.bind(proxy);
-      if (VARIANTS.has(name))
-        return (...args: unknown[]) =>
-          archivedNodeRedis(value.apply(target, args) as NodeRedisClient, session, again);
-      if (name === 'duplicate')
-        return (overrides?: object) => again(target.duplicate(overrides) as NodeRedisClient);
-      return ending(
-        name,
-        asIts(value as (...args: never) => unknown, target, () => proxy),
-        session,
-      );
+      return UNSUPPORTED.has(name) ? refused(name) : undefined;
     },
   });
-  return proxy;
-}
-
-/** Ends the session with the client. */
-export function ending(
-  name: string,
-  method: (...args: unknown[]) => unknown,
-  session: Session,
-): (...args: unknown[]) => unknown {
-  if (CLOSING.has(name)) return (...args) => session.close().then(() => method(...args));
-  if (!DESTROYING.has(name)) return method;
-  return (...args) => {
-    session.destroy();
-    return method(...args);
-  };
 }
 
 const OVERRIDES = { sendCommand: true, executeScript: true } as const;
