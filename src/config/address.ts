@@ -83,6 +83,18 @@ function parseRedis(text: string): StoreUrl {
   return { scheme: 'redis', url: url.href, ...(prefix !== '' && { prefix }) };
 }
 
+const CLUSTER = /^redis(s?)\+cluster:\/\/((?:[^/?#@]*@)?)([^/?#@]+)\/?$/i;
+
+/**
+ * The addresses of the nodes that `redis+cluster://[USER:PASSWORD@]HOST:PORT[,HOST:PORT …]` names,
+ * with `rediss+cluster` those by TLS. Undefined where it is no address of a cluster.
+ */
+export function clusterNodesOf(text: string): readonly string[] | undefined {
+  const [, secure = '', user = '', hosts = ''] = CLUSTER.exec(text) ?? [];
+  const urls = hosts.split(',').map((host) => `redis${secure.toLowerCase()}://${user}${host}`);
+  return urls.every((url) => !!URL.parse(url)?.hostname) ? urls : undefined;
+}
+
 function parseSocket(text: string): StoreUrl {
   const url = URL.parse(text);
   if (url === null || url.hostname === '') throw refuse(text, 'one such as ws://host:8080/');

@@ -229,7 +229,7 @@ export interface ReplicaDefinition
 
 /** An archive as data: `redis` or `hot`, and `cold`. */
 export interface ArchiveDefinition extends Data<ArchiveOptions, 'hot' | 'cold' | 'seal'> {
-  /** Address of the Redis whose keys are archived; needs the npm package ioredis or redis. */
+  /** Address of the Redis whose keys are archived, or of a cluster, `redis+cluster://host:7000,host:7001`; needs the npm package ioredis or redis. */
   readonly redis?: string | FromEnvironment;
   /** The store whose keys are archived. */
   readonly hot?: StoreDefinition | string;

@@ -23,7 +23,7 @@ export const ARCHIVE_FLAGS: {
 
 type Values = FlagValues<typeof ARCHIVE_FLAGS>;
 
-const isAddress = (name: string): boolean => /^rediss?:\/\//i.test(name);
+const isAddress = (name: string): boolean => /^rediss?(\+cluster)?:\/\//i.test(name);
 
 /** What is opened instead of a cold store that nobody is going to use. */
 const NO_COLD = 'memory:';

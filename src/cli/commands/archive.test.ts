@@ -1,10 +1,11 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createClient } from 'redis';
+import { createClient, createCluster } from 'redis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type CliResult, runCli, startCli } from '../../../test/support/cli-process.ts';
 import { describeWithEngine } from '../../../test/support/engines.ts';
+import { startRedisCluster } from '../../../test/support/redis-cluster.ts';
 import { type RedisServer, startRedis } from '../../../test/support/redis-server.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -42,6 +43,8 @@ describe('stratakv archive, before anything is opened', () => {
           neither: { cold: 'memory:' },
           mistyped: { redis: 'redis://127.0.0.1', cold: 'memory:', evictAfter: 1 },
           secret: { redis: 'redis://127.0.0.1', cold: 'memory:', seal: { keys: { a: 'here' } } },
+          nowhere: { redis: 'redis+cluster://127.0.0.1:7000,', cold: 'memory:' },
+          cluster: { redis: 'redis+cluster://127.0.0.1:7000,127.0.0.1:7001', cold: 'memory:' },
           right: { redis: { env: 'HOT' }, cold: 'file:./cold', seal: { compress: 'gzip' } },
         },
       }),
@@ -55,7 +58,8 @@ describe('stratakv archive, before anything is opened', () => {
     expect(stderr).toMatch(/archives\.neither\.redis: is undefined; expected either redis/);
     expect(stderr).toMatch(/archives\.mistyped\.evictAfter: .*did you mean evictAfterMs\?/);
     expect(stderr).toMatch(/archives\.secret\.seal\.keys\.a: stands here itself/);
-    expect(stderr).not.toMatch(/archives\.right/);
+    expect(stderr).toMatch(/archives\.nowhere\.redis: .*expected .* redis\+cluster:\/\/host/);
+    expect(stderr).not.toMatch(/archives\.(right|cluster)/);
   });
 });
 
@@ -103,6 +107,27 @@ describeWithEngine('redis-server', 'stratakv archive', () => {
     expect(kept).toMatchObject({ code: 3, out: 'dirty  b\n' });
     const missing = await archive('freeze', 'absent');
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringMatching(/not in Redis/) });
+  });
+
+  test('does the same for a cluster by the addresses of some of its nodes', async () => {
+    const cluster = await startRedisCluster();
+    const hosts = cluster.nodes.slice(1).map(({ port }) => `127.0.0.1:${port}`);
+    place[0] = `redis+cluster://${hosts.join(',')}`;
+    const keys = Array.from({ length: 12 }, (_, n) => `k${n}`);
+    const app = createCluster({ rootNodes: cluster.urls.map((url) => ({ url })) });
+    try {
+      await app.connect();
+      for (const key of keys) await app.set(key, `value of ${key}`);
+      expect((await archive('freeze', ...keys)).stderr).toMatch(/froze 12 keys/);
+      expect((await archive('evict', ...keys)).stderr).toMatch(/evicted 12, kept 0/);
+      expect(await told('status')).toMatchObject({ dirty: 0, failing: 0, evicted: 12 });
+      expect(await archive('verify')).toMatchObject({ code: 0 });
+      expect(await archive('ensure', ...keys)).toMatchObject({ code: 0 });
+      for (const key of keys) expect(await app.get(key)).toBe(`value of ${key}`);
+    } finally {
+      app.destroy();
+      await cluster.stop();
+    }
   });
 
   test('verifies both sides, and makes the records anew after Redis lost all', async () => {

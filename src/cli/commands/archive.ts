@@ -54,7 +54,8 @@ export const archiveCommand: Command = defineCommand({
   args: [Object.keys(ACTIONS).join('|'), 'ARCHIVE', 'KEY...?'],
   flags: FLAGS,
   details: [
-    'ARCHIVE is a name of "archives" in the configuration, or the address of a Redis with --cold.',
+    'ARCHIVE is a name of "archives" in the configuration, or with --cold the address of a Redis or,',
+    'as redis+cluster://HOST:PORT, of a cluster.',
     'status tells how it stands and what fails; freeze puts what is marked into the cold store, after',
     'marking the KEYs that are named; ensure brings KEYs back; evict takes KEYs, or what was idle for',
     'the time of --idle, out of Redis where the cold store has it as it is; verify compares both',
@@ -67,6 +68,7 @@ export const archiveCommand: Command = defineCommand({
     ['stratakv archive status sessions', 'an archive of the configuration'],
     ['stratakv archive status redis://127.0.0.1', 'the keys of a Redis'],
     ['stratakv archive watch redis://127.0.0.1 --cold file:./cold --idle 7d', 'a worker'],
+    ['stratakv archive status redis+cluster://127.0.0.1:7000', 'the keys of a cluster'],
     ['stratakv archive ensure sessions user:1 user:2', 'bring back two keys'],
     ['stratakv archive verify sessions --sample 0.01', 'look at one key in a hundred'],
     ['stratakv archive rebuild sessions --restore', 'after Redis lost everything'],

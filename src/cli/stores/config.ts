@@ -72,7 +72,7 @@ export async function configuredArchive(
   const config = await loadConfig(given);
   if (config === undefined)
     throw refuse(
-      `${show(name)} is no address of a Redis such as redis://127.0.0.1, and there is no strata.config.ts that could name an archive`,
+      `${show(name)} is no address of a Redis such as redis://127.0.0.1 or redis+cluster://127.0.0.1:7000, and there is no strata.config.ts that could name an archive`,
     );
   return byName(config, 'archive', name);
 }

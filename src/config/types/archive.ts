@@ -1,6 +1,7 @@
 import type { Archive } from '../../compositions/archive/index.ts';
 import { invalidArgument } from '../../store/errors.ts';
 import type { Store } from '../../store/store.ts';
+import { clusterNodesOf } from '../address.ts';
 import type { ArchiveDefinition } from '../definitions.ts';
 import * as is from '../fields.ts';
 import { timeoutMs } from './common-fields.ts';
@@ -15,9 +16,23 @@ const OF_STORE = ['noteEveryMs'];
 const OF_HOT = ['prefix', 'namespace', 'timeoutMs', ...OF_REDIS, ...OF_STORE];
 
 async function clientOf(url: unknown): Promise<unknown> {
+  const address = url as string;
+  const nodes = clusterNodesOf(address);
+  if (nodes !== undefined) {
+    const { clusterClientOf } = await import('../../drivers/redis/cluster-client.ts');
+    return clusterClientOf(nodes);
+  }
   const { clientOfUrl } = await import('../../drivers/redis/url.ts');
-  return clientOfUrl(url as string);
+  return clientOfUrl(address);
 }
+
+const clusterAddress: is.Shape = is.textLike(
+  {
+    expected: 'of a cluster redis+cluster://host:7000,host:7001',
+    accepts: (v) => typeof v === 'string' && clusterNodesOf(v) !== undefined,
+  },
+  '^[Rr][Ee][Dd][Ii][Ss][Ss]?\\+[Cc][Ll][Uu][Ss][Tt][Ee][Rr]://',
+);
 
 async function sealOf(options: unknown): Promise<unknown> {
   const { seal } = await import('../../layers/sealed/index.ts');
@@ -73,8 +88,8 @@ export const archive: TypeSpec<ArchiveDefinition, Archive> = {
   doc: 'Keys of a Redis, or of a store, that go to a cold store when nobody uses them.',
   fields: {
     redis: named(
-      redisAddress,
-      'Address of the Redis whose keys are archived; or `hot`. Needs the npm package ioredis or redis.',
+      is.either(redisAddress, clusterAddress),
+      'Address of the Redis whose keys are archived, or of a cluster: `redis+cluster://` (with TLS `rediss+cluster://`) and one or more nodes, `host:port` with commas between; or `hot`. Needs the npm package ioredis or redis.',
       { secret: true, resolve: clientOf },
     ),
     hot: { kind: 'store', doc: 'The store whose keys are archived; or `redis`.' },

@@ -11,15 +11,24 @@ export async function portsOfUrl(url: string): Promise<RedisPorts> {
 
 /** A client for an address that never connects itself: a pattern for connections. */
 export async function clientOfUrl(url: string): Promise<IoRedisClient | NodeRedisClient> {
+  return byLibrary(
+    ({ createClient }) => createClient({ url }),
+    ({ Redis }) => new Redis(url, { lazyConnect: true }),
+  );
+}
+
+/** Makes something by whichever client library is installed. Errors: `unsupported` where none is. */
+export async function byLibrary<N, I>(
+  ofNodeRedis: (library: Pick<typeof import('redis'), 'createClient' | 'createCluster'>) => N,
+  ofIoRedis: (library: Pick<typeof import('ioredis'), 'Redis' | 'Cluster'>) => I,
+): Promise<N | I> {
   try {
-    const { createClient } = await import('redis');
-    return createClient({ url });
+    return ofNodeRedis(await import('redis'));
   } catch (error) {
     if (!isMissing(error)) throw error;
   }
   try {
-    const { Redis } = await import('ioredis');
-    return new Redis(url, { lazyConnect: true });
+    return ofIoRedis(await import('ioredis'));
   } catch (error) {
     if (!isMissing(error)) throw error;
     throw new StrataError(
