@@ -25,7 +25,7 @@ export interface ArchiveWorld {
 export const UNOWNED = {
   name: '',
   check: async (): Promise<void> => {},
-  ask: (): void => {},
+  ask: (): undefined => {},
 } as const;
 
 /** Lets every mark be due, as if its lease or delay had ended. */

@@ -23,6 +23,14 @@ export interface ColdObject {
   readonly logical?: Uint8Array;
 }
 
+/** An object as the cold store is to have it. */
+export interface SealedObject {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** Whether it is to go by itself. */
+  readonly mayExpire: boolean;
+}
+
 /** An object that was read, with the version to replace it on condition of. */
 export interface Found {
   readonly version: string;
@@ -109,21 +117,31 @@ export class ColdObjects {
     return Buffer.from(decode(await this.#seal.thaw(value, this.#place(name))).key);
   }
 
-  /** To be called when marks were taken: they are put only if they are those of the owner. */
-  askHot(): void {
-    this.#owner.ask();
+  /** To be called when marks were taken: whether they are those of the owner is known when it has resolved. */
+  askHot(): Promise<void> | undefined {
+    return this.#owner.ask();
   }
 
-  /** Replaces what was found, or puts the first; `conflict` where something else stands by now. */
-  async put(key: Named, object: ColdObject, version: string | undefined): Promise<string> {
-    await this.#owner.check('write');
+  async seal(key: Named, object: ColdObject): Promise<SealedObject> {
     const name = await coldName(this.#namespace, key.bytes);
-    const sealed = await this.#sealed(key, object, name);
-    const mayExpire = object.type === DELETED && this.#store.capabilities.ttl;
-    const entry = await this.#store.set(name, sealed, {
+    const bytes = await this.#sealed(key, object, name);
+    return { name, bytes, mayExpire: object.type === DELETED };
+  }
+
+  /**
+   * Replaces what was found, or puts the first, if it is the owner's, which is known when `asked` has
+   * resolved; `conflict` where something else stands by now.
+   */
+  async put(
+    { name, bytes, mayExpire }: SealedObject,
+    version: string | undefined,
+    asked: Promise<void> | undefined,
+  ): Promise<string> {
+    await this.#owner.check('write', asked);
+    const entry = await this.#store.set(name, bytes, {
       if: version === undefined ? 'absent' : { version },
       timeoutMs: this.#timeoutMs,
-      ...(mayExpire && { ttlMs: TOMBSTONE_MS }),
+      ...(mayExpire && this.#store.capabilities.ttl && { ttlMs: TOMBSTONE_MS }),
     });
     return entry.version;
   }

@@ -65,10 +65,13 @@ export class ColdOwner {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Compares both sides, where it is not known of late. Errors: `denied` where the objects are those of another hot side. */
-  async check(use: Use): Promise<void> {
+  /**
+   * Compares both sides, where it is not known of late. `asked` is the question to wait for, by
+   * default the last one. Errors: `denied` where the objects are those of another hot side.
+   */
+  async check(use: Use, asked: Promise<void> | undefined = this.#asking): Promise<void> {
     if (use === 'read' && this.#adopting > 0) return;
-    if (this.#asking !== undefined) await this.#asking;
+    if (asked !== undefined) await asked;
     const nowMs = this.#hot.env.monotonicMs();
     if (this.#isOurs() && nowMs - (this.#note?.atMs ?? 0) < NOTE_MS) {
       if (nowMs - this.#said.atMs < SAME_HOT_MS || (await this.isSameHot())) return;
@@ -80,13 +83,14 @@ export class ColdOwner {
       await this.#compare(use);
   }
 
-  /** Asks the hot side who it is, for all that is checked from now on: these wait for the answer. */
-  ask(): void {
-    if (this.#note === undefined) return;
+  /** Asks the hot side who it is, for what it gave until now; none where it is asked at the first check anyway. */
+  ask(): Promise<void> | undefined {
+    if (this.#note === undefined) return undefined;
     const asking = this.isSameHot().then(() => {
       if (this.#asking === asking) this.#asking = undefined;
     });
     this.#asking = asking;
+    return asking;
   }
 
   /** Whether the hot side is the one that it was; where it is not, or nobody knows, all is compared again before the next use. */

@@ -1,8 +1,7 @@
-import type { Freezer } from './freezer.ts';
-import type { Taken } from './hot-side.ts';
+import type { Freezer, Work } from './freezer.ts';
 
 interface Waiting {
-  readonly item: Taken;
+  readonly work: Work;
   /** Before it was taken, and after. */
   readonly askedMs: number;
   readonly takenMs: number;
@@ -42,7 +41,7 @@ export class FreezeFlow {
     try {
       const taken = await this.#freezer.take(operation, most);
       const takenMs = this.#freezer.nowMs;
-      for (const item of taken) this.#waiting.push({ item, askedMs, takenMs });
+      for (const work of taken) this.#waiting.push({ work, askedMs, takenMs });
       return taken.length;
     } finally {
       this.#taking -= most;
@@ -79,7 +78,7 @@ export class FreezeFlow {
     }
   }
 
-  #work(operation: string, { item, askedMs }: Waiting): void {
+  #work(operation: string, { work, askedMs }: Waiting): void {
     let isPut = false;
     this.#running++;
     const onPut = (): void => {
@@ -88,7 +87,7 @@ export class FreezeFlow {
       this.#settling++;
       this.#begin(operation);
     };
-    this.#freezer.workOff(operation, item, askedMs, onPut).then(() => {
+    this.#freezer.workOff(operation, work, askedMs, onPut).then(() => {
       if (isPut) this.#settling--;
       else this.#running--;
       this.#begin(operation);

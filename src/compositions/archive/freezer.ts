@@ -1,6 +1,12 @@
 import { Breaker } from '../../kernel/breaker.ts';
 import { failure, isStrataError, StrataError } from '../../store/errors.ts';
-import { type ColdObject, type ColdObjects, DELETED, isInDoubt } from './cold-objects.ts';
+import {
+  type ColdObject,
+  type ColdObjects,
+  DELETED,
+  isInDoubt,
+  type SealedObject,
+} from './cold-objects.ts';
 import { isOfHotSide } from './cold-owner.ts';
 import type { Named } from './hot-key.ts';
 import type { HotSide, Taken } from './hot-side.ts';
@@ -27,6 +33,15 @@ export type FreezeEvent = Extract<
   ArchiveEvent,
   { type: 'frozen' | 'deleted' | 'failed' | 'cold-away' | 'cold-returned' }
 >;
+
+/** A mark that was taken, with what is to be put for it. */
+export interface Work {
+  readonly item: Taken;
+  /** Sealed in advance, so that the cold store need not wait; absent where nothing is to be put. */
+  readonly sealed: Promise<SealedObject> | undefined;
+  /** Resolves when it is known whose it is. */
+  readonly asked: Promise<void> | undefined;
+}
 
 type Fate = 'frozen' | 'deleted' | 'again';
 
@@ -95,7 +110,7 @@ export class Freezer {
     operation: string,
     mostKeys: number,
     only?: readonly Named[],
-  ): Promise<readonly Taken[]> {
+  ): Promise<readonly Work[]> {
     const { leaseMs } = this.#options;
     const bounds = { leaseMs, mostKeys, mostBytes: TAKEN_BYTES };
     const taken = await this.#hot.take(
@@ -103,8 +118,17 @@ export class Freezer {
       only === undefined ? bounds : { ...bounds, only },
     );
     // A hot side that lost its keys since must not put its next ones over what was theirs.
-    if (taken.length > 0) this.#cold.askHot();
-    return taken;
+    const asked = taken.length > 0 ? this.#cold.askHot() : undefined;
+    return taken.map((item) => ({ item, asked, sealed: this.#sealed(item) }));
+  }
+
+  #sealed({ key, object, state }: Taken): Promise<SealedObject> | undefined {
+    // Its object is there, or it would not be recorded so; and what cannot be read fails.
+    if (state === 'evicted' || state === 'error') return undefined;
+    const sealed = this.#cold.seal(key, object);
+    // It fails where it is put, if it comes to that.
+    sealed.catch(() => undefined);
+    return sealed;
   }
 
   /** Whether others may have taken what was taken then. */
@@ -118,12 +142,13 @@ export class Freezer {
    */
   async workOff(
     operation: string,
-    item: Taken,
+    work: Work,
     takenMs: number,
     onPut: () => void = () => {},
   ): Promise<void> {
+    const { item } = work;
     try {
-      const fate = await this.#frozen(operation, item, takenMs, onPut);
+      const fate = await this.#frozen(operation, work, takenMs, onPut);
       const key = item.key.shown;
       if (fate === 'deleted') this.#tell({ type: 'deleted', key });
       if (fate === 'frozen') {
@@ -150,7 +175,8 @@ export class Freezer {
     }
   }
 
-  async #frozen(operation: string, item: Taken, takenMs: number, onPut: () => void): Promise<Fate> {
+  async #frozen(operation: string, work: Work, takenMs: number, onPut: () => void): Promise<Fate> {
+    const { item, sealed, asked } = work;
     const { key, state, object } = item;
     if (state === 'error')
       throw failure(
@@ -159,8 +185,8 @@ export class Freezer {
         `${this.#hot.title} cannot read ${JSON.stringify(key.shown)}`,
         { key: key.shown },
       );
-    // Its object is there, or it would not be recorded so.
-    if (state !== 'evicted' && !(await this.#watchedPut(operation, item))) return 'again';
+    if (sealed !== undefined && !(await this.#watchedPut(operation, item, sealed, asked)))
+      return 'again';
     onPut();
     const { throttleMs } = this.#options;
     const sinceMs = Math.ceil(this.nowMs - takenMs);
@@ -168,7 +194,12 @@ export class Freezer {
     return object.type === DELETED ? 'deleted' : 'frozen';
   }
 
-  async #watchedPut(operation: string, item: Taken): Promise<boolean> {
+  async #watchedPut(
+    operation: string,
+    item: Taken,
+    sealed: Promise<SealedObject>,
+    asked: Promise<void> | undefined,
+  ): Promise<boolean> {
     const ticket = this.#breaker.admit();
     if (ticket === undefined) {
       // Taken before the cold store was found to be away: given back.
@@ -176,7 +207,7 @@ export class Freezer {
       return false;
     }
     try {
-      const put = await this.#put(operation, item);
+      const put = await this.#put(operation, item, await sealed, asked);
       this.#breaker.settle(ticket, 'answered');
       return put;
     } catch (error) {
@@ -197,7 +228,12 @@ export class Freezer {
   }
 
   /** Puts an object over every older one; false where a newer one stands. */
-  async #put(operation: string, item: Taken): Promise<boolean> {
+  async #put(
+    operation: string,
+    item: Taken,
+    sealed: SealedObject,
+    asked: Promise<void> | undefined,
+  ): Promise<boolean> {
     const { key, object } = item;
     const id = key.bytes.toString('latin1');
     let doubt: unknown;
@@ -210,7 +246,7 @@ export class Freezer {
         return false;
       }
       try {
-        const version = await this.#cold.put(key, object, stands.version);
+        const version = await this.#cold.put(sealed, stands.version, asked);
         this.#known.keep(id, { version, generation: object.generation });
         return true;
       } catch (error) {

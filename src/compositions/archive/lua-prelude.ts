@@ -100,9 +100,13 @@ local function keepMark(key, m)
 end
 -- Keys whose last try failed wait apart, so that neither they nor the others starve.
 local function laneOf(m) return m.tries > 0 and RETRY or DUE end
-local function mark(key)
+local function newMark(key)
   local m = markOf(key) or {taken = '0', first = int(now), tries = 0, code = ''}
   m.gen = tick()
+  return m
+end
+local function mark(key)
+  local m = newMark(key)
   keepMark(key, m)
   redis.call('ZADD', laneOf(m), 'NX', atOnce, key)
   return m
@@ -112,11 +116,11 @@ end
 const STANDING = `
 -- Marks a key under a lease: whoever took it before is not responsible for it any more.
 local function take(key, leaseMs)
-  local m = mark(key)
+  local m = newMark(key)
   m.taken = m.gen
   keepMark(key, m)
-  redis.call('ZREM', m.tries > 0 and DUE or RETRY, key)
   redis.call('ZADD', laneOf(m), int(now + leaseMs), key)
+  redis.call('ZREM', m.tries > 0 and DUE or RETRY, key)
   return m
 end
 local function unmark(key)

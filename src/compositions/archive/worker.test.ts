@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { ArchiveServer } from '../../../test/support/archive-world.ts';
 import { describeWithEngine, startRedis } from '../../../test/support/engines.ts';
 import { redisClients } from '../../../test/support/redis-clients.ts';
+import { seal } from '../../layers/sealed/index.ts';
 import { simulatedEnv } from '../../testing/index.ts';
 import { type ArchiveEvent, type ArchiveWorker, redisKeys } from './index.ts';
 
@@ -146,6 +147,31 @@ describeWithEngine('redis-server', 'a worker of an archive', () => {
     // One after another they took 20 s; a worker that does 20 a second, 10 s.
     expect(performance.now() - startMs).toBeLessThan(5_000);
     await worker.stop();
+  });
+
+  it('seals the next while the cold store is at work, and puts none whose sealing fails', async () => {
+    const plain = seal();
+    const sealed: string[] = [];
+    const { one, plan, cold } = on.world({
+      concurrency: 1,
+      seal: {
+        thaw: (bytes, place) => plain.thaw(bytes, place),
+        freeze: async (bytes, place) => {
+          sealed.push(place.key);
+          if (place.key.endsWith('k1')) throw new Error('no key to seal with');
+          return plain.freeze(bytes, place);
+        },
+      },
+    });
+    await one.dirty(...(await fill(3)));
+    plan.hangNext('commit');
+    const draining = one.drain();
+    await until(() => plan.hanging).toBe(1);
+    expect(sealed.map((name) => name.slice(-2)).sort()).toEqual(['k0', 'k1', 'k2']);
+    plan.release();
+    expect(await draining).toMatchObject({ frozen: 2, failed: [{ key: 'k1' }] });
+    expect(await one.failed()).toMatchObject([{ key: 'k1', tries: 1 }]);
+    expect(await cold.has('strata-archive/k/k1')).toBe(false);
   });
 
   it('tries again what failed beside a steady stream of new keys, and lists it (A25)', async () => {

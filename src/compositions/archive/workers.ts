@@ -85,7 +85,7 @@ export class Workers {
         const takenMs = freezer.nowMs;
         const taken = await freezer.take(operation, chunk.length, chunk);
         if (taken.length === 0) break;
-        await Promise.all(taken.map((item) => freezer.workOff(operation, item, takenMs)));
+        await Promise.all(taken.map((work) => freezer.workOff(operation, work, takenMs)));
       }
     }
     if (causes.length > 0) throw causes[0];
