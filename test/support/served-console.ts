@@ -18,6 +18,9 @@ export interface Served {
   readonly url: string;
 }
 
+/** What a page says where a server ends, also while it loads something small such as its icon. */
+const AWAY = /WebSocket connection|net::ERR_CONNECTION_(RESET|REFUSED)/;
+
 export interface Tab {
   readonly page: Page;
   readonly context: BrowserContext;
@@ -26,6 +29,8 @@ export interface Tab {
 /** A browser and a folder for all tests of a file; what a test starts ends with it. To be made within `describe`. */
 export class ServedConsole {
   readonly #ends: (() => Promise<unknown>)[] = [];
+  /** Tabs end before servers: what one still loads then would be a complaint. */
+  readonly #tabs: (() => Promise<unknown>)[] = [];
   #browser: Browser | undefined;
   #dir = '';
 
@@ -43,7 +48,8 @@ export class ServedConsole {
       });
     });
     afterEach(async () => {
-      for (const end of this.#ends.splice(0).reverse()) await end();
+      const ends = [...this.#ends.splice(0), ...this.#tabs.splice(0)];
+      for (const end of ends.reverse()) await end();
     });
     afterAll(async () => {
       await this.#browser?.close();
@@ -89,10 +95,9 @@ export class ServedConsole {
     page.on('pageerror', (error) => complaints.push(String(error)));
     page.on('console', (message) => {
       // A server that is away is what some cases are about.
-      if (message.type() === 'error' && !message.text().includes('WebSocket connection'))
-        complaints.push(message.text());
+      if (message.type() === 'error' && !AWAY.test(message.text())) complaints.push(message.text());
     });
-    this.#ends.push(async () => {
+    this.#tabs.push(async () => {
       await context.close();
       expect(complaints).toEqual([]);
     });

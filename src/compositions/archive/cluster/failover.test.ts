@@ -177,10 +177,12 @@ describeWithEngine('redis-server', 'archive over a cluster whose master fails', 
   );
 });
 
-/** An error of the library, or that a direct connection has ended or met a replica. */
+/** An error of the library, or that a direct connection has ended, or met a replica, also while it waited. */
 function expectLost(error: Error & { code?: string }): void {
   if (
-    /Socket closed|client is (closed|offline)|ECONN|Disconnects|MOVED|READONLY/.test(error.message)
+    /Socket closed|client is (closed|offline)|ECONN|Disconnects|MOVED|READONLY|UNBLOCKED/.test(
+      error.message,
+    )
   )
     return;
   expect(LOST, error.message).toContain(error.code);
