@@ -57,6 +57,7 @@ export function isKnownNodeRedisCluster(client: NodeRedisCluster): boolean {
 }
 
 const MULTIS: ReadonlySet<string> = new Set(['MULTI', 'multi']);
+
 /** The same client, but that its commands go through the session. `again` wraps a duplicate of it. */
 export function archivedNodeRedisCluster(
   original: NodeRedisCluster,

@@ -52,6 +52,7 @@ const UNSUPPORTED: ReadonlySet<string> = new Set([
 ]);
 /** Those of them that give no promise. */
 const MAKERS: ReadonlySet<string> = new Set(['legacy', 'createPool']);
+
 /** The same client, but that its commands go through the session. `again` wraps a duplicate of it. */
 export function archivedNodeRedis(
   original: NodeRedisClient,
